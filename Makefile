@@ -1,0 +1,41 @@
+# make setup: the locked environment   make book: study and rendered book   make test: every check
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := 0.13.9
+CORES ?= all
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DELETE_ON_ERROR:
+.PHONY: setup book test lint lock clean
+
+setup: $(VENV)/.complete
+
+# The environment is made anew when the lock changes; the marker is written last, so an interrupted
+# installation is never taken for a finished one.
+$(VENV)/.complete: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"cvig needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12")'
+	rm -rf $(VENV)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+	touch $@
+
+book: setup
+	snakemake --cores $(CORES) book
+
+lint: setup
+	ruff check .
+	ruff format --check .
+
+test: lint
+	python -m pytest
+
+# After a change of dependencies in pyproject.toml.
+lock: setup
+	uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
+	  --all-extras --custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf book/_build results/local .snakemake

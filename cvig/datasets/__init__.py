@@ -1,0 +1,51 @@
+"""Data sets of paired ground and aerial views, all behind one contract (`PairedViews`)."""
+
+from difflib import get_close_matches
+from importlib import import_module
+
+from cvig.datasets.base import PairedViews
+
+__all__ = ["DATASETS", "SPLITS", "PairedViews", "load"]
+
+DATASETS = {
+    "world": "cvig.datasets.world",
+    "flat": "cvig.datasets.flat",
+    "cvusa": "cvig.datasets.cvusa",
+    "cvusa_full": "cvig.datasets.cvusa_full",
+    "cvact": "cvig.datasets.cvact",
+    "vigor": "cvig.datasets.vigor",
+    "university": "cvig.datasets.university",
+    "witw": "cvig.datasets.witw",
+}
+SPLITS = ("train", "val", "test")
+
+
+def load(data: str, root: str | None = None, split: str = "train", **options) -> PairedViews:
+    """Open one split of a data set.
+
+    Parameters
+    ----------
+    data : str
+        A key of `DATASETS`: ``"world"`` needs no files, every other one lies below `root`.
+    root : str, optional
+        Folder of the data set.
+    split : {"train", "val", "test"}
+    **options
+        What that data set's own module takes, such as ``size`` in pixels.
+
+    Raises
+    ------
+    ValueError
+        Unknown data set, split or option.
+    FileNotFoundError
+        A missing folder or file, named.
+    """
+    if data not in DATASETS:
+        close = get_close_matches(data, DATASETS, n=1)
+        hint = f"; did you mean '{close[0]}'?" if close else ""
+        raise ValueError(f"unknown data set '{data}': expected one of {', '.join(DATASETS)}{hint}")
+    if split not in SPLITS:
+        raise ValueError(f"unknown split '{split}' of data set '{data}': expected one of {', '.join(SPLITS)}")
+    if data != "world" and not root:
+        raise ValueError(f"data set '{data}' lies in a folder: give its root (-p root FOLDER)")
+    return import_module(DATASETS[data]).load(root or None, split, **options)

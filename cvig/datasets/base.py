@@ -1,0 +1,75 @@
+"""The contract every data set of ground and aerial views keeps."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+
+class PairedViews(Dataset):
+    """Ground views (queries), a gallery of unique aerial images, and which rows answer which query.
+
+    A subclass sets the attributes below and implements `ground_image` and `aerial_image`.
+    Indexing gives one training pair:
+    ``{"ground": uint8 [3, H, W], "aerial": uint8 [3, H, W], "index": int, "place": int}``.
+
+    Attributes
+    ----------
+    name : str
+        What a reader calls the data, with its split: ``"world/test"``.
+    positives : int64 array [ground_count], or a list of ground_count int64 arrays
+        For each ground view the gallery rows that answer it, as `cvig.ranking.exact_ranks` takes them.
+        Several: any of them answers; the first is the training partner.
+    ignored : list of ground_count int64 arrays, or None
+        Gallery rows that are neither right nor wrong for a query (VIGOR's semi-positives).
+    places : int64 array [ground_count]
+        Views of one place share a number; intervals are resampled by place.
+    coordinates : float64 array [ground_count, 2] or None
+        Latitude and longitude in degrees, or metres east and north where the data are synthetic.
+    gallery_count : int
+        Number of unique aerial images.
+    digest : str
+        Hexadecimal digest that changes when the data do.
+    """
+
+    name: str
+    positives: np.ndarray | Sequence[np.ndarray]
+    ignored: Sequence[np.ndarray] | None = None
+    places: np.ndarray
+    coordinates: np.ndarray | None = None
+    gallery_count: int
+    digest: str
+
+    @property
+    def ground_count(self) -> int:
+        """Number of ground views (queries)."""
+        return len(self.places)
+
+    def ground_image(self, index: int) -> torch.Tensor:
+        """Ground view `index` as uint8 [3, H, W]."""
+        raise NotImplementedError
+
+    def aerial_image(self, row: int) -> torch.Tensor:
+        """Gallery row `row` as uint8 [3, H, W]."""
+        raise NotImplementedError
+
+    def set_epoch(self, epoch: int) -> None:
+        """Draw the fresh views of `epoch`; data sets of fixed files have none and ignore it."""
+
+    def partner(self, index: int) -> int:
+        """The gallery row that ground view `index` is trained against."""
+        return int(np.atleast_1d(self.positives[index])[0])
+
+    def __len__(self) -> int:
+        return self.ground_count
+
+    def __getitem__(self, index: int) -> dict:
+        if not 0 <= index < self.ground_count:
+            raise IndexError(f"{self.name}: index {index} is outside its {self.ground_count} ground views")
+        return {
+            "ground": self.ground_image(index),
+            "aerial": self.aerial_image(self.partner(index)),
+            "index": int(index),
+            "place": int(self.places[index]),
+        }

@@ -1,0 +1,130 @@
+"""Losses of a batch of pairs: row i of the ground embeddings answers row i of the aerial ones, all others do not.
+
+Distances are squared Euclidean, the paper's equation 3.
+"""
+
+import math
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+
+def _check_positive(**given: float) -> None:
+    for name, value in given.items():
+        if not value > 0:
+            raise ValueError(f"{name} {value}: expected more than 0")
+
+
+def _check(ground: torch.Tensor, aerial: torch.Tensor) -> None:
+    if ground.ndim != 2 or ground.shape != aerial.shape:
+        raise ValueError(f"embeddings {tuple(ground.shape)} and {tuple(aerial.shape)}: expected two equal shapes [B, D]")
+    if len(ground) < 2:
+        raise ValueError("a batch of 1 pair has no negatives: expected at least 2 pairs")
+
+
+def squared_distances(ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
+    """All squared distances (the paper's equation 3), [B, B]: row i belongs to ground embedding i.
+
+    Differences are squared as they are, at B²·D numbers of memory: the shorter |g|² + |a|² - 2 g·a loses everything for a
+    far-off collapsed cloud, and a square root would have no gradient at zero.
+
+    >>> squared_distances(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.0, 2.0], [1.0, 0.0]]))
+    tensor([[4., 1.],
+            [5., 0.]])
+    """
+    return (ground[:, None] - aerial[None, :]).square().sum(2)
+
+
+class MaxMarginLoss(nn.Module):
+    """Hinge on the hardest farther negative (the paper's "max-margin", margin 0.5).
+
+    For ground view i, of the aerial images that are farther than its own, the nearest is its negative n (semi-hard, as in
+    Schroff et al. 2015, section 3.2): max(0, d(i, i) - d(i, n) + margin). Where no other image is farther, the nearest of
+    all is taken, so that a collapsed batch costs the full margin and is not mistaken for a solved one. Mean over the
+    batch. Anchors are ground views only, the direction of a query. The gradient passes through the negatives.
+
+    Parameters
+    ----------
+    margin : float
+        In units of squared distance.
+    """
+
+    def __init__(self, margin: float = 0.5):
+        super().__init__()
+        _check_positive(margin=margin)
+        self.margin = margin
+
+    def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
+        """Loss of embeddings [B, D] and [B, D]: a scalar."""
+        _check(ground, aerial)
+        distance = squared_distances(ground, aerial)
+        positive = distance.diagonal()
+        other = ~torch.eye(len(distance), dtype=torch.bool, device=distance.device)
+        farther = other & (distance > positive[:, None])
+        candidates = torch.where(farther.any(1, keepdim=True), farther, other)
+        negative = distance.masked_fill(~candidates, math.inf).amin(1)
+        return F.relu(positive - negative + self.margin).mean()
+
+
+class SoftMarginLoss(nn.Module):
+    """Weighted soft-margin loss over all triplets of the batch, in both directions (Hu et al. 2018).
+
+    Mean of log(1 + exp(λ (d_positive - d_negative))) over the 2·B·(B-1) triplets: every ground view with every other
+    aerial image, and every aerial image with every other ground view. Vo and Hays (2016) have it without the weight.
+
+    Parameters
+    ----------
+    weight : float
+        λ; 10 in the paper.
+    """
+
+    def __init__(self, weight: float = 10.0):
+        super().__init__()
+        _check_positive(weight=weight)
+        self.weight = weight
+
+    def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
+        """Loss of embeddings [B, D] and [B, D]: a scalar."""
+        _check(ground, aerial)
+        distance = squared_distances(ground, aerial)
+        positive = distance.diagonal()
+        other = ~torch.eye(len(distance), dtype=torch.bool, device=distance.device)
+        # softplus is log(1 + exp) without its overflow
+        to_aerial = F.softplus(self.weight * (positive[:, None] - distance))[other]
+        to_ground = F.softplus(self.weight * (positive[None, :] - distance))[other]
+        return torch.cat([to_aerial, to_ground]).mean()
+
+
+class InfoNCELoss(nn.Module):
+    """Symmetric cross-entropy of finding one's partner in the batch, with a learned temperature (Radford et al. 2021).
+
+    Embeddings are put on the unit sphere here, and similarity is their cosine over the temperature: rank by the cosine,
+    or by distance with the networks' `unit_norm`.
+
+    Parameters
+    ----------
+    temperature : float
+        To start from, in [0.01, 1]; it is learned on a log scale and kept in this range.
+    label_smoothing : float
+        Share of the target spread evenly over the batch, in [0, 1).
+    """
+
+    def __init__(self, temperature: float = 0.1, label_smoothing: float = 0.0):
+        super().__init__()
+        if not 0.01 <= temperature <= 1:
+            raise ValueError(f"temperature {temperature}: expected 0.01 to 1")
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(f"label_smoothing {label_smoothing}: expected 0 or more, and less than 1")
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.label_smoothing = label_smoothing
+
+    def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
+        """Loss of embeddings [B, D] and [B, D]: a scalar."""
+        _check(ground, aerial)
+        with torch.no_grad():  # on the parameter itself: clamping its use would stop its gradient at the bound for good
+            self.log_scale.clamp_(0, math.log(100))
+        logits = self.log_scale.exp() * F.normalize(ground, dim=1) @ F.normalize(aerial, dim=1).T
+        partner = torch.arange(len(logits), device=logits.device)
+        both = [F.cross_entropy(x, partner, label_smoothing=self.label_smoothing) for x in (logits, logits.T)]
+        return (both[0] + both[1]) / 2

@@ -1,0 +1,284 @@
+"""Siamese networks: a trunk and a head make a tower, two towers make a network.
+
+The paper's three architectures (section 3.3) are `ARCHITECTURES`; the name of a torchvision classification model with a
+convolutional feature map is an architecture too, with the same head as VGG16 and ResNet50.
+"""
+
+import copy
+from http.client import HTTPException
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch import nn
+from torch.nn import functional as F
+
+from cvig.netvlad import NetVLAD
+
+ARCHITECTURES = ("vgg16", "resnet50", "cvm-net-i")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# Children of torchvision's models that come after, or beside, the feature map.
+CLASSIFIER_PARTS = ("avgpool", "flatten", "dropout", "fc", "head", "heads", "classifier", "aux1", "aux2", "AuxLogits")
+
+
+def trunk_name(arch: str) -> str:
+    """The torchvision model that `arch` takes its features from; ValueError for an unknown architecture."""
+    name = "vgg16" if arch == "cvm-net-i" else arch
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise ValueError(
+            f"unknown architecture '{arch}': expected one of {', '.join(ARCHITECTURES)}, "
+            "or the name of a torchvision classification model such as resnet18"
+        )
+    return name
+
+
+def preprocess(images: torch.Tensor) -> torch.Tensor:
+    """Make uint8 images [B, 3, H, W] the float32 input of every network here: ImageNet's mean and deviation.
+
+    >>> preprocess(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8))[0, :, 0, 0]
+    tensor([2.2489, 2.4286, 2.6400])
+    """
+    if images.dtype != torch.uint8 or images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(f"images {images.dtype} {tuple(images.shape)}: expected uint8 [B, 3, H, W]")
+    mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
+    std = torch.tensor(STD, device=images.device).view(3, 1, 1)
+    return (images.float() / 255 - mean) / std
+
+
+def load_state_dict(network: nn.Module, path: str | Path, ignore: tuple[str, ...] = ()) -> None:
+    """Fill a network from a local state dict (``.pt``, ``.pth``, ``.safetensors``).
+
+    Parameters
+    ----------
+    network : nn.Module
+    path : path
+        A mapping of keys to tensors, or one under the key ``state_dict`` as training scripts save it.
+    ignore : tuple of str
+        Top-level parts whose keys in the file are passed over.
+
+    Raises
+    ------
+    ValueError
+        No such file, not a state dict, or keys or shapes that do not fit: the first of them, and how many.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"weights '{path}': no such file; expected 'none', 'imagenet' or the path of a state dict")
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = state.get("state_dict", state)
+        state = {key: torch.as_tensor(value) for key, value in state.items() if key.split(".")[0] not in ignore}
+    except Exception as error:
+        raise ValueError(f"weights '{path}': not a readable state dict ({type(error).__name__})") from error
+    wanted = network.state_dict()
+    # Batch norm only counts its batches under this key; files from before 2018 lack it.
+    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in wanted]
+    shapes = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
+    for what, keys in (("lacks the", missing), ("has the unexpected", unexpected), ("has another shape for", shapes)):
+        if keys:
+            raise ValueError(f"weights '{path}': {what} key '{keys[0]}' ({len(keys)} such keys)")
+    network.load_state_dict(state, strict=False)
+
+
+def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
+    """A torchvision model without its pooling and classifier: images [B, 3, H, W] to a feature map [B, C, h, w].
+
+    Layers keep torchvision's names and initialization.
+
+    Parameters
+    ----------
+    arch : str
+        ``"cvm-net-i"`` is VGG16 up to conv5_3, or a torchvision classification model whose parts follow one another up
+        to the feature map: all but ViT.
+    weights : str
+        ``"imagenet"`` (torchvision's IMAGENET1K_V1), the path of a state dict of the model with or without its
+        classifier, whose keys are passed over, or ``"none"``.
+    """
+    name, pretrained = trunk_name(arch), None
+    if weights == "imagenet":
+        pretrained = "IMAGENET1K_V1"
+        if pretrained not in torchvision.models.get_model_weights(name).__members__:
+            raise ValueError(f"torchvision has no {pretrained} weights of {name}: give a path, or weights='none'")
+    try:
+        model = torchvision.models.get_model(name, weights=pretrained)
+    except (OSError, HTTPException, RuntimeError) as error:  # no network, cut off, or a file with the wrong hash
+        raise ValueError(
+            f"ImageNet weights of {name} could not be fetched ({error}): "
+            "give the path of a local state dict as weights, or weights='none' to start from random ones"
+        ) from error
+    trunk = nn.Sequential()
+    for key, part in model.named_children():
+        if key not in CLASSIFIER_PARTS:
+            trunk.add_module(key, nn.Sequential(*part) if isinstance(part, nn.ModuleList) else part)
+    if weights not in ("none", "imagenet"):
+        load_state_dict(trunk, weights, ignore=CLASSIFIER_PARTS)
+    if arch == "cvm-net-i":
+        trunk.features = trunk.features[:-1]  # the last pooling
+    return trunk
+
+
+def feature_shape(trunk: nn.Module, size: int) -> tuple[int, ...] | None:
+    """Channels, height and width of the feature map of a `size` × `size` image; None if the trunk cannot make one."""
+    training = trunk.training
+    trunk.eval()
+    try:
+        with torch.inference_mode():
+            shape = tuple(trunk(torch.zeros(1, 3, size, size)).shape[1:])
+    except (RuntimeError, AssertionError):
+        return None
+    finally:
+        trunk.train(training)
+    return shape if len(shape) == 3 and 0 not in shape else None
+
+
+def dense_head(features: int, embedding: int, final_relu: bool) -> dict[str, nn.Module]:
+    """Fully connected layers of 512, 256 and `embedding` neurons, batch norm between them (paper, section 3.3).
+
+    "All layers used the ReLU activation function": with `final_relu` the last one too, so that no embedding has a
+    negative coordinate. The public code (S010MON/image-locate, src/models.py) leaves the last layer linear, and puts
+    batch norm after the ReLU as here.
+    """
+    last = [nn.Linear(256, embedding)] + [nn.ReLU()] * final_relu
+    return {
+        "fc1": nn.Sequential(nn.Flatten(), nn.Linear(features, 512), nn.ReLU(), nn.BatchNorm1d(512)),
+        "fc2": nn.Sequential(nn.Linear(512, 256), nn.ReLU(), nn.BatchNorm1d(256)),
+        "fc3": nn.Sequential(*last),
+    }
+
+
+def netvlad_heads(channels: int, embedding: int) -> list[dict[str, nn.Module]]:
+    """The two heads of CVM-Net-I: each its own NetVLAD of 64 clusters, and one linear projection for both.
+
+    So it is in the authors' code (david-husx/crossview_localisation): src/CVM-Net/cvm_net.py gives each branch a
+    `netvlad` under its own variable scope, src/CVM-Net/siamese_fc.py reuses the variables of one 4096-d `fc1`.
+    """
+    projection = nn.Linear(64 * channels, embedding)
+    # The authors start the bias at 0.1, which outweighs a projected unit vector and turns all embeddings one way.
+    nn.init.zeros_(projection.bias)
+    return [{"netvlad": NetVLAD(channels, clusters=64), "projection": projection} for _ in range(2)]
+
+
+class Tower(nn.Module):
+    """Trunk and head: normalized images [B, 3, H, W] to embeddings [B, D], of length 1 with `unit_norm`."""
+
+    def __init__(self, trunk: nn.Module, head: dict[str, nn.Module], unit_norm: bool):
+        super().__init__()
+        self.trunk, self.head, self.unit_norm = trunk, nn.Sequential(), unit_norm
+        for name, block in head.items():
+            self.head.add_module(name, block)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Embed a batch."""
+        embedding = self.head(self.trunk(images))
+        return F.normalize(embedding.float(), dim=1) if self.unit_norm else embedding
+
+
+class SiameseNetwork(nn.Module):
+    """Two towers of one architecture; their trunks share no weights.
+
+    Attributes
+    ----------
+    arch : str
+    ground, aerial : Tower
+    embedding_dim : int
+    size : int
+        Pixels a side of the square input that the heads were made for.
+    """
+
+    def __init__(self, arch: str, ground: Tower, aerial: Tower, embedding_dim: int, size: int):
+        super().__init__()
+        self.arch, self.ground, self.aerial = arch, ground, aerial
+        self.embedding_dim, self.size = embedding_dim, size
+
+    def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embed ground views and aerial images: two tensors [B, D]."""
+        return self.ground(ground), self.aerial(aerial)
+
+    @torch.no_grad()
+    def fit_clusters(self, ground: torch.Tensor, aerial: torch.Tensor, seed: int = 0) -> None:
+        """Start each NetVLAD, where there is one, from its trunk's features of normalized images [B, 3, H, W]."""
+        training = self.training
+        self.eval()
+        for tower, images in ((self.ground, ground), (self.aerial, aerial)):
+            if isinstance(tower.head[0], NetVLAD):
+                tower.head[0].fit_clusters(tower.trunk(images), seed)
+        self.train(training)
+
+    def describe(self) -> pd.DataFrame:
+        """One row a block of a tower: its layers, what it gives out for one image, parameters, and whether shared."""
+        tower, training = self.ground.eval(), self.training
+        aerial = {id(parameter) for parameter in self.aerial.parameters()}
+        output = torch.zeros(1, 3, self.size, self.size, device=next(tower.parameters()).device)
+        rows = {}
+        for name, block in {"trunk": tower.trunk, **dict(tower.head.named_children())}.items():
+            with torch.inference_mode():
+                output = block(output)
+            layers = [type(layer).__name__ for layer in block.children()] if isinstance(block, nn.Sequential) else []
+            rows[name] = {
+                "layers": trunk_name(self.arch) if name == "trunk" else ", ".join(layers) or type(block).__name__,
+                "output": " × ".join(str(length) for length in output.shape[1:]),
+                "parameters": sum(parameter.numel() for parameter in block.parameters()),
+                "shared": all(id(parameter) in aerial for parameter in block.parameters()),
+            }
+        self.train(training)
+        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("block")
+
+
+def build(
+    arch: str,
+    weights: str = "none",
+    *,
+    size: int = 64,
+    embedding: int | None = None,
+    final_relu: bool = False,
+    unit_norm: bool = False,
+    seed: int = 0,
+) -> SiameseNetwork:
+    """Build a Siamese network.
+
+    Parameters
+    ----------
+    arch : str
+        ``"vgg16"`` or ``"resnet50"``: trunk and fully connected head; ``"cvm-net-i"``: VGG16 trunk up to conv5_3 (as in
+        the authors' src/CVM-Net/VGG.py), NetVLAD of 64 clusters and a projection (Hu et al. 2018); or any torchvision
+        classification model but ViT, with the fully connected head.
+    weights : str
+        Where both trunks start: ``"imagenet"``, the path of a local state dict, or ``"none"``.
+    size : int
+        Pixels a side of the square input.
+    embedding : int, optional
+        Width of the embedding; by default 256, and 4096 for CVM-Net-I.
+    final_relu : bool
+        A ReLU after the last fully connected layer, as in the paper's text. CVM-Net-I has none.
+    unit_norm : bool
+        Put embeddings on the unit sphere, where Euclidean order is cosine order. CVM-Net-I always does.
+    seed : int
+        Of random weights. The global random state is left as it was.
+
+    Raises
+    ------
+    ValueError
+        Unknown architecture, a size that it cannot take, or weights that cannot be had.
+    """
+    vlad = arch == "cvm-net-i"
+    width = (4096 if vlad else 256) if embedding is None else embedding
+    if width < 1:
+        raise ValueError(f"embedding {width}: expected at least 1")
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        trunk = build_trunk(arch, weights)
+        shape = feature_shape(trunk, size)
+        if shape is None:
+            if feature_shape(trunk, 224) is None:
+                raise ValueError(f"architecture '{arch}' has no convolutional feature map; expected one like resnet18")
+            raise ValueError(f"size {size}: {arch} cannot take {size} × {size} images, though it can 224 × 224")
+        trunks = [trunk, build_trunk(arch) if weights == "none" else copy.deepcopy(trunk)]
+        if vlad:
+            heads = netvlad_heads(shape[0], width)
+        else:
+            heads = [dense_head(shape[0] * shape[1] * shape[2], width, final_relu) for _ in range(2)]
+    towers = [Tower(trunk, head, unit_norm or vlad) for trunk, head in zip(trunks, heads, strict=True)]
+    return SiameseNetwork(arch, *towers, width, size).to(memory_format=torch.channels_last)

@@ -1,0 +1,75 @@
+"""NetVLAD: a learned bag of local features (Arandjelović et al. 2016, section 3)."""
+
+import math
+
+import torch
+from scipy.cluster.vq import kmeans2
+from torch import nn
+from torch.nn import functional as F
+
+ENOUGH = 4096  # local features to cluster
+
+
+class NetVLAD(nn.Module):
+    """Sum, for each of K clusters, the residuals of the local features that belong to it.
+
+    A feature map [B, C, h, w] becomes [B, K·C] of length 1: local features are normalized, then each cluster's residual,
+    then the whole. Centers start as random directions, each another one, and the assignment agrees with them; better,
+    as the clusters of real features (`fit_clusters`). Started equal, say at zero, they would get equal gradients and stay
+    one cluster for ever.
+
+    Parameters
+    ----------
+    channels : int
+        C.
+    clusters : int
+        K; 64 in NetVLAD and CVM-Net.
+    sharpness : float
+        Scale of the initial soft assignment: how much nearer a feature must be to a center to belong to it alone.
+    """
+
+    def __init__(self, channels: int, clusters: int = 64, sharpness: float = 10.0):
+        super().__init__()
+        self.centers = nn.Parameter(F.normalize(torch.randn(clusters, channels), dim=1))
+        self.assign = nn.Conv2d(channels, clusters, kernel_size=1)
+        self._agree(sharpness)
+
+    @torch.no_grad()
+    def _agree(self, sharpness: float) -> None:
+        """Assign by the softmax of -sharpness |x - c|² over clusters, whose |x|² cancels."""
+        self.assign.weight.copy_(2 * sharpness * self.centers[:, :, None, None])
+        self.assign.bias.copy_(-sharpness * self.centers.square().sum(1))
+
+    @torch.no_grad()
+    def fit_clusters(self, features: torch.Tensor, seed: int = 0) -> None:
+        """Start from the clusters of real feature maps [B, C, h, w], as NetVLAD does (its section 3 and appendix A).
+
+        Far-off centers would leave nearly the same residuals to every image. The sharpness makes the nearest center of a
+        feature, in the mean, a hundred times likelier than the second nearest.
+
+        Raises
+        ------
+        ValueError
+            Fewer local features than clusters.
+        """
+        clusters = len(self.centers)
+        local = features.flatten(2).transpose(1, 2).flatten(0, 1)
+        if len(local) < clusters:
+            raise ValueError(
+                f"{len(local)} local features for {clusters} clusters: expected at least one each; "
+                "use larger images or more training pairs"
+            )
+        local = F.normalize(local[:: -(-len(local) // ENOUGH)].double(), dim=1)
+        centers, _ = kmeans2(local.numpy(), clusters, iter=20, minit="++", missing="raise", rng=seed)
+        centers = torch.from_numpy(centers)
+        near, second = torch.cdist(local, centers).square().topk(2, largest=False).values.mean(0)
+        self.centers.copy_(centers)
+        self._agree(math.log(100) / float(second - near))
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Aggregate a feature map."""
+        features = F.normalize(features.float(), dim=1)
+        weight = self.assign(features).float().flatten(2).softmax(dim=1)  # [B, K, h·w]
+        local = features.flatten(2)  # [B, C, h·w]
+        residual = weight @ local.transpose(1, 2) - weight.sum(2, keepdim=True) * self.centers
+        return F.normalize(F.normalize(residual, dim=2).flatten(1), dim=1)

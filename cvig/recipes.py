@@ -1,0 +1,87 @@
+"""Training recipes as data: what is minimized, how, and on which augmentations."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of training on one loss.
+
+    Attributes
+    ----------
+    loss : {"max-margin", "soft-margin", "infonce"}
+    until : {"end", "plateau"}
+        ``"plateau"`` ends the phase when the epoch's mean loss has not fallen by a hundredth for `patience` epochs,
+        and at half of all epochs at the latest, so that the next phase has its turn.
+    patience : int
+    """
+
+    loss: str
+    until: str = "end"
+    patience: int = 2
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained.
+
+    Attributes
+    ----------
+    name, summary : str
+    phases : tuple of Phase
+    optimizer : {"adam", "adamw"}
+    learning_rate : float
+    batch : int
+    weight_decay : float
+    cosine : bool
+        Warm up over the first twentieth of the steps, then let the learning rate fall along a cosine.
+    crop_min : float
+        Smallest side of the random aerial crop, as a fraction of the tile; 1 means no crop.
+    quarter_turns : bool
+        Turn each aerial tile by a random multiple of 90°. Right only where the query's heading is unknown.
+    unit_norm : bool
+        Embeddings lie on the unit sphere, so that Euclidean order is cosine order.
+    final_relu : bool
+        A ReLU after the last layer, as the paper's text has it ("All layers used the ReLU activation function").
+    """
+
+    name: str
+    summary: str
+    phases: tuple[Phase, ...]
+    optimizer: str
+    learning_rate: float
+    batch: int
+    weight_decay: float = 0.0
+    cosine: bool = False
+    crop_min: float = 0.7
+    quarter_turns: bool = False
+    unit_norm: bool = False
+    final_relu: bool = False
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        Recipe(
+            name="described",
+            summary="the paper's text: max-margin until it stops improving, then soft-margin; Adam at 1e-5, batch 16",
+            phases=(Phase("max-margin", until="plateau"), Phase("soft-margin")),
+            optimizer="adam",
+            learning_rate=1e-5,
+            batch=16,
+            final_relu=True,
+        ),
+        Recipe(
+            name="modern",
+            summary="symmetric InfoNCE with a learned temperature on the unit sphere; AdamW, warm-up and cosine",
+            phases=(Phase("infonce"),),
+            optimizer="adamw",
+            learning_rate=5e-4,
+            batch=64,
+            weight_decay=0.05,
+            cosine=True,
+            quarter_turns=True,
+            unit_norm=True,
+        ),
+    )
+}

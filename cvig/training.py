@@ -1,0 +1,271 @@
+"""Training a Siamese network by a recipe: a Lightning module, and `fit`."""
+
+import contextlib
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from cvig.collapse import relative_spread
+from cvig.datasets import PairedViews
+from cvig.embedding import embed_gallery, embed_ground
+from cvig.geometry import crop_resize, random_crop_boxes
+from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss
+from cvig.metrics import pssr, recall_at_k
+from cvig.models import SiameseNetwork, preprocess
+from cvig.ranking import exact_ranks
+from cvig.recipes import Recipe
+
+LOSSES = {
+    "max-margin": lambda: MaxMarginLoss(margin=0.5),
+    "soft-margin": lambda: SoftMarginLoss(weight=10.0),
+    "infonce": lambda: InfoNCELoss(temperature=0.1, label_smoothing=0.1),
+}
+
+
+class EpochBatches:
+    """Batches of shuffled indices; each epoch has its own order and, where the data has them, its own views.
+
+    An epoch's views are set before the first batch is asked for, so worker processes see them too.
+    """
+
+    def __init__(self, data: PairedViews, batch: int, seed: int, epoch: Callable[[], int]):
+        if batch > len(data):
+            raise ValueError(f"batch of {batch} is larger than the {len(data)} pairs of {data.name}")
+        if batch < 2:
+            raise ValueError(f"batch of {batch}: expected at least 2, for a pair needs others to differ from")
+        self.data, self.batch, self.seed, self.epoch = data, batch, seed, epoch
+
+    def __len__(self) -> int:
+        return len(self.data) // self.batch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        epoch = self.epoch()
+        self.data.set_epoch(epoch)
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data))
+        return iter(order[: len(self) * self.batch].reshape(-1, self.batch).tolist())
+
+
+def augment(aerial: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
+    """Crop and turn a batch of square aerial tiles as `recipe` asks: uint8 [B, 3, S, S] in and out."""
+    if recipe.crop_min < 1:
+        boxes = random_crop_boxes(len(aerial), generator, recipe.crop_min).to(aerial.device)
+        aerial = crop_resize(aerial, boxes, tuple(aerial.shape[2:]))
+    if recipe.quarter_turns:
+        turns = torch.randint(4, (len(aerial),), generator=generator)
+        aerial = torch.stack([tile.rot90(int(turn), (1, 2)) for tile, turn in zip(aerial, turns, strict=True)])
+    return aerial
+
+
+class SiameseTraining(lightning.LightningModule):
+    """One recipe at work on one network.
+
+    Parameters
+    ----------
+    network : SiameseNetwork
+    recipe : Recipe
+    val : PairedViews
+        Ranked after every epoch.
+    learning_rate : float
+    seed : int
+        Of the augmentation.
+    report : callable, optional
+        Called with each epoch's row of the log.
+
+    Attributes
+    ----------
+    log_rows : list of dict
+        One an epoch: epoch, phase, loss, val_recall_1pct (%), val_pssr, ground_spread, aerial_spread, seconds.
+    """
+
+    def __init__(
+        self,
+        network: SiameseNetwork,
+        recipe: Recipe,
+        val: PairedViews,
+        *,
+        learning_rate: float,
+        seed: int,
+        bf16: bool,
+        report: Callable[[dict], None] | None = None,
+    ):
+        super().__init__()
+        self.network, self.recipe, self.val = network, recipe, val
+        self.learning_rate, self.seed, self.bf16, self.report = learning_rate, seed, bf16, report
+        self.losses = nn.ModuleList(LOSSES[phase.loss]() for phase in recipe.phases)
+        self.phase = 0
+        self.log_rows: list[dict] = []
+        self._epoch_losses: list[float] = []
+        self._best, self._stale = math.inf, 0
+
+    def configure_optimizers(self) -> dict:
+        """Adam or AdamW; weight decay spares biases, normalization and the temperature."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.recipe.optimizer]
+        optimizer = kind(groups, lr=self.learning_rate)
+        steps = int(self.trainer.estimated_stepping_batches)
+        warm = max(1, steps // 20)
+
+        def factor(step: int) -> float:
+            if not self.recipe.cosine:
+                return 1.0
+            return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock."""
+        self._started, self._epoch_losses = time.perf_counter(), []
+
+    def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
+        """Loss of the current phase on one batch of pairs."""
+        seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
+        aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
+        ground = preprocess(batch["ground"]).to(memory_format=torch.channels_last)
+        g, a = self.network(ground, preprocess(aerial).to(memory_format=torch.channels_last))
+        with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
+            loss = self.losses[self.phase](g.float(), a.float())
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, "
+                f"phase {self.recipe.phases[self.phase].loss}: lower the learning rate ({self.learning_rate:g})"
+            )
+        self._epoch_losses.append(float(loss.detach()))
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Rank the validation views, write the log's row, and move to the next phase when this one is done."""
+        where = {"device": str(self.device), "bf16": self.bf16}
+        ground = embed_ground(self.network, self.val, **where)
+        aerial = embed_gallery(self.network, self.val, **where)
+        ranks = exact_ranks(ground, aerial, self.val.positives, ignored=self.val.ignored)
+        row = {
+            "epoch": self.current_epoch + 1,
+            "phase": self.recipe.phases[self.phase].loss,
+            "loss": float(np.mean(self._epoch_losses)),
+            "val_recall_1pct": 100 * recall_at_k(ranks, "1%", ties="pessimistic"),
+            "val_pssr": pssr(ranks, ties="pessimistic"),
+            "ground_spread": relative_spread(ground),
+            "aerial_spread": relative_spread(aerial),
+            "seconds": round(time.perf_counter() - self._started, 1),
+        }
+        self.log_rows.append(row)
+        if self.report:
+            self.report(row)
+        self._advance(row["loss"])
+
+    def _advance(self, loss: float) -> None:
+        phase = self.recipe.phases[self.phase]
+        if phase.until == "end":
+            return
+        if loss < 0.99 * self._best:
+            self._best, self._stale = loss, 0
+        else:
+            self._stale += 1
+        if self._stale >= phase.patience or self.current_epoch + 1 >= math.ceil(self.trainer.max_epochs / 2):
+            self.phase, self._best, self._stale = self.phase + 1, math.inf, 0
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Only errors from one logger: its notes on this machine are no part of a run."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def choose_device(device: str) -> str:
+    """``"auto"`` is a CUDA device where there is one, else the CPU; asking for an absent one is an error."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device 'cuda' was asked for, but torch finds no CUDA device here")
+    return device
+
+
+def fit(
+    network: SiameseNetwork,
+    recipe: Recipe,
+    train: PairedViews,
+    val: PairedViews,
+    *,
+    epochs: int,
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    device: str = "cpu",
+    bf16: bool = True,
+    report: Callable[[dict], None] | None = None,
+) -> pd.DataFrame:
+    """Train `network` in place and give the log, one row an epoch (see `SiameseTraining.log_rows`).
+
+    Parameters
+    ----------
+    epochs : int
+    batch, learning_rate : optional
+        The recipe's where None.
+    seed : int
+        Of the order of pairs and of the augmentation.
+    workers : int
+        Processes that decode images.
+    device : {"cpu", "cuda"}
+    bf16 : bool
+        bfloat16 autocast in the towers; losses are always float32.
+    report : callable, optional
+        Called with each row of the log as it is made.
+
+    Raises
+    ------
+    ValueError
+        A batch larger than the data, before any step.
+    FloatingPointError
+        The loss is no longer finite.
+    """
+    module = SiameseTraining(
+        network,
+        recipe,
+        val,
+        learning_rate=learning_rate or recipe.learning_rate,
+        seed=seed,
+        bf16=bf16,
+        report=report,
+    )
+    batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: module.current_epoch)
+    loader = DataLoader(train, batch_sampler=batches, num_workers=workers)
+    with warnings.catch_warnings(), _quiet("lightning.pytorch"):
+        # Lightning advises more workers and a device other than the one that was chosen.
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        trainer = lightning.Trainer(
+            max_epochs=epochs,
+            accelerator="gpu" if device == "cuda" else "cpu",
+            devices=1,
+            precision="bf16-mixed" if bf16 else "32-true",
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, loader)
+    if len(module.log_rows) < epochs:
+        # Lightning swallows Ctrl-C; a run cut short must not be taken for a finished one.
+        raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")
+    return pd.DataFrame(module.log_rows)

@@ -1,0 +1,208 @@
+"""What a run writes to disk, and how it is read back.
+
+A run is a folder. Training writes ``log.csv``, ``checkpoint.safetensors`` and, last of all, ``train.json``; evaluation
+adds ranks, figures' data and, last of all, ``metrics.json`` and ``evaluate.json``. A folder without its JSON files is
+unfinished and is never read as a result.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cvig.ranking import Ranks
+
+TEST_SETS = ("uncropped", "cropped")
+PACKAGES = (
+    "cvig",
+    "torch",
+    "torchvision",
+    "lightning",
+    "torchmetrics",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+)
+
+
+@contextlib.contextmanager
+def atomic(path: Path | str) -> Iterator[Path]:
+    """Give a temporary path that takes the place of `path` only when the block ends well.
+
+    A reader sees the old file or the new one, never half of one; after an error or Ctrl-C the old one stays.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path | str, content: dict) -> None:
+    """Write `content` as JSON, atomically; NaN and infinity are refused, for they are no JSON."""
+    text = json.dumps(content, indent=1, sort_keys=True, allow_nan=False)
+    with atomic(path) as temporary:
+        temporary.write_text(text + "\n")
+
+
+def write_csv(path: Path | str, frame: pd.DataFrame) -> None:
+    """Write a data frame as CSV without its index, atomically."""
+    with atomic(path) as temporary:
+        frame.to_csv(temporary, index=False)
+
+
+def write_arrays(path: Path | str, **arrays: np.ndarray) -> None:
+    """Write arrays as one compressed ``.npz`` file, atomically."""
+    with atomic(path) as temporary, temporary.open("wb") as stream:
+        np.savez_compressed(stream, **arrays)
+
+
+def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
+    """Read an ``.npz`` file whole."""
+    with np.load(path, allow_pickle=False) as archive:
+        return dict(archive)
+
+
+def commit() -> str | None:
+    """Commit of the working tree this package lies in, with ``+`` when files differ from it; None outside git."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + ("+" if changed else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def provenance(parameters: dict, *, data: dict[str, str], device: str, threads: int, seconds: float) -> dict:
+    """Everything needed to say where a result came from.
+
+    Parameters
+    ----------
+    parameters : dict
+        The notebook's parameters as they were used.
+    data : dict
+        Digest of each data split read, by name.
+    device, threads, seconds
+        What it ran on, with how many CPU threads, for how long.
+    """
+    return {
+        "parameters": parameters,
+        "data": data,
+        "commit": commit(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "device": device,
+        "threads": threads,
+        "seconds": round(seconds, 1),
+    }
+
+
+def digest(*parts: bytes | str) -> str:
+    """Sixteen hexadecimal digits that change when any part does."""
+    total = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        total.update(len(data).to_bytes(8, "little"))
+        total.update(data)
+    return total.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder on demand."""
+
+    folder: Path
+
+    @cached_property
+    def train(self) -> dict:
+        """Provenance of the training notebook."""
+        return json.loads((self.folder / "train.json").read_text())
+
+    @cached_property
+    def evaluate(self) -> dict:
+        """Provenance of the evaluation notebook."""
+        return json.loads((self.folder / "evaluate.json").read_text())
+
+    @property
+    def parameters(self) -> dict:
+        """Parameters of the training notebook."""
+        return self.train["parameters"]
+
+    @property
+    def name(self) -> str:
+        """The architecture."""
+        return self.parameters["arch"]
+
+    @cached_property
+    def log(self) -> pd.DataFrame:
+        """One row an epoch: epoch, phase, loss, val_recall_1pct, val_pssr, ground_spread, aerial_spread, seconds."""
+        return pd.read_csv(self.folder / "log.csv")
+
+    @cached_property
+    def metrics(self) -> dict[str, pd.DataFrame]:
+        """`cvig.metrics.summary` of the uncropped and the cropped test set."""
+        stored = json.loads((self.folder / "metrics.json").read_text())
+        return {name: pd.read_json(StringIO(json.dumps(stored[name]["summary"])), orient="split") for name in TEST_SETS}
+
+    @cached_property
+    def facts(self) -> dict[str, dict]:
+        """Queries, gallery size, tied fraction and collapse verdict of each test set."""
+        stored = json.loads((self.folder / "metrics.json").read_text())
+        return {name: stored[name]["facts"] for name in TEST_SETS}
+
+    def ranks(self, test_set: str) -> Ranks:
+        """Exact ranks of the ``"uncropped"`` or ``"cropped"`` test set."""
+        stored = read_arrays(self.folder / f"ranks-{test_set}.npz")
+        return Ranks(stored["closer"], stored["tied"], int(stored["gallery_size"]))
+
+    @cached_property
+    def projection(self) -> dict[str, np.ndarray]:
+        """Principal components of both towers: ``ground``, ``aerial`` [N, 2] and ``explained`` [2]."""
+        return read_arrays(self.folder / "projection.npz")
+
+    @cached_property
+    def retrievals(self) -> dict[str, np.ndarray]:
+        """Thumbnails: ``queries``, ``retrieved``, ``positive_at``, ``rank`` and ``gallery_size``."""
+        return read_arrays(self.folder / "retrievals.npz")
+
+    @property
+    def description(self) -> str:
+        """One sentence for captions: which data and training a figure shows."""
+        p, queries = self.parameters, self.facts["uncropped"]["queries"]
+        views = {"90": "90° views of unknown heading", "panorama": "north-aligned panoramas"}[p["view"]]
+        data = f"the procedural world ({views})" if p["data"] == "world" else f"the {p['data']} data"
+        start = "from random weights" if p["weights"] == "none" else f"from weights '{p['weights']}'"
+        return (
+            f"{p['arch']} trained {start} with the '{p['recipe']}' recipe for {len(self.log)} epochs at {p['size']} px "
+            f"on {self.train['pairs_per_epoch']} pairs an epoch of {data}; tested on {queries} places it never saw"
+        )
+
+
+def find(folder: Path | str) -> list[Run]:
+    """All finished runs directly below `folder`, by name; an absent folder has none."""
+    marks = sorted(Path(folder).glob("*/evaluate.json"))
+    return [Run(mark.parent) for mark in marks if (mark.parent / "train.json").exists()]

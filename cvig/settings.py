@@ -1,0 +1,164 @@
+"""The notebooks' parameters: checked by name, type and value before anything runs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import ModuleType
+
+from cvig.datasets import DATASETS
+from cvig.models import trunk_name
+from cvig.recipes import RECIPES
+
+# Names that a running notebook holds without anybody having set them.
+NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+class Settings:
+    """Shared behavior of the parameter classes."""
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value, kind = getattr(self, entry.name), entry.type
+            if kind == "str" and _number(value):  # papermill reads "-p view 90" as a number
+                value = str(value)
+                object.__setattr__(self, entry.name, value)
+            fits = {
+                "str": isinstance(value, str),
+                "int": isinstance(value, int) and not isinstance(value, bool),
+                "float": _number(value),
+                "bool": isinstance(value, bool),
+                "dict": isinstance(value, dict),
+            }[kind]
+            if not fits:
+                raise ValueError(f"parameter {entry.name}={value!r}: expected {kind}, got {type(value).__name__}")
+        self.check()
+
+    def check(self) -> None:
+        """Raise ValueError for a value that no run could use."""
+
+    def at_least(self, smallest: float, *names: str) -> None:
+        """Raise ValueError where a named parameter is below `smallest`."""
+        for name in names:
+            if getattr(self, name) < smallest:
+                raise ValueError(f"parameter {name}={getattr(self, name)!r}: expected at least {smallest}")
+
+    @classmethod
+    def from_notebook(cls, namespace: dict) -> Settings:
+        """Take the parameters out of a notebook's namespace, and refuse names that are no parameter.
+
+        papermill only warns of a misspelt ``-p`` and then runs with the default; here it is an error. Imports, private
+        names and what IPython itself defines are passed over.
+        """
+        given = {
+            name: value
+            for name, value in namespace.items()
+            if not name.startswith("_")
+            and name not in NOTEBOOK_NAMES
+            and not isinstance(value, (ModuleType, type))
+            and not callable(value)
+        }
+        known = [entry.name for entry in fields(cls)]
+        unknown = [name for name in given if name not in known]
+        if unknown:
+            close = get_close_matches(unknown[0], known, n=1)
+            hint = f"did you mean '{close[0]}'? " if close else ""
+            raise ValueError(f"unknown parameter '{unknown[0]}': {hint}expected one of {', '.join(known)}")
+        return cls(**given)
+
+    def to_dict(self) -> dict:
+        """The parameters as plain data, for the provenance file."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TrainSettings(Settings):
+    """Parameters of ``notebooks/train.ipynb``; zero or an empty string means "as the recipe or architecture has it"."""
+
+    arch: str = "resnet50"
+    recipe: str = "modern"
+    data: str = "world"
+    root: str = ""
+    options: dict = field(default_factory=dict)  # further options of the data set
+    view: str = "90"  # of the world: "90" or "panorama"
+    out: str = ""
+    size: int = 64
+    weights: str = "none"
+    embedding: int = 0
+    train_count: int = 2048  # pairs an epoch and validation views; the world renders as many as asked
+    val_count: int = 512
+    fresh: bool = True
+    epochs: int = 4
+    batch: int = 0
+    learning_rate: float = 0.0
+    seed: int = 0
+    threads: int = 2
+    workers: int = 0
+    device: str = "auto"
+    precision: str = "bf16"
+
+    def check(self) -> None:
+        """Raise ValueError for a value that no run could use."""
+        trunk_name(self.arch)
+        if self.recipe not in RECIPES:
+            raise ValueError(f"unknown recipe '{self.recipe}': expected one of {', '.join(RECIPES)}")
+        if self.data not in DATASETS:
+            raise ValueError(f"unknown data set '{self.data}': expected one of {', '.join(DATASETS)}")
+        if self.view not in ("90", "panorama"):
+            raise ValueError(f"unknown view '{self.view}': expected '90' or 'panorama'")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"unknown device '{self.device}': expected auto, cpu or cuda")
+        if self.precision not in ("bf16", "32"):
+            raise ValueError(f"unknown precision '{self.precision}': expected bf16 or 32")
+        self.at_least(2, "train_count", "val_count")
+        self.at_least(1, "size", "epochs", "threads")
+        self.at_least(0, "embedding", "batch", "learning_rate", "workers", "seed")
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is written."""
+        return Path(self.out or f"out/{self.data}-{self.arch}-{self.recipe}-{self.seed}")
+
+    def split_options(self, split: str) -> dict:
+        """Options for `cvig.datasets.load` of one split."""
+        options = {"size": self.size, **self.options}
+        if self.data == "world":
+            options |= {"view": self.view, "seed": self.seed_of_data}
+            if split == "train":
+                options |= {"count": self.train_count, "fresh": self.fresh}
+            elif split == "val":
+                options |= {"count": self.val_count}
+        return options
+
+    @property
+    def seed_of_data(self) -> int:
+        """The world is one and the same for every training seed, unless ``options`` say otherwise."""
+        return self.options.get("seed", 0)
+
+
+@dataclass(frozen=True)
+class EvaluateSettings(Settings):
+    """Parameters of ``notebooks/evaluate.ipynb``."""
+
+    run: str = ""
+    test_count: int = 6194  # of the world; the size of the paper's test set
+    crops: str = ""  # file of the test crop; drawn once, saved and reused
+    crop_min: float = 0.7
+    threads: int = 2
+    device: str = "auto"
+
+    def check(self) -> None:
+        """Raise ValueError for a value that no run could use."""
+        if not self.run:
+            raise ValueError("parameter run is empty: expected the folder of a finished training run (-p run FOLDER)")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"unknown device '{self.device}': expected auto, cpu or cuda")
+        self.at_least(2, "test_count")
+        self.at_least(1, "threads")
+        if not 0 < self.crop_min <= 1:
+            raise ValueError(f"parameter crop_min={self.crop_min}: expected a fraction of the side in (0, 1]")

@@ -1,0 +1,214 @@
+"""Plots of runs. Each function gives the figure and its alt text, which is computed from the same data."""
+
+import base64
+import html
+from collections.abc import Mapping
+from io import BytesIO
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+Plot = tuple[Figure, str]
+PALETTE = sns.color_palette("colorblind")
+GROUND, AERIAL = PALETTE[0], PALETTE[1]
+
+
+def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options) -> tuple[Figure, np.ndarray]:
+    """An empty figure in the common style, and its axes as an array [rows, columns]."""
+    with plt.rc_context({**sns.axes_style("whitegrid"), **sns.plotting_context("notebook", font_scale=0.85)}):
+        figure = Figure(figsize=size, layout="constrained")
+        return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def image(tensor: np.ndarray) -> np.ndarray:
+    """A uint8 image [3, H, W] as matplotlib wants it: [H, W, 3]."""
+    return np.moveaxis(np.asarray(tensor), 0, -1)
+
+
+class Shown:
+    """A figure as HTML, with alt text and caption; what a notebook cell or a page displays."""
+
+    def __init__(self, plot: Plot, caption: str):
+        self.figure, self.alt = plot
+        self.caption = caption
+
+    def _repr_html_(self) -> str:
+        buffer = BytesIO()
+        # no time stamp: the same figure gives the same bytes
+        self.figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+        data = base64.b64encode(buffer.getvalue()).decode()
+        return (
+            f'<figure><img alt="{html.escape(self.alt, quote=True)}" style="max-width: 100%" '
+            f'src="data:image/png;base64,{data}"><figcaption>{html.escape(self.caption)}</figcaption></figure>'
+        )
+
+    def __repr__(self) -> str:
+        return f"{self.caption}\n[{self.alt}]"
+
+
+def show(plot: Plot, caption: str) -> Shown:
+    """Display a plot with its alt text and a caption, in a notebook or on a page."""
+    return Shown(plot, caption)
+
+
+def training_curve(log: pd.DataFrame) -> Plot:
+    """Loss, validation metrics and spread of both towers, epoch by epoch.
+
+    Parameters
+    ----------
+    log : DataFrame
+        Columns epoch, phase, loss, val_recall_1pct (%), val_pssr, ground_spread and aerial_spread.
+    """
+    figure, axes = new(1, 3, size=(11, 3.2))
+    loss, metrics, spread = axes[0]
+    for color, (phase, part) in zip(PALETTE, log.groupby("phase", sort=False), strict=False):
+        loss.plot(part.epoch, part.loss, "o-", ms=3, color=color, label=phase)
+    loss.set(title="Training loss", xlabel="epoch")
+    loss.legend()
+    metrics.plot(log.epoch, log.val_recall_1pct, "o-", ms=3, color=PALETTE[2], label="R@1%")
+    metrics.plot(log.epoch, 100 * log.val_pssr, "s-", ms=3, color=PALETTE[3], label="PSSR")
+    for level, color in ((1, PALETTE[2]), (50, PALETTE[3])):
+        metrics.axhline(level, color=color, ls=":", lw=1)
+    metrics.set(title="Validation (dotted: chance)", xlabel="epoch", ylabel="%", ylim=(0, 100))
+    metrics.legend()
+    for values, color, name in ((log.ground_spread, GROUND, "ground"), (log.aerial_spread, AERIAL, "aerial")):
+        spread.semilogy(log.epoch, values.clip(lower=1e-8), "o-", ms=3, color=color, label=name)
+    spread.set(title="Spread of the embeddings", xlabel="epoch", ylim=(None, 1.5))
+    spread.legend()
+    first, last = log.iloc[0], log.iloc[-1]
+    alt = (
+        f"Three panels over {len(log)} epochs. Loss of the {' then '.join(log.phase.unique())} phase: {first.loss:.3f} at "
+        f"first, {last.loss:.3f} at last. Validation R@1% from {first.val_recall_1pct:.1f}% to {last.val_recall_1pct:.1f}%, "
+        f"PSSR from {first.val_pssr:.3f} to {last.val_pssr:.3f}. Spread at the end: ground {last.ground_spread:.2g}, "
+        f"aerial {last.aerial_spread:.2g}."
+    )
+    return figure, alt
+
+
+def pssr_histogram(per_query: Mapping[str, np.ndarray], *, bins: int = 50) -> Plot:
+    """How the share of the gallery that a query rules out is distributed (the paper's Fig. 2).
+
+    Parameters
+    ----------
+    per_query : mapping of label to float array [Q]
+        Per-query PSSR in [0, 1].
+    """
+    figure, axes = new(1, len(per_query), size=(4.2 * len(per_query), 3), sharey=True)
+    said = []
+    for axis, color, (label, values) in zip(axes[0], PALETTE, per_query.items(), strict=False):
+        axis.hist(values, bins=bins, range=(0, 1), color=color)
+        axis.axhline(len(values) / bins, color="black", ls=":", lw=1)
+        axis.axvline(values.mean(), color="black", lw=1)
+        axis.set(title=f"{label}: mean {values.mean():.3f}", xlabel="share of the gallery ruled out")
+        top = 100 * (values >= 0.9).mean()
+        said.append(f"{label}: mean {values.mean():.3f}, {top:.0f}% of {len(values)} queries rule out at least nine tenths")
+    axes[0, 0].set_ylabel("queries (dotted: chance)")
+    return figure, "Histograms of per-query PSSR. " + "; ".join(said) + "."
+
+
+def projection(ground: np.ndarray, aerial: np.ndarray, explained: tuple[float, float]) -> Plot:
+    """Both towers' embeddings on their first two principal axes (the paper's Fig. 3).
+
+    Parameters
+    ----------
+    ground, aerial : float arrays [N, 2]
+    explained : pair of float
+        Share of the variance along each axis.
+    """
+    figure, axes = new(size=(5, 4.2))
+    axis = axes[0, 0]
+    for points, color, name in ((aerial, AERIAL, "aerial"), (ground, GROUND, "ground")):
+        axis.scatter(*points.T, s=4, alpha=0.5, color=color, label=name, linewidths=0)
+    axis.set(xlabel=f"first axis ({100 * explained[0]:.0f}% of variance)", ylabel=f"second axis ({100 * explained[1]:.0f}%)")
+    axis.legend(markerscale=3)
+    apart = float(np.linalg.norm(ground.mean(0) - aerial.mean(0)))
+    alt = (
+        f"Scatter plot of {len(ground)} ground and {len(aerial)} aerial embeddings on two principal axes, which carry "
+        f"{100 * sum(explained):.0f}% of the variance. The towers' means are {apart:.2g} apart; the deviations along "
+        f"the first axis are {ground[:, 0].std():.2g} and {aerial[:, 0].std():.2g}."
+    )
+    return figure, alt
+
+
+def retrieval_gallery(
+    queries: np.ndarray, retrieved: np.ndarray, positive_at: np.ndarray, rank: np.ndarray, gallery_size: int
+) -> Plot:
+    """Queries and the gallery images nearest to each, the positive framed (the paper's Fig. 4).
+
+    Parameters
+    ----------
+    queries : uint8 array [M, 3, H, W]
+    retrieved : uint8 array [M, top, 3, h, w]
+    positive_at : int array [M]
+        Which of the retrieved is the positive; -1 where none is.
+    rank : int array [M]
+        Rank of the positive in the whole gallery, from 1.
+    """
+    count, top = retrieved.shape[:2]
+    figure, axes = new(count, top + 1, size=(1.5 * (top + 1), 1.7 * count))
+    for row in range(count):
+        axes[row, 0].imshow(image(queries[row]))
+        axes[row, 0].set_title(f"rank {rank[row]} of {int(gallery_size)}", fontsize=8)
+        for place in range(top):
+            axis = axes[row, place + 1]
+            axis.imshow(image(retrieved[row, place]))
+            right = place == positive_at[row]
+            axis.set_title(f"{place + 1}{': right' if right else ''}", fontsize=8)
+            for spine in axis.spines.values():
+                spine.set(visible=right, color="red", linewidth=3)
+    for axis in axes.flat:
+        axis.set(xticks=[], yticks=[])
+        axis.grid(False)
+    places = [
+        f"query {i + 1} finds its aerial image at rank {r} of {int(gallery_size)}"
+        + (f", shown as number {p + 1}" if p >= 0 else f", beyond the {top} shown")
+        for i, (r, p) in enumerate(zip(rank, positive_at, strict=True))
+    ]
+    return figure, f"{count} ground views, each with the {top} nearest aerial images: " + "; ".join(places) + "."
+
+
+def pairs(ground: np.ndarray, aerial: np.ndarray) -> Plot:
+    """Ground views above, the aerial images of the same places below: uint8 arrays [N, 3, H, W]."""
+    figure, axes = new(2, len(ground), size=(1.6 * len(ground), 3.3))
+    for column in range(len(ground)):
+        for axis, picture in zip(axes[:, column], (ground[column], aerial[column]), strict=True):
+            axis.imshow(image(picture))
+            axis.set(xticks=[], yticks=[])
+            axis.grid(False)
+    bright = (ground.mean() / 255, aerial.mean() / 255)
+    alt = (
+        f"{len(ground)} ground views above the aerial images of their places, {ground.shape[-1]} and {aerial.shape[-1]} "
+        f"pixels wide; mean brightness {bright[0]:.2f} and {bright[1]:.2f}."
+    )
+    return figure, alt
+
+
+def world_map(land, bounds: Mapping[str, tuple[int, int]], coordinates: Mapping[str, np.ndarray], step: int = 2) -> Plot:
+    """The overhead map of a `Countryside`, its split regions, and the places in them.
+
+    Parameters
+    ----------
+    bounds : mapping of split to (first, last) row in metres south
+    coordinates : mapping of split to float array [Q, 2], metres east and north
+    step : int
+        Metres a drawn pixel.
+    """
+    figure, axes = new(size=(6.4, 6))
+    axis = axes[0, 0]
+    extent = land.extent
+    axis.imshow(land.overhead[::step, ::step].numpy(), extent=(0, extent, 0, extent))
+    for color, (split, (top, bottom)) in zip(PALETTE, bounds.items(), strict=False):
+        axis.axhspan(extent - bottom, extent - top, fill=False, edgecolor="white", lw=1.5)
+        axis.scatter(*coordinates[split].T, s=7, color=color, edgecolors="white", linewidths=0.4, label=split)
+    axis.set(xlabel="meters east", ylabel="meters north")
+    axis.grid(False)
+    axis.legend(loc="upper right", markerscale=2)
+    sizes = ", ".join(f"{split} {bottom - top} m" for split, (top, bottom) in bounds.items())
+    alt = (
+        f"Map of {extent} by {extent} meters of fields, woods, villages, roads and lakes, with three bands from north "
+        f"to south: {sizes} high; {', '.join(f'{len(c)} {s} places' for s, c in coordinates.items())}."
+    )
+    return figure, alt

@@ -1,0 +1,74 @@
+"""The book's sources: its pages exist, its figures speak, no number is typed, and the check of the built book bites."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted((ROOT / "book").glob("*.md")) + sorted((ROOT / "book" / "runs").glob("*.md"))
+spec = importlib.util.spec_from_file_location("check", ROOT / "book" / "check.py")
+check = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(check)
+
+# Numbers of the text itself, which no run can change: settings that the page states and then shows, parts of names.
+ALLOWED = {"90°", "95%", "1%", "60%", "70%", "100%"}
+
+
+def prose(page: Path) -> str:
+    """A page without its header, code and equations."""
+    text = re.sub(r"\A---.*?---", "", page.read_text(), flags=re.DOTALL)
+    return re.sub(r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|section \d\.\d", "", text, flags=re.DOTALL)
+
+
+def test_every_page_is_in_the_table_of_contents_and_the_other_way_round():
+    listed = check.pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+    assert listed == {str(page.relative_to(ROOT / "book").with_suffix("")) for page in PAGES}
+
+
+def test_the_links_in_book_lead_to_the_configuration():
+    for name in ("_config.yml", "_toc.yml"):
+        assert (ROOT / "book" / name).resolve() == ROOT / name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_no_result_is_typed_into_prose(page):
+    typed = [n for n in re.findall(r"\d+\.\d+|\d+(?:\.\d+)?\s?[%°]", prose(page)) if n.replace(" ", "") not in ALLOWED]
+    assert not typed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_figure_goes_through_show_which_gives_it_alt_text(page):
+    code = "\n".join(re.findall(r"```\{code-cell\}.*?```", page.read_text(), re.DOTALL))
+    assert "plt." not in code
+    assert "![" not in page.read_text()
+
+
+def test_every_reference_is_cited_and_every_citation_has_its_reference():
+    text = "\n".join(page.read_text() for page in PAGES)
+    cited = {key for keys in re.findall(r"\{cite:[pt]\}`([^`]+)`", text) for key in keys.split(",")}
+    assert cited == set(re.findall(r"@\w+\{([^,]+),", (ROOT / "book" / "references.bib").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("harm", "problem"),
+    [
+        (lambda html: (html / "intro.html").unlink(), "page intro.html is missing"),
+        (lambda html: (html / "intro.html").write_text("<img src='x.png'>"), "image without alt text"),
+        (lambda html: (html / "intro.html").write_text("<script src='https://x.org/a.js'>"), "from a network"),
+        (lambda html: (html / "a.css").write_text("@font-face { src: url(https://x.org/f) }"), "a.css: loads"),
+    ],
+)
+def test_the_check_of_a_built_book_sees(harm, problem, tmp_path):
+    toc = tmp_path / "_toc.yml"
+    toc.write_text("root: intro\nchapters: [{file: a/b}]\n")
+    (tmp_path / "html" / "a").mkdir(parents=True)
+    for name in ("intro", "a/b"):
+        (tmp_path / "html" / f"{name}.html").write_text("<p>text</p>")
+    assert check.problems(tmp_path / "html", toc) == []
+    harm(tmp_path / "html")
+    found = check.problems(tmp_path / "html", toc)
+    assert len(found) == 1
+    assert problem in found[0]

@@ -1,0 +1,82 @@
+"""University-1652: buildings seen by drones, satellites and from the street; a building has several right answers.
+
+``train/{drone,street,satellite,google}/{id}/*`` and ``test/{query,gallery}_{drone,street,satellite}/{id}/*``. The test's
+gallery also has buildings that no query shows (250 as published). The publication has no validation split: a tenth of the
+training buildings, chosen by a hash of their numbers. The noisy photographs in ``train/google`` are not read.
+"""
+
+import os
+from pathlib import Path
+
+import numpy as np
+
+from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, Paths, expect, of_split
+
+SOURCE = "https://github.com/layumi/University1652-Baseline"
+TASKS = ("drone-satellite", "satellite-drone", "street-satellite")
+HELD_OUT = {"train": 0.9, "val": 0.1}
+
+
+def list_images(root: Path, folder: str) -> tuple[list[str], list[str]]:
+    """Names of the images in ``folder/{id}/`` below `root`, sorted, and the id of each."""
+    names, ids = [], []
+    for building in sorted(entry.name for entry in os.scandir(root / folder) if entry.is_dir()):
+        images = sorted(name for name in os.listdir(root / folder / building) if name.lower().endswith(IMAGE_SUFFIXES))
+        names += [f"{folder}/{building}/{name}" for name in images]
+        ids += [building] * len(images)
+    return names, ids
+
+
+def load(root: str, split: str, *, size: int = 64, task: str = "drone-satellite") -> FileViews:
+    """Open one split.
+
+    Parameters
+    ----------
+    root : str
+        Folder that holds ``train`` and ``test``.
+    split : {"train", "val", "test"}
+    size : int or (height, width)
+    task : {"drone-satellite", "satellite-drone", "street-satellite"}
+        The queries, then the gallery; in ``"satellite-drone"`` the satellite images are the `ground` views, each with the 54
+        drone images of its building as right answers, of which the first is the training partner.
+
+    Raises
+    ------
+    FileNotFoundError
+        A folder of images is not there; the message says where the data are requested.
+    ValueError
+        An unknown task, or a test query whose building is not in the gallery.
+    """
+    if task not in TASKS:
+        raise ValueError(f"unknown task '{task}' of University-1652: expected one of {', '.join(TASKS)}")
+    query, gallery = task.split("-")
+    sides = [f"test/query_{query}", f"test/gallery_{gallery}"] if split == "test" else [f"train/{query}", f"train/{gallery}"]
+    folder = expect(root, "University-1652", SOURCE, sides)
+    (ground, places), (aerial, answers) = (list_images(folder, side) for side in sides)
+    lacking = sorted(set(places) - set(answers))
+    if split == "test":
+        if lacking:
+            raise ValueError(f"University-1652: building '{lacking[0]}' of '{sides[0]}' is not in '{sides[1]}'")
+    else:
+        # some buildings have no photograph from the street; training takes those that both sides show
+        both = sorted(set(places) & set(answers))
+        chosen = set(np.array(both)[of_split(both, HELD_OUT, split)].tolist())
+        ground, places = _of(chosen, ground, places)
+        aerial, answers = _of(chosen, aerial, answers)
+    rows = {}
+    for row, building in enumerate(answers):
+        rows.setdefault(building, []).append(row)
+    rows = {building: np.array(its, dtype=np.int64) for building, its in rows.items()}
+    return FileViews(
+        f"university/{task}/{split}",
+        Paths(folder, ground),
+        Paths(folder, aerial),
+        [rows[building] for building in places],
+        size=size,
+        places=np.unique(places, return_inverse=True)[1],
+    )
+
+
+def _of(chosen: set[str], names: list[str], ids: list[str]) -> tuple[list[str], list[str]]:
+    kept = [(name, building) for name, building in zip(names, ids, strict=True) if building in chosen]
+    return [name for name, _ in kept], [building for _, building in kept]

@@ -1,0 +1,64 @@
+"""WITW, Where in the World (IQT Labs): photographs of eleven cities and satellite tiles 225 m a side.
+
+``train.csv`` and ``test.csv`` (Paris) have a header and one row a pair. Columns 15 and 16, counted from 0 as the data set's
+own reader counts them, name the surface image and the overhead one: the reverse of CVUSA's order. Its own writer calls them
+``surface_path`` and ``overhead_path``, and has the coordinates in ``lat`` and ``lon``, which are read where they are there.
+The publication has no validation split: a tenth of the training places, chosen by a hash of their names.
+"""
+
+import pandas as pd
+
+from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, expect, of_split, pair_files
+
+SOURCE = "https://github.com/IQTLabs/WITW"
+LISTS = {"train": "train.csv", "val": "train.csv", "test": "test.csv"}
+SURFACE, OVERHEAD = 15, 16  # columns, the first is 0
+HELD_OUT = {"train": 0.9, "val": 0.1}
+
+
+def read_list(path) -> pd.DataFrame:
+    """One row a pair: columns ground and aerial, and latitude x and longitude y in degrees if the list has them."""
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise ValueError(f"'{path}' cannot be read: {str(error).splitlines()[0]}") from error
+    if table.shape[1] <= OVERHEAD:
+        raise ValueError(
+            f"'{path}' has {table.shape[1]} columns: expected at least {OVERHEAD + 1}, columns {SURFACE} and {OVERHEAD} "
+            "from 0 the surface and the overhead image"
+        )
+    pairs = table.iloc[:, [SURFACE, OVERHEAD]].set_axis(["ground", "aerial"], axis=1)
+    for side, column in (("ground", SURFACE), ("aerial", OVERHEAD)):
+        wrong = ~pairs[side].str.lower().str.endswith(IMAGE_SUFFIXES)
+        if wrong.any():
+            row = int(wrong.argmax())
+            raise ValueError(f"'{path}', row {row + 1}: '{pairs[side].iloc[row]}' in column {column} from 0 names no image")
+    if {"lat", "lon"} <= set(table):
+        pairs[["x", "y"]] = table[["lat", "lon"]].apply(pd.to_numeric, errors="coerce")
+    return pairs
+
+
+def load(root: str, split: str, *, size: int = 64, skip_missing: bool = False) -> FileViews:
+    """Open one split.
+
+    Parameters
+    ----------
+    root : str
+        Folder that holds ``train.csv``, ``test.csv``, ``surface`` and ``overhead``.
+    split : {"train", "val", "test"}
+    size : int or (height, width)
+    skip_missing : bool
+        Leave out pairs with a side that is not there; else `cvig check` or the first use of the file finds it.
+
+    Raises
+    ------
+    FileNotFoundError
+        The list or a folder of images is not there; the message says where the data are requested.
+    ValueError
+        A broken list, or a name in it that leads out of `root`.
+    """
+    folder = expect(root, "WITW", SOURCE, [LISTS[split], "surface", "overhead"])
+    pairs = read_list(folder / LISTS[split])
+    if split != "test":
+        pairs = pairs[of_split(pairs["aerial"].str.extract(r"([^/]+)\.\w+$", expand=False).tolist(), HELD_OUT, split)]
+    return pair_files(f"witw/{split}", folder, pairs, size=size, skip_missing=skip_missing)

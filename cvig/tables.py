@@ -16,12 +16,22 @@ def published() -> dict:
     return json.loads(Path(__file__).with_name("published.json").read_text())
 
 
-def published_table(number: int) -> pd.DataFrame:
-    """Table 1 (cropped test set) or 2 (uncropped) of the paper: recall in percent, a row an architecture."""
+def published_cells(number: int) -> pd.DataFrame:
+    """Table 1 (cropped test set) or 2 (uncropped) of the paper, cells as printed: str, a row an architecture."""
     table = published()["tables"].get(str(number))
     if table is None:
         raise ValueError(f"table {number}: the paper has tables 1 and 2")
-    return pd.DataFrame(table["rows"], index=table["columns"]).T.astype(float)
+    return pd.DataFrame(table["rows"], index=table["columns"]).T
+
+
+def published_table(number: int) -> pd.DataFrame:
+    """Table 1 or 2 of the paper as numbers: recall in percent, a row an architecture."""
+    return published_cells(number).astype(float)
+
+
+def all_published_cells() -> pd.DataFrame:
+    """Both tables as printed, one below the other; rows such as ``"T1 vgg16"``."""
+    return pd.concat([published_cells(number).rename(index=f"T{number} {{}}".format) for number in (1, 2)])
 
 
 def _cell(row: pd.Series, scale: float, digits: int) -> str:

@@ -1,0 +1,142 @@
+"""Embeddings that print what the published tables print: a collapsed gallery on a line, and queries that nearly agree.
+
+Constructions, not findings: each shows that a collapse suffices to print a row, not that it is the only thing that does.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cvig.metrics import per_query_rank
+from cvig.ranking import exact_ranks
+
+
+@dataclass(frozen=True)
+class Line:
+    """One-dimensional embeddings with a collapsed gallery, and how many images play which part.
+
+    Attributes
+    ----------
+    query, gallery : float64 arrays [n, 1]
+        Row i answers query i. Gallery rows come in the order nearer, modal, beyond.
+    nearer : int
+        Distinct gallery rows on the queries' side of the modal point.
+    modal : int
+        Gallery rows on the modal point.
+    beyond : int
+        Distinct gallery rows on the other side.
+    wrong_side : int
+        Queries just on the other side of the modal point, where nothing is closer to them than it.
+    between : int
+        Queries of modal rows to which one of the nearer rows is not closer than the modal point.
+    """
+
+    query: np.ndarray
+    gallery: np.ndarray
+    nearer: int
+    modal: int
+    beyond: int
+    wrong_side: int
+    between: int
+
+
+def _spread(low: float, high: float, count: int) -> np.ndarray:
+    """Distinct numbers strictly between two."""
+    return low + (high - low) * np.arange(1, count + 1) / (count + 1)
+
+
+def _closer_of_nearer(found: np.ndarray, top: np.ndarray, nearer: int) -> np.ndarray:
+    """How many rows are closer than the positive, for the queries of the nearer rows, in descending order: int [nearer].
+
+    `found` of them are to have fewer than `top` rows closer, column by column; the rest fewer than `nearer`.
+    """
+    closer = []
+    for low, high, count in zip([0, *top], [*top, nearer], np.diff([0, *found, nearer]), strict=True):
+        closer += [low + i % (high - low) for i in range(count)]
+    return np.sort(closer)[::-1]
+
+
+def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
+    """Place n queries and n gallery rows on a line so that `counts` of them are found within `top` places.
+
+    Parameters
+    ----------
+    counts : int array [C]
+        Queries with fewer than ``top`` rows strictly closer than their positive: non-decreasing, the last two equal (the
+        plateau of a collapsed gallery) and below n.
+    top : int array [C]
+        Places each column looks at, ascending; ties count for the query (`cvig.chance.places_under`).
+    n : int
+        Queries, and gallery rows.
+
+    Raises
+    ------
+    ValueError
+        The counts fall, have no plateau, or leave too few rows for the modal point.
+
+    Notes
+    -----
+    Let column e be the last below the plateau. A query of a modal row misses column e if ``top[e]`` rows are closer than
+    the modal point, so as many must lie nearer; that is the fewest. The queries beyond the plateau answer the rows beyond.
+    If all queries were on one side they would share one ranking of the nearer rows, and ``top[0]`` of them would be found in
+    the first column; what was found in excess is put on the wrong side.
+    """
+    counts, top = np.asarray(counts), np.asarray(top)
+    if counts.shape != top.shape or counts.ndim != 1 or (np.diff(counts) < 0).any() or (np.diff(top) <= 0).any():
+        raise ValueError(f"counts {counts.tolist()} at places {top.tolist()}: expected both in ascending order, of one length")
+    plateau = int(np.flatnonzero(counts == counts[-1])[0])
+    if not 0 < plateau < len(counts) - 1 or counts[-1] >= n:
+        raise ValueError(f"counts {counts.tolist()} of {n}: expected the last two equal, fewer than {n}, and a smaller one")
+    nearer, beyond = int(top[plateau - 1]), int(n - counts[-1])
+    modal = n - nearer - beyond
+    wrong_side = int(counts[0] - top[0]) if plateau > 1 else 0
+    between = int(counts[plateau - 1]) - wrong_side - nearer
+    found = counts[: plateau - 1] - wrong_side
+    if min(wrong_side, between, modal - wrong_side - between, nearer + modal - top[-1]) < 0 or (found > nearer).any():
+        raise ValueError(f"counts {counts.tolist()} of {n}: no modal point of {modal} with {nearer} nearer gives them")
+
+    row = np.arange(1, nearer + 1)
+    place = 2.0 * nearer + row  # so far out that none of their queries is as close to the modal point
+    closer = _closer_of_nearer(found, top[: plateau - 1], nearer)
+    # half the closer rows' stretch beyond the positive, and a little more; inward where the rows end
+    outward = np.where(row + closer <= nearer, 1, -1)
+    if (row - closer < 1)[outward < 0].any():
+        raise ValueError(f"counts {counts.tolist()} of {n}: the {nearer} nearer rows cannot be ranked so on a line")
+    of_nearer = place + outward * np.where(closer > 0, closer / 2 + 0.25, 0)
+    first_out = place[-1] / 2  # from here on, all nearer rows are closer to a query than the modal point
+    outside = _spread(first_out, place[-1], modal - wrong_side - between + beyond)
+    of_modal = [_spread(-0.5, 0, wrong_side), _spread(place[-2] / 2, first_out, between), outside[beyond:]]
+    gallery = np.concatenate([place, np.zeros(modal), -np.arange(1.0, beyond + 1)])
+    query = np.concatenate([of_nearer, *of_modal, outside[:beyond]])
+    return Line(query[:, None], gallery[:, None], nearer, modal, beyond, wrong_side, between)
+
+
+def agreeing_queries(n: int, spread: float, *, dimensions: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Random embeddings without any skill, whose queries differ by a share of what gallery rows differ by.
+
+    Parameters
+    ----------
+    n : int
+        Queries, and gallery rows.
+    spread : float
+        Standard deviation of the queries, where the gallery's is 1. At 0 all queries rank the gallery alike; a large one
+        gives each a ranking of its own.
+    dimensions, seed : int
+
+    Returns
+    -------
+    tuple of float64 arrays [n, dimensions]
+        Query and gallery.
+    """
+    rng = np.random.default_rng(seed)
+    gallery = rng.normal(size=(n, dimensions))
+    return spread * rng.normal(size=(n, dimensions)), gallery
+
+
+def coded_columns(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """PSSR of the paper's code, image by image: the share of queries no farther from it than its own, float64 [n].
+
+    Its counts run down the columns of the distance matrix, queries for each aerial image, and it keeps k / n where
+    equation 2 has (n - k) / n (src/metrics.py).
+    """
+    return per_query_rank(exact_ranks(gallery, query), ties="pessimistic") / len(query)

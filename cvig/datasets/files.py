@@ -17,30 +17,36 @@ IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 PIXEL_LIMIT = 64_000_000  # a small file can hold a huge image
 
 
-def existing_folder(root: str | Path, what: str) -> Path:
-    """`root` as a path; FileNotFoundError where it is no folder."""
-    folder = Path(root)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"{what}: no folder '{root}'")
-    return folder
-
-
 def inside(root: Path, name: str) -> Path:
     """The file `name` below `root`; ValueError where the name, or a link, leads out of it."""
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
-        raise ValueError(f"'{name}' leads out of the data set's folder '{root}'")
+        raise ValueError(f"'{name}' leads out of the data set's folder '{root}', by its name or by a link")
     return path
 
 
 def expect(root: str | Path, what: str, source: str, names: Sequence[str]) -> Path:
-    """`root` as a path, if all `names` are below it; else FileNotFoundError: what is missing, where to ask for the data."""
+    """`root` as a path, if it has all of `names`.
+
+    Raises
+    ------
+    FileNotFoundError
+        One line: what is lacking, what is expected, what was found, and at which address `source` the data are requested.
+    """
     folder = Path(root)
+    if not folder.is_dir():
+        raise FileNotFoundError(
+            f"{what}: no folder '{root}'; expected one with {', '.join(names)}; the data are requested at {source}"
+        )
     found = [name for name in names if (folder / name).exists()]
     if len(found) < len(names):
-        lacking = ", ".join(name for name in names if name not in found)
+        lacking = next(name for name in names if name not in found)
+        kind = "file" if Path(lacking).suffix else "folder"
+        if not found:
+            there = sorted(entry.name for entry in os.scandir(folder))
+            found = ["none of them" + (f", but {', '.join(there[:5])}{', ...' * (len(there) > 5)}" if there else "")]
         raise FileNotFoundError(
-            f"{what}: '{root}' lacks {lacking}; expected {', '.join(names)}; found {', '.join(found) or 'none of them'}; "
+            f"{what}: no {kind} '{folder / lacking}'; expected in '{root}': {', '.join(names)}; found {', '.join(found)}; "
             f"the data are requested at {source}"
         )
     return folder
@@ -50,7 +56,7 @@ class Paths(Sequence):
     """Files `names` below `root`, each a `Path` only when it is asked for: lists of a million names stay small.
 
     A name that leads out of `root` raises ValueError at once. Names are judged by their text and folders by where they lead,
-    once each, so that no file is touched.
+    once each, so that no file is touched; a file that is a link out of `root` raises when it is asked for.
     """
 
     def __init__(self, root: Path, names: Sequence[str]):
@@ -68,8 +74,9 @@ class Paths(Sequence):
 
     def __getitem__(self, index):
         if isinstance(index, slice):
-            return [self.root / name for name in self.names[index]]
-        return self.root / self.names[index]
+            return [self[i] for i in range(len(self))[index]]
+        path = self.root / self.names[index]
+        return inside(self.root, self.names[index]) if path.is_symlink() else path
 
     def exist(self) -> np.ndarray:
         """Which of the files are there: bool [N], by listing each folder once."""
@@ -99,32 +106,60 @@ def of_split(places: Sequence[str], shares: dict[str, float], split: str) -> np.
     return np.array([place in chosen for place in places], dtype=bool)
 
 
-def read_image(path: Path, size: int | tuple[int, int] | None = None) -> torch.Tensor:
-    """Decode an image file as uint8 RGB [3, H, W], scaled to `size` if given.
+def unique_files(paths: Sequence[Path]) -> np.ndarray:
+    """For each file the index of the first one with the same bytes: int64 [N].
+
+    Only files of one size and with the same last bytes are read whole.
+    """
+    first = np.arange(len(paths))
+    alike = {}
+    for i, path in enumerate(paths):
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(max(0, size - 4096))
+            alike.setdefault((size, stream.read()), []).append(i)
+    for group in alike.values():
+        seen = {}
+        for i in group if len(group) > 1 else ():
+            first[i] = seen.setdefault(hashlib.sha256(paths[i].read_bytes()).digest(), i)
+    return first
+
+
+def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
+    """Decode an image file whole, as RGB, scaled to `size` (height, width) if given.
 
     Raises
     ------
     FileNotFoundError
         No such file.
     ValueError
-        Not a readable image, or one that ends too early; the message names the file.
+        Not a readable JPEG or PNG, one that ends too early, or one of more than `PIXEL_LIMIT` pixels; the file is named.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no image '{path}'")
-    target = (size, size) if isinstance(size, int) else size
     try:
         with Image.open(path, formats=("JPEG", "PNG")) as picture:
             if picture.width * picture.height > PIXEL_LIMIT:
                 raise ValueError(f"{picture.width} × {picture.height} pixels, more than {PIXEL_LIMIT}")
-            if target:
+            if size:
                 # a JPEG can be decoded at a half, a quarter or an eighth of its size for a fraction of the cost
-                picture.draft("RGB", (2 * target[1], 2 * target[0]))
+                picture.draft("RGB", (2 * size[1], 2 * size[0]))
             picture = picture.convert("RGB")
-            if target:
-                picture = picture.resize((target[1], target[0]), Image.Resampling.BILINEAR)
-            return torch.from_numpy(np.asarray(picture).copy()).permute(2, 0, 1).contiguous()
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"image '{path}' cannot be read: {str(error).splitlines()[0]}") from error
+            return picture.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else picture
+    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(f"image '{path}' cannot be read: {(str(error) or repr(error)).splitlines()[0]}") from error
+
+
+def read_image(path: Path, size: int | tuple[int, int] | None = None) -> torch.Tensor:
+    """Read an image file as uint8 RGB [3, H, W], scaled to `size` (a side, or height and width) if given.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        As `decode` does; the message names the file.
+    """
+    picture = decode(path, (size, size) if isinstance(size, int) else size)
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
 class FileViews(PairedViews):
@@ -134,7 +169,7 @@ class FileViews(PairedViews):
     ----------
     name : str
         What a reader calls the data, with its split.
-    ground, aerial : sequence of Path
+    ground, aerial : Paths
         The queries, and the gallery: each aerial image once.
     positives : int array [Q], or Q int arrays
     size : int or (height, width)
@@ -145,13 +180,17 @@ class FileViews(PairedViews):
     ignored : Q int arrays, optional
     coordinate_unit : {"degrees", "metres"}
         What `coordinates` are: latitude and longitude, or metres east and north.
+    missing : sequence of str
+        Files that are not there, whose pairs were left out.
+    copies : sequence of (str, str)
+        Aerial files left out of the gallery for the one, of another place, that they are a copy of.
     """
 
     def __init__(
         self,
         name: str,
-        ground: Sequence[Path],
-        aerial: Sequence[Path],
+        ground: Paths,
+        aerial: Paths,
         positives: np.ndarray | Sequence[np.ndarray],
         *,
         size: int | tuple[int, int] = 64,
@@ -159,17 +198,21 @@ class FileViews(PairedViews):
         coordinates: np.ndarray | None = None,
         ignored: Sequence[np.ndarray] | None = None,
         coordinate_unit: str = "degrees",
+        missing: Sequence[str] = (),
+        copies: Sequence[tuple[str, str]] = (),
     ):
         if len(ground) == 0 or len(aerial) == 0:
+            lost = f"; '{missing[0]}' is not there, nor are {len(missing) - 1} others" if missing else ""
             raise FileNotFoundError(
-                f"{name}: {len(ground)} ground and {len(aerial)} aerial images, expected at least one each"
+                f"{name}: {len(ground)} ground and {len(aerial)} aerial images, expected at least one each{lost}"
             )
         self.name, self.ground, self.aerial, self.size = name, ground, aerial, size
-        self.coordinate_unit = coordinate_unit
+        self.coordinate_unit, self.missing, self.copies = coordinate_unit, missing, copies
         self.positives, self.ignored, self.coordinates = positives, ignored, coordinates
         self.gallery_count = len(self.aerial)
-        first = [int(np.atleast_1d(rows)[0]) for rows in positives]
-        self.places = np.asarray(first if places is None else places)
+        if places is None:
+            places = positives if isinstance(positives, np.ndarray) else [rows[0] for rows in positives]
+        self.places = np.asarray(places)
 
     def ground_image(self, index: int) -> torch.Tensor:
         """Ground view `index`: uint8 [3, H, W]."""
@@ -221,9 +264,11 @@ def pair_files(
     ValueError
         A name that leads out of `root`.
     """
+    missing = []
     if skip_missing:
-        there = Paths(root, pairs["ground"]).exist() & Paths(root, pairs["aerial"]).exist()
-        pairs = pairs[there]
+        there = {side: Paths(root, pairs[side]).exist() for side in ("ground", "aerial")}
+        missing = [name for side, exists in there.items() for name in pairs[side][~exists].unique()]
+        pairs = pairs[there["ground"] & there["aerial"]]
     rows, gallery = pd.factorize(pairs["aerial"])
     coordinates = pairs[["x", "y"]].to_numpy(np.float64) if "x" in pairs else None
     return FileViews(
@@ -234,4 +279,5 @@ def pair_files(
         size=size,
         coordinates=coordinates,
         coordinate_unit=coordinate_unit,
+        missing=missing,
     )

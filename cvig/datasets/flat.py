@@ -3,103 +3,144 @@
 ``clean_ground/X.jpg`` is answered by ``clean_aerial/X.jpg``. Where the folders of the paper's code are there, they are the
 splits: ``gnd_train`` with ``sat_train``, ``gnd_test`` with ``sat_test``; validation is then a tenth of the training places.
 Four crops of one panorama are named ``{id}_1`` to ``{id}_4``; their code saves the aerial image four times under those
-names. Here such copies are one gallery row, and the four views one place.
+names. Here files with the same bytes are one gallery row, and the four views one place; a single ``{id}.jpg`` answers all
+four as well. A row of numbered names that goes beyond 4, or begins at 0, is no set of crops.
 """
 
-import hashlib
+import os
 import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
-from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, existing_folder
+from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, Paths, expect, of_split, unique_files
 
+SOURCE = "https://mvrl.cse.wustl.edu/datasets/cvusa"
 CLEAN = ("clean_ground", "clean_aerial")
 SPLIT_FOLDERS = {"train": ("gnd_train", "sat_train"), "test": ("gnd_test", "sat_test")}
+CROPPED = "sat_test_cropped"
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
+HELD_OUT = {"train": 0.9, "val": 0.1}
 VERIFY_UP_TO = 2000  # images; a larger set is checked by `cvig check`, not at every start
 
 
-def _images(folder: Path) -> dict[str, Path]:
-    return {path.stem: path for path in sorted(folder.iterdir()) if path.suffix.lower() in IMAGE_SUFFIXES}
+def list_images(root: Path, folder: str) -> dict[str, str]:
+    """Images of one folder below `root`: stem to name, sorted; ValueError where two have one stem."""
+    images = {}
+    for file in sorted(os.listdir(root / folder)):
+        stem, suffix = os.path.splitext(file)
+        if suffix.lower() in IMAGE_SUFFIXES:
+            if stem in images:
+                raise ValueError(f"flat data set: '{images[stem]}' and '{folder}/{file}' have one name, and are one pair's")
+            images[stem] = f"{folder}/{file}"
+    return images
 
 
-def _place(stem: str) -> str:
-    """The place a file belongs to: crops of one panorama share it."""
-    return re.sub(r"_[1-4]$", "", stem)
+def place_of(stems: list[str]) -> dict[str, str]:
+    """The place of each file: crops of one panorama share it.
+
+    Examples
+    --------
+    >>> place_of(["a_1", "a_2", "b_4", "b_5"])
+    {'a_1': 'a', 'a_2': 'a', 'b_4': 'b_4', 'b_5': 'b_5'}
+    """
+    numbered = {stem: stem.rsplit("_", 1) for stem in stems if re.search(r"._\d+$", stem)}
+    counted_on = {base for base, number in numbered.values() if number not in ("1", "2", "3", "4")}
+    return {stem: numbered[stem][0] if stem in numbered and numbered[stem][0] not in counted_on else stem for stem in stems}
 
 
-def _pairs(root: Path, folders: tuple[str, str]) -> list[tuple[str, Path, Path]]:
-    """Name, ground file and aerial file of every pair; FileNotFoundError names the first half that is missing."""
-    ground, aerial = (_images(existing_folder(root / name, "flat data set")) for name in folders)
-    if not ground and not aerial:
-        raise FileNotFoundError(f"flat data set: no .jpg or .png image in '{root / folders[0]}' and '{root / folders[1]}'")
-    pairs = []
-    missing = [(stem, folders[0], path) for stem, path in aerial.items() if stem not in ground and _place(stem) == stem]
-    for stem, path in ground.items():
-        partner = aerial.get(stem) or aerial.get(_place(stem))
-        if partner is None:
-            missing.append((stem, folders[1], path))
+def pair_names(root: Path, folders: tuple[str, str]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+    """Pairs of two folders, and the files that pairs lack.
+
+    Returns
+    -------
+    pairs : data frame
+        One row a pair: columns ground, aerial (names below `root`) and place.
+    missing : list of (str, str)
+        A file that a pair lacks, as the folder and the name it should have, and the half that is there.
+    """
+    ground, aerial = (list_images(root, folder) for folder in folders)
+    place = place_of([*ground, *aerial])
+    rows, missing = [], []
+    for stem, name in ground.items():
+        partner = aerial.get(stem) or aerial.get(place[stem])
+        if partner:
+            rows.append((name, partner, place[stem]))
         else:
-            pairs.append((stem, path, partner))
-    if missing:
-        stem, folder, path = sorted(missing)[0]
-        raise FileNotFoundError(
-            f"flat data set: '{path}' has no partner '{stem}' in '{root / folder}' ({len(missing)} pairs lack a side)"
-        )
-    return pairs
+            missing.append((f"{folders[1]}/{stem}", name))
+    # a crop that was dropped leaves its copy of the aerial image behind: a place needs one ground view
+    seen = {place[stem] for stem in ground}
+    missing += [(f"{folders[0]}/{stem}", name) for stem, name in aerial.items() if place[stem] not in seen]
+    return pd.DataFrame(rows, columns=["ground", "aerial", "place"], dtype=str), sorted(missing)
 
 
-def _split(pairs: list, shares: dict[str, float], split: str) -> list:
-    """The pairs of one split: places are shuffled by a hash of their names, so that a place is in one split only."""
-    order = sorted({_place(stem) for stem, _, _ in pairs}, key=lambda name: hashlib.sha256(name.encode()).digest())
-    if len(order) < len(shares):
-        raise ValueError(f"flat data set: {len(order)} places cannot be split into {', '.join(shares)}; expected more")
-    # the smaller splits get their share, rounded, but never nothing; training gets the rest
-    sizes = {name: max(1, round(share * len(order))) for name, share in shares.items() if name != "train"}
-    bounds, stop = {}, len(order)
-    for name, size in sizes.items():
-        bounds[name], stop = (stop - size, stop), stop - size
-    bounds["train"] = (0, stop)
-    chosen = set(order[slice(*bounds[split])])
-    return [pair for pair in pairs if _place(pair[0]) in chosen]
-
-
-def load(root: str, split: str, *, size: int = 64) -> FileViews:
+def load(
+    root: str, split: str, *, size: int = 64, cropped: bool = False, skip_missing: bool = False, verify: bool = True
+) -> FileViews:
     """Open one split.
 
     Parameters
     ----------
     root : str
-        Folder that holds the two folders of images.
+        Folder that holds the two folders of images, or the four of the paper's code.
     split : {"train", "val", "test"}
     size : int or (height, width)
+    cropped : bool
+        The test's gallery is ``sat_test_cropped``, the paper's second test set. Four crops of one panorama then have four
+        cuttings of one aerial image, each of which is right; training and validation are as ever.
+    skip_missing : bool
+        Leave out pairs with a side that is not there.
+    verify : bool
+        Decode sets of up to 2000 images once at the start.
 
     Raises
     ------
     FileNotFoundError
-        No such folder, no image, or a pair with one side missing.
+        No such folder, no image, or a pair with one side missing; the message says where the data are requested.
     ValueError
-        Too few places to split; an image that cannot be read (sets of up to 2000 images are decoded once at the start).
+        Too few places to split, two images of one name, or an image that cannot be read.
     """
-    folder = existing_folder(root, "flat data set")
-    if (folder / SPLIT_FOLDERS["test"][0]).is_dir():
-        pairs = _pairs(folder, SPLIT_FOLDERS["test" if split == "test" else "train"])
-        if split != "test":
-            pairs = _split(pairs, {"train": 0.9, "val": 0.1}, split)
-    else:
-        pairs = _split(_pairs(folder, CLEAN), SHARES, split)
-    rows: dict[bytes, int] = {}
-    gallery, positives = [], []
-    for _, _, aerial in pairs:
-        content = hashlib.sha256(aerial.read_bytes()).digest()
-        if content not in rows:
-            rows[content] = len(gallery)
-            gallery.append(aerial)
-        positives.append(rows[content])
-    _, places = np.unique([_place(stem) for stem, _, _ in pairs], return_inverse=True)
-    ground = [path for _, path, _ in pairs]
-    views = FileViews(f"flat/{split}", ground, gallery, np.asarray(positives), size=size, places=places)
-    if len(ground) + len(gallery) <= VERIFY_UP_TO:
+    of_code = any((Path(root) / folder).is_dir() for pair in SPLIT_FOLDERS.values() for folder in pair)
+    folders = SPLIT_FOLDERS["test" if split == "test" else "train"] if of_code or cropped else CLEAN
+    if cropped and split == "test":
+        folders = (folders[0], CROPPED)
+    folder = expect(root, "flat data set", SOURCE, folders)
+    pairs, missing = pair_names(folder, folders)
+    if missing and not skip_missing:
+        name, half = missing[0]
+        raise FileNotFoundError(
+            f"flat data set: '{folder / half}' has no partner '{Path(name).name}' in '{folder / Path(name).parent}' "
+            f"({len(missing)} pairs lack a side)"
+        )
+    if pairs.empty and not missing:
+        raise FileNotFoundError(
+            f"flat data set: no .jpg or .png image in '{folder / folders[0]}' and '{folder / folders[1]}'"
+        )
+    if len(pairs) and folders == CLEAN:
+        pairs = pairs[of_split(pairs["place"], SHARES, split)]
+    elif len(pairs) and split != "test":
+        pairs = pairs[of_split(pairs["place"], HELD_OUT, split)]
+    rows, names = pd.factorize(pairs["aerial"])
+    first = unique_files(Paths(folder, names))
+    kept, row_of_file = np.unique(first, return_inverse=True)
+    positives = row_of_file[rows].astype(np.int64)
+    place_of_file = pairs.groupby("aerial", sort=False)["place"].first().reindex(names).to_numpy()
+    copies = [(names[i], names[j]) for i, j in enumerate(first) if place_of_file[i] != place_of_file[j]]
+    places = pd.factorize(pairs["place"], sort=True)[0]
+    if cropped and split == "test":
+        of_place = pd.Series(positives).groupby(places).agg(lambda its: its.unique())
+        positives = [np.array([own, *of_place[p][of_place[p] != own]]) for own, p in zip(positives, places, strict=True)]
+    views = FileViews(
+        f"flat{'-cropped' * (cropped and split == 'test')}/{split}",
+        Paths(folder, pairs["ground"]),
+        Paths(folder, names[kept]),
+        positives,
+        size=size,
+        places=places,
+        missing=[name for name, _ in missing],
+        copies=copies,
+    )
+    if verify and len(views.ground) + len(views.aerial) <= VERIFY_UP_TO:
         views.verify()
     return views

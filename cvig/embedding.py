@@ -7,7 +7,6 @@ import torch
 from torch import nn
 
 from cvig.datasets import PairedViews
-from cvig.geometry import crop_resize
 from cvig.models import SiameseNetwork, preprocess
 
 
@@ -54,10 +53,7 @@ def embed_gallery(
         raise ValueError(f"boxes {tuple(boxes.shape)} for {data.name}: expected ({data.gallery_count}, 4)")
 
     def image(row: int) -> torch.Tensor:
-        tile = data.aerial_image(row)
-        if boxes is None:
-            return tile
-        return crop_resize(tile[None], boxes[row : row + 1], tuple(tile.shape[1:]))[0]
+        return data.aerial_image(row) if boxes is None else data.cropped_aerial(row, boxes[row])
 
     return _embed(network.aerial, image, data.gallery_count, batch, device, bf16)
 
@@ -121,10 +117,8 @@ def retrieve(
     for query in queries:
         distance = ((aerial.astype(np.float64) - ground[query].astype(np.float64)) ** 2).sum(1)
         rows = np.argsort(distance, kind="stable")[:top]
-        images = torch.stack([data.aerial_image(int(row)) for row in rows])
-        if boxes is not None:
-            images = crop_resize(images, boxes[torch.from_numpy(rows)], tuple(images.shape[2:]))
-        retrieved.append(images.numpy())
+        image = data.aerial_image if boxes is None else lambda row: data.cropped_aerial(row, boxes[row])
+        retrieved.append(torch.stack([image(int(row)) for row in rows]).numpy())
         hits = np.flatnonzero(np.isin(rows, np.atleast_1d(data.positives[query])))
         positive_at.append(hits[0] if len(hits) else -1)
     return {

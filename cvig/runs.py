@@ -136,10 +136,12 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     device = training.choose_device(settings.device)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    recipe = RECIPES[settings.recipe]
-    if settings.view == "panorama":  # aligned to the north as the aerial image is: a turn would part them
-        recipe = replace(recipe, quarter_turns=False)
     train, val = (load(settings.data, settings.root, split, **settings.split_options(split)) for split in ("train", "val"))
+    recipe = RECIPES[settings.recipe]
+    if settings.view == "panorama" or train.aligned:  # to the north as the aerial image is: a turn would part them
+        recipe = replace(recipe, quarter_turns=False)
+    if train.polar:
+        recipe = replace(recipe, quarter_turns=False, crop_min=1.0)
     session = TrainingSession(settings, recipe, train, val, build_network(settings), device)
     training.EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
     session.network.fit_clusters(*(preprocess(torch.from_numpy(x)) for x in session.samples(CLUSTER_SAMPLES)), settings.seed)

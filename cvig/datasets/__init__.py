@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from cvig.datasets.base import PairedViews
+from cvig.datasets.crops import OPTIONS, PANORAMAS, of_panoramas
 
 __all__ = ["DATASETS", "SPLITS", "PairedViews", "load"]
 
@@ -31,7 +32,8 @@ def load(data: str, root: str | None = None, split: str = "train", **options) ->
         Folder of the data set.
     split : {"train", "val", "test"}
     **options
-        What that data set's own module takes, such as ``size`` in pixels.
+        What that data set's own module takes, such as ``size`` in pixels. Panorama data sets also take what
+        `cvig.datasets.crops.PanoramaViews` does: ``views="four"`` gives the paper's four 90° views of each panorama.
 
     Raises
     ------
@@ -48,4 +50,11 @@ def load(data: str, root: str | None = None, split: str = "train", **options) ->
         raise ValueError(f"unknown split '{split}' of data set '{data}': expected one of {', '.join(SPLITS)}")
     if data != "world" and not root:
         raise ValueError(f"data set '{data}' lies in a folder: give its root (-p root FOLDER)")
-    return import_module(DATASETS[data]).load(root or None, split, **options)
+    module = import_module(DATASETS[data])
+    if data in PANORAMAS:
+        cut = {name: options.pop(name) for name in OPTIONS if name in options}
+        return of_panoramas(data, module.load(root, split, **options), cut)
+    for name in ("views", "polar"):
+        if name in options:
+            raise ValueError(f"option '{name}' of data set '{data}': only the panoramas of {', '.join(PANORAMAS)} have it")
+    return module.load(root or None, split, **options)

@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
+from cvig.geometry import crop_resize
+
 
 class PairedViews(Dataset):
     """Ground views (queries), a gallery of unique aerial images, and which rows answer which query.
@@ -31,6 +33,10 @@ class PairedViews(Dataset):
         Number of unique aerial images.
     digest : str
         Hexadecimal digest that changes when the data do.
+    aligned : bool
+        A ground view's middle looks where its aerial image's top does: turning the one alone would part them.
+    polar : bool
+        Aerial images are unrolled round their middle: they can be neither cropped nor turned as tiles are.
     """
 
     name: str
@@ -40,6 +46,8 @@ class PairedViews(Dataset):
     coordinates: np.ndarray | None = None
     gallery_count: int
     digest: str
+    aligned: bool = False
+    polar: bool = False
 
     @property
     def ground_count(self) -> int:
@@ -53,6 +61,11 @@ class PairedViews(Dataset):
     def aerial_image(self, row: int) -> torch.Tensor:
         """Gallery row `row` as uint8 [3, H, W]."""
         raise NotImplementedError
+
+    def cropped_aerial(self, row: int, box: torch.Tensor) -> torch.Tensor:
+        """Gallery row `row` cropped to `box` (top, left, height, width, as fractions of the side) and scaled back."""
+        tile = self.aerial_image(row)
+        return crop_resize(tile[None], box[None], tuple(tile.shape[1:]))[0]
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the fresh views of `epoch`; data sets of fixed files have none and ignore it."""

@@ -1,0 +1,183 @@
+"""Any panorama data set as the ground views and aerial images that a study asks for.
+
+``options: {views: four}`` gives the paper's four 90° views of each panorama, each a query of its own, all four answered by
+the one aerial image and of one place. A square view of 90° sees 45° up and down, and CVUSA's crops end before that: such a
+view is cut where the panorama ends and stretched to its square, so that straight lines stay straight, all 90° across are
+seen, and no pixel is made up. The network sees such views alone, in training and in testing, so the stretch is the same for
+all.
+"""
+
+import math
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from cvig.datasets.base import PairedViews
+from cvig.datasets.files import FileViews, read_image
+from cvig.geometry import crop_resize, polar_transform
+from cvig.panorama import perspective_view, strip_crops, vertical_edges
+from cvig.results import digest
+
+# Data sets of panoramas with north in the middle, and where the horizon lies, as a fraction of the height from the top.
+# CVUSA's crops are not cut evenly: the authors of HC-Net (github.com/xlwangDev/HC-Net, issue 1) place them 20 of their 224
+# rows higher than the middle, and the horizons of its plains are seen there.
+PANORAMAS = {"cvusa": 132 / 224, "cvact": 0.5, "vigor": 0.5}
+VIEWS = {"panorama": 1, "four": 4, "random": 1, "strips": 4}  # ground views of one panorama
+OPTIONS = ("views", "fov", "span", "horizon", "polar", "seed")
+
+
+class PanoramaViews(PairedViews):
+    """Ground views cut from the panoramas of another data set, and its aerial images, unrolled if asked.
+
+    Parameters
+    ----------
+    source : FileViews
+        Its `size` is the size of the views and of the aerial images.
+    views : {"panorama", "four", "random", "strips"}
+        ``"panorama"``: as they are, scaled. ``"four"``: perspective views to 0, 90, 180 and 270 degrees from the middle;
+        where panoramas span less than a full turn, from the left edge to the right one at equal steps. ``"random"``: one
+        perspective view each, its heading drawn once from `seed` and unknown to the network. ``"strips"``: four strips
+        without projection, as the paper's authors cut them.
+    fov : float
+        Horizontal field of view in degrees of ``"four"`` and ``"random"``.
+    span : float
+        Degrees that the panoramas cover from left to right.
+    horizon : float
+        Where their horizon lies, as a fraction of the height from the top.
+    polar : bool
+        Aerial images unrolled round their middle (`cvig.geometry.polar_transform`), at their full resolution.
+    seed : int
+        Of the headings of ``"random"``.
+
+    Attributes
+    ----------
+    heading : float64 array [ground_count]
+        Degrees clockwise from the panorama's middle to the view's.
+    aligned : bool
+        True of ``"panorama"``.
+    """
+
+    def __init__(
+        self,
+        source: FileViews,
+        *,
+        views: str = "panorama",
+        fov: float = 90.0,
+        span: float = 360.0,
+        horizon: float = 0.5,
+        polar: bool = False,
+        seed: int = 0,
+    ):
+        if views not in VIEWS:
+            raise ValueError(f"unknown views '{views}' of {source.name}: expected one of {', '.join(VIEWS)}")
+        if not 0 < fov <= min(span, 179) or span > 360:
+            raise ValueError(f"fov {fov} of panoramas of span {span}: expected 0 < fov <= span <= 360, and fov below 180")
+        self.source, self.views, self.fov, self.span, self.horizon = source, views, float(fov), float(span), horizon
+        self.polar, self.seed, self.aligned, self.each = polar, seed, views == "panorama", VIEWS[views]
+        self.size = (source.size, source.size) if isinstance(source.size, int) else tuple(source.size)
+        self.name = source.name if views == "panorama" else f"{source.name}/{views}"
+        self.gallery_count, self.coordinate_unit = source.gallery_count, source.coordinate_unit
+        self.places = np.repeat(source.places, self.each)
+        self.positives, self.ignored = self._of_each(source.positives), self._of_each(source.ignored)
+        self.coordinates = self._of_each(source.coordinates)
+        self.heading = self._headings()
+        self._latest: tuple[int, torch.Tensor] | None = None
+
+    def _of_each(self, values):
+        """What the views of one panorama share, once for each of them."""
+        if values is None or isinstance(values, np.ndarray):
+            return values if values is None else np.repeat(values, self.each, axis=0)
+        return [value for value in values for _ in range(self.each)]
+
+    def _headings(self) -> np.ndarray:
+        count, free = self.source.ground_count, self.span - self.fov
+        if self.views == "random":
+            turn = 360.0 if self.span == 360 else free
+            return turn * (np.random.default_rng(self.seed).random(count) - 0.5)
+        if self.views == "panorama":
+            return np.zeros(count)
+        if self.views == "strips":
+            steps = self.span * (np.arange(4) + 0.5) / 4 - self.span / 2
+        else:
+            steps = 90.0 * np.arange(4) if self.span == 360 else np.linspace(-free / 2, free / 2, 4)
+        return np.tile(steps, count)
+
+    @property
+    def ground(self):
+        """Files of the panoramas."""
+        return self.source.ground
+
+    @property
+    def aerial(self):
+        """Files of the aerial images."""
+        return self.source.aerial
+
+    @property
+    def digest(self) -> str:
+        """Digest of the files, and of what is made of them."""
+        made = [self.views, self.fov, self.span, self.horizon, self.polar, self.seed if self.views == "random" else ""]
+        return digest(self.source.digest, *map(str, made))
+
+    def _panorama(self, row: int) -> torch.Tensor:
+        """Panorama `row` in full: uint8 [3, H, W]. The latest is kept, for its next view is often asked for next."""
+        latest = self._latest
+        if latest is None or latest[0] != row:
+            self._latest = latest = (row, read_image(self.source.ground[row]))
+        return latest[1]
+
+    def ground_image(self, index: int) -> torch.Tensor:
+        """Ground view `index`: uint8 [3, H, W]; ValueError names a panorama that the views do not fit."""
+        if self.views == "panorama":
+            return self.source.ground_image(index)
+        row, turn = divmod(index, self.each)
+        panorama = self._panorama(row)[None]
+        if self.views == "strips":
+            strip = strip_crops(panorama)[:, turn]
+            return F.interpolate(strip, self.size, mode="bilinear", antialias=True)[0]
+        try:
+            bottom, top = vertical_edges(panorama.shape, self.span, None, self.horizon)
+            reach = math.degrees(math.atan(math.tan(math.radians(self.fov) / 2) * self.size[0] / self.size[1]))
+            return perspective_view(
+                panorama,
+                fov=self.fov,
+                heading=self.heading[index],
+                size=self.size,
+                span=self.span,
+                horizon=self.horizon,
+                edges=(max(bottom, -reach), min(top, reach)),
+            )[0]
+        except ValueError as error:
+            raise ValueError(f"panorama '{self.source.ground[row]}': {error}") from error
+
+    def aerial_image(self, row: int) -> torch.Tensor:
+        """Gallery row `row`: uint8 [3, H, W]."""
+        if not self.polar:
+            return self.source.aerial_image(row)
+        return polar_transform(read_image(self.source.aerial[row])[None], size=self.size)[0]
+
+    def cropped_aerial(self, row: int, box: torch.Tensor) -> torch.Tensor:
+        """Gallery row `row` cropped to `box`; the crop comes first, and its middle is what a polar image is rolled round."""
+        if not self.polar:
+            return super().cropped_aerial(row, box)
+        tile = read_image(self.source.aerial[row])[None]
+        return polar_transform(crop_resize(tile, box[None], tuple(tile.shape[2:])), size=self.size)[0]
+
+
+def of_panoramas(data: str, source: FileViews, options: dict) -> PairedViews:
+    """`source`, one split of the panorama data set `data`, with those of its options that are in `OPTIONS`.
+
+    Raises
+    ------
+    ValueError
+        A value that is not possible, or an option that the chosen views have no use for.
+    """
+    if not options:
+        source.aligned = True
+        return source
+    views = options.get("views", "panorama")
+    unused = {"panorama": ("fov", "span", "horizon", "seed"), "strips": ("fov", "horizon", "seed"), "four": ("seed",)}
+    idle = [name for name in unused.get(views, ()) if name in options]
+    if idle:
+        raise ValueError(f"option '{idle[0]}' of data set '{data}': of no use to views '{views}'")
+    return PanoramaViews(source, **{"horizon": PANORAMAS[data], **options})

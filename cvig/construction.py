@@ -7,9 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvig.metrics import per_query_rank
-from cvig.ranking import exact_ranks
-
 
 @dataclass(frozen=True)
 class Line:
@@ -65,7 +62,7 @@ def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
         Queries with fewer than ``top`` rows strictly closer than their positive: non-decreasing, the last two equal (the
         plateau of a collapsed gallery) and below n.
     top : int array [C]
-        Places each column looks at, ascending; ties count for the query (`cvig.chance.places_under`).
+        Places each column looks at, ascending; ties count for the query (`cvig.count_tests.places_under`).
     n : int
         Queries, and gallery rows.
 
@@ -83,7 +80,9 @@ def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
     """
     counts, top = np.asarray(counts), np.asarray(top)
     if counts.shape != top.shape or counts.ndim != 1 or (np.diff(counts) < 0).any() or (np.diff(top) <= 0).any():
-        raise ValueError(f"counts {counts.tolist()} at places {top.tolist()}: expected both in ascending order, of one length")
+        raise ValueError(
+            f"counts {counts.tolist()} at places {top.tolist()}: expected both in ascending order, of one length"
+        )
     plateau = int(np.flatnonzero(counts == counts[-1])[0])
     if not 0 < plateau < len(counts) - 1 or counts[-1] >= n:
         raise ValueError(f"counts {counts.tolist()} of {n}: expected the last two equal, fewer than {n}, and a smaller one")
@@ -131,12 +130,3 @@ def agreeing_queries(n: int, spread: float, *, dimensions: int = 8, seed: int = 
     rng = np.random.default_rng(seed)
     gallery = rng.normal(size=(n, dimensions))
     return spread * rng.normal(size=(n, dimensions)), gallery
-
-
-def coded_columns(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """PSSR of the paper's code, image by image: the share of queries no farther from it than its own, float64 [n].
-
-    Its counts run down the columns of the distance matrix, queries for each aerial image, and it keeps k / n where
-    equation 2 has (n - k) / n (src/metrics.py).
-    """
-    return per_query_rank(exact_ranks(gallery, query), ties="pessimistic") / len(query)

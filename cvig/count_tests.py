@@ -19,7 +19,7 @@ def places_under(ks: dict[str, int | str], n: int, rule: str = "as-coded") -> pd
     Parameters
     ----------
     ks : dict
-        The k of each column, as `cvig.examination.cutoffs` gives them.
+        The k of each column, as `cvig.printed.cutoffs` gives them.
     n : int
         Gallery size.
     rule : {"plain", "as-coded"}
@@ -129,15 +129,22 @@ def scatter(counts: pd.DataFrame, top: pd.Series, n: int, *, draws: int = 1_000_
     Returns
     -------
     DataFrame
-        A row a model that is tested: ``chi_square``, ``degrees``, ``closer_approx`` (lower tail of the chi-square distribution), ``closer``
-        and ``farther`` (share of draws as close or closer, as far or farther; the row itself counts as a draw), ``p_value``
-        (twice the smaller of them) and ``holm`` over the rows.
+        A row a model that is tested: ``chi_square``, ``degrees``, ``closer_approx`` (lower tail of the chi-square
+        distribution), ``closer`` and ``farther`` (share of draws as close or closer, as far or farther; the row itself
+        counts as a draw), ``p_value`` (twice the smaller of them) and ``holm`` over the rows.
+
+    Raises
+    ------
+    ValueError
+        No row can be tested.
     """
     top = top[~top.duplicated() & (top < n)]
     rows = counts[top.index].dropna().astype(int)
     rows = rows[(_between(rows.to_numpy(), n) >= 0).all(axis=1)]
     if rows.empty or top.empty:
-        raise ValueError("no row of the table has a count in every column, none of them falling: nothing to test the scatter of")
+        raise ValueError(
+            "no row of the table has a count in every column, none of them falling: nothing to test the scatter of"
+        )
     statistic = np.array([chi_square(row, top.to_numpy(), n) for row in rows.to_numpy()])
     expected = _between(top.to_numpy(dtype=float), n)
     rng = np.random.default_rng(seed)

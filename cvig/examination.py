@@ -98,6 +98,11 @@ class Scan:
         return int(self.explained[where[0]])
 
     @property
+    def median(self) -> float:
+        """Cells that the median n explains."""
+        return float(np.median(self.explained))
+
+    @property
     def equals(self) -> list[int]:
         """Every n that explains as many cells as the best one."""
         return [int(n) for n in self.n[self.explained == self.at(self.best)]]

@@ -37,7 +37,7 @@ def explained_cells(scan: Scan, stated: int) -> Plot:
     axis.set(xlabel="n, size of the test set", ylabel=f"cells explained, of {cells}", ylim=(0, 1.2 * cells))
     alt = (
         f"Cells explained by each n from {scan.n[0]} to {scan.n[-1]}: a cloud whose median is "
-        f"{np.median(scan.explained):.0f} of {len(scan.cells)}, {scan.at(stated)} at the stated n = {stated}, and "
+        f"{scan.median:g} of {len(scan.cells)}, {scan.at(stated)} at the stated n = {stated}, and "
         f"{scan.at(scan.best)} at n = {', '.join(map(str, scan.equals))}."
     )
     return figure, alt

@@ -7,6 +7,8 @@ import sys
 
 import typer
 
+from cvig.cli.examine import examine
+from cvig.cli.score import score
 from cvig.cli.world import world
 
 app = typer.Typer(
@@ -15,6 +17,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(examine)
+app.command()(score)
 app.command()(world)
 
 

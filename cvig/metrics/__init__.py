@@ -1,0 +1,58 @@
+"""Recall, PSSR and their kin, from exact ranks alone.
+
+`values` holds the point values, `intervals` their uncertainty, `chance` what random ranks would give, `inference` the
+summary of all three, `comparison` two models side by side, and `streaming` the metrics as torchmetrics classes.
+"""
+
+from cvig.metrics.comparison import compare
+from cvig.metrics.inference import summary
+from cvig.metrics.intervals import cluster_interval, median_interval, share_interval
+from cvig.metrics.values import (
+    TIES,
+    mean_rank,
+    mean_reciprocal_rank,
+    median_rank,
+    per_query_pssr,
+    per_query_rank,
+    per_query_recall,
+    per_query_reciprocal_rank,
+    places,
+    pssr,
+    recall_at_k,
+    recall_curve,
+    tied_fraction,
+)
+
+__all__ = [
+    "TIES",
+    "MeanReciprocalRank",
+    "MedianRank",
+    "ProportionalSearchSpaceReduction",
+    "RetrievalRecall",
+    "cluster_interval",
+    "compare",
+    "mean_rank",
+    "mean_reciprocal_rank",
+    "median_interval",
+    "median_rank",
+    "per_query_pssr",
+    "per_query_rank",
+    "per_query_recall",
+    "per_query_reciprocal_rank",
+    "places",
+    "pssr",
+    "recall_at_k",
+    "recall_curve",
+    "share_interval",
+    "summary",
+    "tied_fraction",
+]
+
+
+def __getattr__(name: str) -> type:
+    # torchmetrics takes seconds to import, and most users of this package do not need it
+    if name in __all__:
+        from cvig.metrics import streaming
+
+        return getattr(streaming, name)
+    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -233,7 +233,7 @@ CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention
 def _top(convention: Convention, k: int | str, n: int) -> int:
     if isinstance(k, str) and re.fullmatch(r"\d+(\.\d+)?%", k) and 0 < float(k[:-1]) <= 100:
         return PLACES[convention.places](float(k[:-1]), n)
-    if isinstance(k, (int, np.integer)) and 1 <= k <= n:
+    if isinstance(k, (int, np.integer)) and not isinstance(k, bool) and 1 <= k <= n:
         return int(k)
     raise ValueError(f"k {k!r}: expected a count from 1 to the {n} rows of the gallery, or a percentage such as '1%'")
 
@@ -241,9 +241,7 @@ def _top(convention: Convention, k: int | str, n: int) -> int:
 def _check(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     query, gallery = np.asanyarray(query), np.asanyarray(gallery)
     if query.shape != gallery.shape or query.ndim != 2 or 0 in query.shape:
-        raise ValueError(
-            f"query {query.shape} and gallery {gallery.shape}: published conventions expect two equal shapes [n, D]"
-        )
+        raise ValueError(f"query {query.shape} and gallery {gallery.shape}: conventions expect two equal shapes [n, D]")
     return query, gallery
 
 

@@ -24,8 +24,8 @@ def read_index(path, split: str) -> tuple[np.ndarray, np.ndarray]:
     """Names of the split's panoramas, str [N], and their positions, float64 [N, 2], in metres east and north."""
     try:
         content = loadmat(path, simplify_cells=True)
-    except (ValueError, TypeError, NotImplementedError, OSError) as error:  # the third: a file of MATLAB 7.3
-        raise ValueError(f"'{path}' cannot be read: {str(error).splitlines()[0]}") from error
+    except Exception as error:  # a broken file raises whatever its bytes lead to
+        raise ValueError(f"'{path}' cannot be read: {(str(error) or repr(error)).splitlines()[0]}") from error
     part, field = SETS[split]
     try:
         names, utm, chosen = content["panoIds"], content["utm"], content[part][field]

@@ -23,8 +23,10 @@ SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 
 def read_list(path, source: str, zoom: int) -> pd.DataFrame:
     """One row a pair: columns ground, aerial, and latitude x and longitude y in degrees."""
-    ground = pd.Series(path.read_text().splitlines(), dtype=str).str.strip()
+    ground = pd.Series(path.read_text(encoding="utf-8").splitlines(), dtype=str).str.strip()
     ground = ground[ground != ""]
+    if ground.empty:
+        raise ValueError(f"'{path}' is empty: expected names of the form {FORMS[source]}")
     place = ground.str.extract(NAMES[source])
     if place["x"].isna().any():
         line = place["x"].isna().idxmax()

@@ -33,17 +33,16 @@ HELD_OUT = {"train": 0.9, "val": 0.1}
 def read_labels(path) -> pd.DataFrame:
     """One row a panorama: columns ground, 0 (the positive), 1, 2, 3 (semi-positives), and latitude x and longitude y."""
     try:
-        table = pd.read_csv(path, sep=" ", header=None, usecols=[0, *TILES, 12], dtype=str)
+        table = pd.read_csv(path, sep=r"\s+", header=None, usecols=[0, *TILES, 12], dtype=str)
     except ValueError as error:
         raise ValueError(
             f"'{path}': expected 13 fields a line, a panorama and 4 × (tile, dx, dy): {str(error).splitlines()[0]}"
         ) from error
-    table = table[[0, *TILES]].set_axis(["ground", 0, 1, 2, 3], axis=1)
-    place = table["ground"].str.extract(r",([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?),[^,]*$").astype(float)
+    place = table[0].str.extract(r",([-+]?\d+(?:\.\d+)?),([-+]?\d+(?:\.\d+)?),[^,]*$").astype(float)
     broken = table.isna().any(axis=1) | place.isna().any(axis=1)
     if broken.any():
         raise ValueError(f"'{path}', line {int(broken.argmax()) + 1}: expected ID,LAT,LON,.jpg and 4 × (tile, dx, dy)")
-    return table.assign(x=place[0], y=place[1])
+    return table[[0, *TILES]].set_axis(["ground", 0, 1, 2, 3], axis=1).assign(x=place[0], y=place[1])
 
 
 def _first(folder, names: list[str]) -> str:
@@ -58,7 +57,7 @@ def load(
     size: int = 64,
     area: str = "same",
     corrected: bool = False,
-    cities: tuple[str, ...] | None = None,
+    cities: str | tuple[str, ...] | None = None,
 ) -> FileViews:
     """Open one split.
 
@@ -75,8 +74,8 @@ def load(
     corrected : bool
         Read the corrected labels (``..._balanced_test__corrected.txt``, of SliceMatch), in ``splits__corrected`` or
         ``splits``.
-    cities : tuple of str, optional
-        Only these of the setting's cities.
+    cities : str or tuple of str, optional
+        Only this or these of the setting's cities.
 
     Raises
     ------
@@ -89,7 +88,7 @@ def load(
         raise ValueError(f"unknown area '{area}' of VIGOR: expected one of {', '.join(CITIES)}")
     listed = "test" if split == "test" else "train"
     published = CITIES[area][listed]
-    cities = tuple(cities or published)
+    cities = (cities,) if isinstance(cities, str) else tuple(cities or published)
     unknown = [city for city in cities if city not in published]
     if unknown:
         raise ValueError(

@@ -85,18 +85,16 @@ def random_scores(n: int) -> Scores:
     return independent_scores(n, closer, np.zeros(len(part)), part)
 
 
-def gaussian_scores(n: int, dimensions: int, noise: float) -> Scores:
-    """Scores where gallery rows are standard normal and a query is its positive plus normal noise.
+def sphere_scores(n: int, dimensions: int, widest: float) -> Scores:
+    """Scores of gallery rows uniform on a sphere, a query's angle to its positive being uniform in [0, widest] radians.
 
-    Given the query q, another row is at a squared distance that is noncentral chi-squared, and so, with another center and
-    scale, is the positive.
+    Whatever the query, the cosine c of its angle to another row is such that (1 + c) / 2 has a beta distribution with both
+    parameters (dimensions - 1) / 2.
     """
-    quantile, part = _unit_interval(48)
-    shrink = noise**2 / (1 + noise**2)
-    norm = (1 + noise**2) * stats.chi2.ppf(quantile, dimensions)[:, None]
-    own = shrink * stats.ncx2.ppf(quantile[None], dimensions, norm * shrink)
-    closer = stats.ncx2.cdf(own, dimensions, norm)
-    return independent_scores(n, closer.ravel(), np.zeros(closer.size), np.outer(part, part).ravel())
+    angle, part = _unit_interval(200)
+    half = (dimensions - 1) / 2
+    closer = stats.beta.sf((1 + np.cos(widest * angle)) / 2, half, half)
+    return independent_scores(n, closer, np.zeros(len(part)), part)
 
 
 def code_scores(n: int, bits: int, flipped: float) -> Scores:

@@ -165,7 +165,7 @@ _TABLE = [
     Convention(
         "TransGeo",
         "Jeff-Zilence/TransGeo2022, train.py (accuracy)",
-        f"{_STRICT}; embeddings are normalized first, and a zero row becomes NaN",
+        f"{_STRICT}; embeddings are normalized first, and zero rows become NaN",
         "float64 cosine",
         _optimistic,
         "n // 100",
@@ -181,7 +181,7 @@ _TABLE = [
     Convention(
         "WITW",
         "IQTLabs/WITW, model/cvig_fov.py (test)",
-        "#(closer or as close) <= k: ties count against the query; embeddings are normalized first",
+        "#(closer or as close) <= k: ties count against the query; zero rows become NaN, as in TransGeo",
         "float32 cosine",
         _pessimistic,
         "n // 100",

@@ -163,10 +163,9 @@ def read_array(place: str, side: str) -> np.ndarray:
                 raise ValueError(f"it holds one array without a name: leave ':{name}' out")
             return _as_array(content)
         return _as_array(content[_choose(content, name, side)]())
-    except OSError:
-        raise
     except Exception as error:  # each format's reader has its own errors for a damaged file
-        raise ValueError(f"{side} file '{path}': {str(error).strip().splitlines()[0].rstrip('.')}") from error
+        reason = re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".")
+        raise ValueError(f"{side} file '{path}': {reason}") from error
 
 
 def _read_text(path: Path) -> np.ndarray | list[np.ndarray]:

@@ -30,7 +30,8 @@ def score(
     """Score embeddings exactly: recall, PSSR and MRR with intervals and chance, ties, and a verdict on collapse.
 
     Embeddings are rows of a .npy, .npz, .pt, .safetensors or .mat file. Positives may also be a text file, a line a query.
-    The report goes to stdout, unless --json - or --csv - takes its place.
+    Queries of one answer count as views of one place in intervals and tests. The report goes to stdout, unless --json -
+    or --csv - takes its place.
     """
     import numpy as np
 
@@ -47,14 +48,15 @@ def score(
     aerial = as_rows(read_array(gallery, "gallery"), f"gallery '{gallery}'")
     answers = None if positives is None else read_positives(positives)
     ranks = exact_ranks(ground, aerial, answers, similarity=similarity)
-    table, diagnosis = summary(ranks, ties=ties), diagnose(ground, aerial)
+    places = answers if isinstance(answers, np.ndarray) else None
+    table, diagnosis = summary(ranks, ties=ties, places=places), diagnose(ground, aerial)
     paired = len(ground) == len(aerial) and (answers is None or np.array_equal(answers, np.arange(len(aerial))))
     published, notes = None, []
     if conventions and paired:
         published = _published(ground, aerial, list(table.index), ranks if similarity == "euclidean" else None)
         notes = _notes(ground, aerial)
     elif conventions:
-        notes = ["Published evaluators are not shown: they expect row i of the gallery to answer query i, and nothing else."]
+        notes = ["Published evaluators are not shown: they expect row i of the gallery to answer query i."]
     report = {
         "query": {"file": query, "rows": len(ground), "dimensions": ground.shape[1]},
         "gallery": {"file": gallery, "rows": len(aerial), "dimensions": aerial.shape[1]},
@@ -96,7 +98,7 @@ def _notes(ground: "np.ndarray", aerial: "np.ndarray") -> list[str]:
 
     blocks = (rows[start : start + 4096] for rows in (ground, aerial) for start in range(0, len(rows), 4096))
     norms = np.concatenate([np.linalg.norm(np.asarray(block, dtype=np.float64), axis=1) for block in blocks])
-    if np.abs(norms - 1).max() <= 1e-3:
+    if np.abs(norms - 1).max() <= 1e-2:
         return []
     return [
         "Published evaluators that compare inner products expect embeddings of norm 1; "
@@ -129,10 +131,12 @@ def _tidy(report: dict[str, Any], table: "pd.DataFrame") -> "pd.DataFrame":
 
 
 def _text(report: dict[str, Any]) -> str:
-    """The report for a reader: recall in percent, PSSR and MRR as fractions."""
+    """The report for a reader: recall in percent."""
     import pandas as pd
 
     def number(metric: str, value: float) -> str:
+        if metric.endswith("rank"):
+            return f"{value:.1f}"
         return f"{100 * value:.2f}%" if metric.startswith("R@") else f"{value:.4f}"
 
     rows = {}
@@ -142,17 +146,24 @@ def _text(report: dict[str, Any]) -> str:
             report["ties"]: f"{say['value']} [{say['low']}, {say['high']}]",
             **{rule: say[rule] for rule in ("optimistic", "expected", "pessimistic") if rule != report["ties"]},
             "chance": f"{say['chance']} [{say['chance_low']}, {say['chance_high']}]",
-            "p": f"{row['p_value']:.2g}",
+            "p": f"{row['p_value']:.2g}" if row["p_value"] > 1e-300 else "<1e-300",
         }
     query, gallery = report["query"], report["gallery"]
     answers = f"answers in {report['positives']}" if report["positives"] else "row i answers query i"
+    ties = (
+        "none"
+        if not report["tied_queries"]
+        else (
+            f"{report['tied_queries']} of {query['rows']} queries have other gallery rows exactly as far as their answer, "
+            f"{report['most_ties']} at most"
+        )
+    )
     parts = [
         f"{query['rows']} queries, {gallery['rows']} gallery rows, {query['dimensions']} dimensions; "
         f"{report['similarity']}; {answers}",
         pd.DataFrame(rows).T.to_string(),
-        "In brackets: 95% intervals. p: one-sided, of being chance.",
-        f"Ties: {report['tied_queries']} of {query['rows']} queries, up to {report['most_ties']} gallery rows as far as the "
-        f"answer.\nCollapse: {report['collapse']['verdict']}",
+        "In brackets: 95% intervals. p: how likely chance does as well under the pessimistic rule.",
+        f"Ties: {ties}.\nCollapse: {report['collapse']['verdict']}.",
     ]
     if report["conventions"]:
         values = {

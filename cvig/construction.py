@@ -80,9 +80,7 @@ def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
     """
     counts, top = np.asarray(counts), np.asarray(top)
     if counts.shape != top.shape or counts.ndim != 1 or (np.diff(counts) < 0).any() or (np.diff(top) <= 0).any():
-        raise ValueError(
-            f"counts {counts.tolist()} at places {top.tolist()}: expected both in ascending order, of one length"
-        )
+        raise ValueError(f"counts {counts.tolist()} at places {top.tolist()}: expected both ascending, of one length")
     plateau = int(np.flatnonzero(counts == counts[-1])[0])
     if not 0 < plateau < len(counts) - 1 or counts[-1] >= n:
         raise ValueError(f"counts {counts.tolist()} of {n}: expected the last two equal, fewer than {n}, and a smaller one")
@@ -96,12 +94,14 @@ def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
 
     row = np.arange(1, nearer + 1)
     place = 2.0 * nearer + row  # so far out that none of their queries is as close to the modal point
-    closer = _closer_of_nearer(found, top[: plateau - 1], nearer)
-    # half the closer rows' stretch beyond the positive, and a little more; inward where the rows end
-    outward = np.where(row + closer <= nearer, 1, -1)
-    if (row - closer < 1)[outward < 0].any():
+    room = np.maximum(nearer - row, row - 1)  # rows on one side: as many can be closer to a query than this row
+    closer = np.empty(nearer, dtype=int)
+    closer[np.argsort(-room, kind="stable")] = _closer_of_nearer(found, top[: plateau - 1], nearer)
+    if (closer > room).any():
         raise ValueError(f"counts {counts.tolist()} of {n}: the {nearer} nearer rows cannot be ranked so on a line")
-    of_nearer = place + outward * np.where(closer > 0, closer / 2 + 0.25, 0)
+    outward = np.where(row + closer <= nearer, 1, -1)
+    # half the stretch of the closer rows and less than half a step more, a different part for each query
+    of_nearer = place + outward * (closer / 2 + 0.25 + 0.2 * row / (nearer + 1))
     first_out = place[-1] / 2  # from here on, all nearer rows are closer to a query than the modal point
     outside = _spread(first_out, place[-1], modal - wrong_side - between + beyond)
     of_modal = [_spread(-0.5, 0, wrong_side), _spread(place[-2] / 2, first_out, between), outside[beyond:]]

@@ -142,9 +142,7 @@ def scatter(counts: pd.DataFrame, top: pd.Series, n: int, *, draws: int = 1_000_
     rows = counts[top.index].dropna().astype(int)
     rows = rows[(_between(rows.to_numpy(), n) >= 0).all(axis=1)]
     if rows.empty or top.empty:
-        raise ValueError(
-            "no row of the table has a count in every column, none of them falling: nothing to test the scatter of"
-        )
+        raise ValueError("no row has a count in every column, each at least the one before: no scatter to test")
     statistic = np.array([chi_square(row, top.to_numpy(), n) for row in rows.to_numpy()])
     expected = _between(top.to_numpy(dtype=float), n)
     rng = np.random.default_rng(seed)

@@ -108,14 +108,14 @@ class Scan:
         return [int(n) for n in self.n[self.explained == self.at(self.best)]]
 
     @property
-    def runner_up(self) -> tuple[int, int]:
+    def runner_up(self) -> tuple[int, int] | None:
         """Of the n up to one and a half times the best one, that which explains most cells after it, and how many.
 
         Larger n explain more by chance, and those beside a multiple of the best one share its success.
         """
         others = (self.n != self.best) & (2 * self.n <= 3 * self.best)
         if not others.any():
-            raise ValueError("a scan of one n has no runner-up")
+            return None
         explained = np.where(others, self.explained, -1)
         return int(self.n[explained.argmax()]), int(explained.max())
 
@@ -126,11 +126,11 @@ class Scan:
         the independence assumed in `tail` is worth shows in how these spread: none should come near the table's own.
         """
         rng = np.random.default_rng(seed)
-        digits = [digits(self.cells[i]) for i in self._distinct]
+        cells = [digits(self.cells[i]) for i in self._distinct]
         smallest = np.empty(draws)
         for draw in range(draws):
             explained = np.zeros(len(self.n), dtype=int)
-            for value, decimals in digits:
+            for value, decimals in cells:
                 spread = max(3, value // 5)
                 other = int(rng.integers(max(1, value - spread), min(value + spread, 100 * 10**decimals) + 1))
                 first, last = count_range(f"{other / 10**decimals:.{decimals}f}", self.n, self.printing)

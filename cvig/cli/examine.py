@@ -47,6 +47,8 @@ def _lines(table, name: str, sizes: range, stated: int | None, rule: str, printi
 
     said = f"n = {found.best} explains {found.at(found.best)} of {cells} cells"
     yield f"\nSize of the test set, {sizes[0]} to {sizes[-1]}\n  {said}; the median n explains {found.median:g}"
+    if found.runner_up:
+        yield "  runner-up, up to half as large again: n = {} explains {}".format(*found.runner_up)
     yield f"  by chance: p = {found.p_value.min():.1e} for this n alone, at most {found.adjusted:.1e} for any n of the scan"
     if len(found.equals) > 1:
         yield f"  as many are explained by n = {', '.join(str(n) for n in found.equals if n != found.best)}"
@@ -81,7 +83,7 @@ def _tests(counts, top, n: int, rule: str) -> Iterator[str]:
     far = cells[cells.holm < 0.05]
     least = cells.loc[cells.p_value.idxmin()]
     yield f"\nEach count against chance (exact binomial, two-sided; Holm over {len(cells)} cells): {len(far)} differ at 0.05"
-    yield f"  smallest p = {least.p_value:.2g} ({least.row}, {least.column}), {least.holm:.2g} after Holm"
+    yield f"  smallest p: {_p(least.p_value)} ({least.row}, {least.column}), {_p(least.holm)} after Holm"
     for row, part in far.groupby("row", sort=False):
         yield f"  {row}: " + ", ".join(
             f"{column} {count} for {chance}" for column, count, chance in part[["column", "count", "chance"]].to_numpy()
@@ -93,8 +95,13 @@ def _tests(counts, top, n: int, rule: str) -> Iterator[str]:
         return
     yield (
         f"\nScatter about chance (chi-square, {rows.degrees.iloc[0]} degrees of freedom; shares of multinomial draws; "
-        f"Holm over {len(rows)} rows)\n" + _indented(rows.drop(columns="degrees").to_string(float_format="{:.3g}".format))
+        f"Holm over {len(rows)} rows)\n"
+        + _indented(rows.drop(columns="degrees").rename_axis(None).to_string(float_format="{:.3g}".format))
     )
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value > 1e-300 else "below 1e-300"
 
 
 def _indented(text: str) -> str:

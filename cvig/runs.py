@@ -136,7 +136,10 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     device = training.choose_device(settings.device)
     torch.set_num_threads(settings.threads)
     torch.use_deterministic_algorithms(True, warn_only=True)
-    train, val = (load(settings.data, settings.root, split, **settings.split_options(split)) for split in ("train", "val"))
+    train, val = (
+        load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split))
+        for split in ("train", "val")
+    )
     recipe = RECIPES[settings.recipe]
     if settings.view == "panorama" or train.aligned:  # to the north as the aerial image is: a turn would part them
         recipe = replace(recipe, quarter_turns=False)
@@ -309,6 +312,6 @@ def open_evaluation(settings: EvaluateSettings) -> EvaluationSession:
     options = parameters.split_options("test")
     if parameters.data == "world":
         options["count"] = settings.test_count
-    test = load(parameters.data, parameters.root, "test", **options)
+    test = load(parameters.data, parameters.root, "test", cache=parameters.cache, **options)
     crops = Path(settings.crops) if settings.crops else folder.parent / f"test-crop-{test.digest[:8]}.npz"
     return EvaluationSession(settings, trained, network, test, test_boxes(crops, test, settings.crop_min), device)

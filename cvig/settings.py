@@ -99,6 +99,7 @@ class TrainSettings(Settings):
     seed: int = 0
     threads: int = 2
     workers: int = 0
+    cache: str = ""  # folder of decoded images, or none
     device: str = "auto"
     precision: str = "bf16"
 
@@ -109,6 +110,8 @@ class TrainSettings(Settings):
             raise ValueError(f"unknown recipe '{self.recipe}': expected one of {', '.join(RECIPES)}")
         if self.data not in DATASETS:
             raise ValueError(f"unknown data set '{self.data}': expected one of {', '.join(DATASETS)}")
+        if self.cache and self.data == "world":
+            raise ValueError(f"parameter cache='{self.cache}': the world is rendered in memory, leave it empty")
         if self.view not in ("90", "panorama"):
             raise ValueError(f"unknown view '{self.view}': expected '90' or 'panorama'")
         if self.device not in ("auto", "cpu", "cuda"):

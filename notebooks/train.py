@@ -23,7 +23,7 @@ arch = "resnet50"  # vgg16, resnet50, cvm-net-i, or any torchvision classificati
 recipe = "modern"  # described: the paper's text; modern: InfoNCE
 data = "world"  # world needs no files; flat and the others lie below root
 root = ""
-options = {}  # further options of the data set
+options = {}  # further options of the data set: {views: four} cuts panoramas into four 90° views
 view = "90"  # of the world: 90 (unknown heading) or panorama (north-aligned)
 out = ""  # folder of the run; out/DATA-ARCH-RECIPE-SEED when empty
 size = 64  # pixels a side
@@ -38,6 +38,7 @@ learning_rate = 0.0
 seed = 0
 threads = 2
 workers = 0
+cache = ""  # folder that keeps images of a data set of files decoded; filled on first use
 device = "auto"
 precision = "bf16"  # of the towers: bf16 or 32
 

@@ -58,6 +58,7 @@ def test_a_notebooks_own_names_are_no_parameters():
         ({"epochs": 0}, "epochs=0: expected at least 1"),
         ({"epochs": 1.5}, "epochs=1.5: expected int, got float"),
         ({"fresh": "yes"}, "fresh='yes': expected bool, got str"),
+        ({"cache": "cache"}, "cache='cache': the world is rendered in memory"),
         ({"batch": -1}, "batch=-1: expected at least 0"),
     ],
 )

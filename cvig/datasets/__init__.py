@@ -4,6 +4,7 @@ from difflib import get_close_matches
 from importlib import import_module
 
 from cvig.datasets.base import PairedViews
+from cvig.datasets.cache import CachedViews
 from cvig.datasets.crops import OPTIONS, PANORAMAS, of_panoramas
 
 __all__ = ["DATASETS", "SPLITS", "PairedViews", "load"]
@@ -21,7 +22,7 @@ DATASETS = {
 SPLITS = ("train", "val", "test")
 
 
-def load(data: str, root: str | None = None, split: str = "train", **options) -> PairedViews:
+def load(data: str, root: str | None = None, split: str = "train", *, cache: str = "", **options) -> PairedViews:
     """Open one split of a data set.
 
     Parameters
@@ -31,6 +32,8 @@ def load(data: str, root: str | None = None, split: str = "train", **options) ->
     root : str, optional
         Folder of the data set.
     split : {"train", "val", "test"}
+    cache : str
+        Folder of decoded images (`cvig.datasets.cache`), which are decoded where they are not there yet; none when empty.
     **options
         What that data set's own module takes, such as ``size`` in pixels. Panorama data sets also take what
         `cvig.datasets.crops.PanoramaViews` does: ``views="four"`` gives the paper's four 90° views of each panorama.
@@ -50,11 +53,11 @@ def load(data: str, root: str | None = None, split: str = "train", **options) ->
         raise ValueError(f"unknown split '{split}' of data set '{data}': expected one of {', '.join(SPLITS)}")
     if data != "world" and not root:
         raise ValueError(f"data set '{data}' lies in a folder: give its root (-p root FOLDER)")
-    module = import_module(DATASETS[data])
-    if data in PANORAMAS:
-        cut = {name: options.pop(name) for name in OPTIONS if name in options}
-        return of_panoramas(data, module.load(root, split, **options), cut)
+    cut = {name: options.pop(name) for name in OPTIONS if data in PANORAMAS and name in options}
     for name in ("views", "polar"):
         if name in options:
             raise ValueError(f"option '{name}' of data set '{data}': only the panoramas of {', '.join(PANORAMAS)} have it")
-    return module.load(root or None, split, **options)
+    views = import_module(DATASETS[data]).load(root or None, split, **options)
+    if data in PANORAMAS:
+        views = of_panoramas(data, views, cut)
+    return CachedViews(views, cache) if cache else views

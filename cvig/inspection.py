@@ -25,7 +25,6 @@ from cvig.datasets.files import Paths, decode
 SEAM_COLUMNS = 512
 SEAM_TIMES = 3.0  # the median difference of neighboring columns
 CHUNK = 16  # files a task
-NOTHING = np.void(bytes(16))
 
 
 @dataclass
@@ -37,8 +36,8 @@ class Survey:
     names : list of str
     size : int32 array [N, 2]
         Width and height in pixels; 0 where the file could not be read.
-    content : void array [N] of 16 bytes
-        Digest of the decoded pixels; zeros where there is none.
+    content : uint64 array [N]
+        Digest of the decoded pixels, 0 where none was taken. Among a million images the odds of two alike are 3e-8.
     seam : float32 array [N]
         Difference of the edge columns, in medians of neighboring columns' differences, where it is a seam; else 0.
     missing : list of int
@@ -82,11 +81,11 @@ def _inspect(paths: Paths, rows: range, hashed: bool, panoramas: bool) -> list[t
         except (FileNotFoundError, ValueError) as error:
             facts.append((error,))
             continue
-        digest = NOTHING
+        digest = 0
         if hashed:
-            pixels = hashlib.blake2b(str(picture.size).encode(), digest_size=16)
+            pixels = hashlib.blake2b(str(picture.size).encode(), digest_size=8)
             pixels.update(picture.tobytes())
-            digest = np.void(pixels.digest())
+            digest = int.from_bytes(pixels.digest(), "little")
         facts.append((*picture.size, digest, seam(picture) if panoramas else 0.0))
     return facts
 
@@ -123,7 +122,7 @@ def survey(
     """
     count = len(paths)
     found = Survey(
-        list(paths.names), np.zeros((count, 2), np.int32), np.full(count, NOTHING), np.zeros(count, np.float32)
+        list(paths.names), np.zeros((count, 2), np.int32), np.zeros(count, np.uint64), np.zeros(count, np.float32)
     )
     with ThreadPoolExecutor(workers) as pool:
         try:

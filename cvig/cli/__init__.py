@@ -7,6 +7,7 @@ import sys
 
 import typer
 
+from cvig.cli.check import check
 from cvig.cli.examine import examine
 from cvig.cli.score import score
 from cvig.cli.world import world
@@ -17,6 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(check)
 app.command()(examine)
 app.command()(score)
 app.command()(world)

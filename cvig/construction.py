@@ -3,9 +3,22 @@
 Constructions, not findings: each shows that a collapse suffices to print a row, not that it is the only thing that does.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
+
+from cvig.conventions import pssr_as_coded
+from cvig.count_tests import chi_square
+from cvig.metrics import pssr
+from cvig.ranking import exact_ranks
+
+PSSR_RULES = {
+    "equation 2: ties count against the query": "pessimistic",
+    "ties count for the query": "optimistic",
+    "ties count half": "expected",
+}
 
 
 @dataclass(frozen=True)
@@ -130,3 +143,28 @@ def agreeing_queries(n: int, spread: float, *, dimensions: int = 8, seed: int = 
     rng = np.random.default_rng(seed)
     gallery = rng.normal(size=(n, dimensions))
     return spread * rng.normal(size=(n, dimensions)), gallery
+
+
+def agreement(spreads: Sequence[float], top: pd.Series, n: int, *, repetitions: int = 3) -> dict[float, list[float]]:
+    """Chi-square about chance of `agreeing_queries`, for each spread and seed 0 … repetitions - 1.
+
+    Parameters
+    ----------
+    spreads : sequence of float
+    top : Series of int
+        Places that each column of a table looks at (`cvig.count_tests.places_under`).
+    n, repetitions : int
+    """
+    places = top.to_numpy()
+    found = {}
+    for spread in spreads:
+        runs = [exact_ranks(*agreeing_queries(n, spread, seed=seed)).closer for seed in range(repetitions)]
+        found[spread] = [chi_square((closer[:, None] < places).sum(0), places, n) for closer in runs]
+    return found
+
+
+def pssr_by_rule(line: Line) -> pd.Series:
+    """PSSR of a line's embeddings under each tie rule, and as the paper's code has it."""
+    ranks = exact_ranks(line.query, line.gallery)
+    values = {name: pssr(ranks, ties=ties) for name, ties in PSSR_RULES.items()}
+    return pd.Series({**values, "as coded: along columns, k / n": pssr_as_coded(line.query, line.gallery).mean()})

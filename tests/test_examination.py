@@ -12,10 +12,9 @@ from scipy import stats
 from test_cli import call
 
 from cvig import count_tests, examination_figures, tables
-from cvig.construction import agreeing_queries, on_a_line
+from cvig.construction import agreement, on_a_line, pssr_by_rule
 from cvig.conventions import CONVENTIONS, pssr_as_coded
 from cvig.examination import LEVEL, scan
-from cvig.metrics import pssr
 from cvig.printed import PRINTING, count_range, counts, cutoffs, impossible_orderings, read_table
 from cvig.ranking import exact_ranks
 
@@ -201,12 +200,9 @@ def test_queries_that_agree_are_found_exactly_as_often_as_there_are_places():
     n = 400
     top = count_tests.places_under(cutoffs(PUBLISHED), n)
 
-    def statistic(spread: float) -> float:
-        closer = exact_ranks(*agreeing_queries(n, spread)).closer
-        return count_tests.chi_square((closer[:, None] < top.to_numpy()).sum(0), top.to_numpy(), n)
-
-    assert statistic(0) == 0
-    assert statistic(1e-3) < 0.5 < stats.chi2.ppf(0.01, 6) < statistic(10) < stats.chi2.ppf(0.999, 6)
+    shared, nearly, own = agreement([0, 1e-3, 10], top, n).values()
+    assert shared == [0, 0, 0]
+    assert max(nearly) < stats.chi2.ppf(0.01, 6) < min(own) < max(own) < stats.chi2.ppf(0.999, 6)
 
 
 @pytest.mark.parametrize("row", ["T1 resnet50", "T2 resnet50"])
@@ -222,11 +218,17 @@ def test_a_collapsed_gallery_on_a_line_prints_every_resnet50_cell(row):
             assert abs(100 * value - float(cell)) < 0.001
     assert len(np.unique(line.query)) == n
     assert (line.gallery == 0).sum() == line.modal
-    ranks = exact_ranks(line.query, line.gallery)
-    assert pssr(ranks, ties="pessimistic") < 0.03 < 0.97 < pssr(ranks, ties="optimistic")
-    assert pssr(ranks, ties="expected") == pytest.approx(0.5, abs=0.001)
+    against, in_favor, half, coded = pssr_by_rule(line)
+    assert against < 0.03 < 0.97 < in_favor
+    assert half == pytest.approx(0.5, abs=0.001)
     columns = pssr_as_coded(line.query, line.gallery)
+    assert coded == columns.mean() == pytest.approx(0.5, abs=0.01)
     assert stats.kstest(columns, "uniform").statistic < 0.03
+
+
+def test_columns_of_a_wholly_collapsed_gallery_are_exactly_uniform():
+    query = np.random.default_rng(0).normal(size=(50, 3))
+    assert np.sort(pssr_as_coded(query, np.ones((50, 3)))).tolist() == [k / 50 for k in range(1, 51)]
 
 
 @st.composite

@@ -144,12 +144,16 @@ def _read_index(folder: Path) -> dict:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
 def _whole(folder: Path, counts: dict[str, int]) -> bool:
     index = _read_index(folder)
     return all(
         side in index
         and len(index[side]["chunks"]) == -(-count // CHUNK)
-        and (folder / f"{side}.u8").stat().st_size == count * math.prod(index[side]["shape"])
+        and _size(folder / f"{side}.u8") == count * math.prod(index[side]["shape"])
         for side, count in counts.items()
     )
 
@@ -168,8 +172,7 @@ def _build(folder: Path, source: PairedViews, counts: dict[str, int], threads: i
     index, images = _read_index(folder), {"ground": source.ground_image, "aerial": source.aerial_image}
     shapes = {side: tuple(image(0).shape) for side, image in images.items()}
     files = {side: folder / f"{side}.u8" for side in images}
-    needed = sum(count * math.prod(shapes[side]) for side, count in counts.items())
-    needed -= sum(path.stat().st_size for path in files.values() if path.exists())
+    needed = sum(count * math.prod(shapes[side]) - _size(files[side]) for side, count in counts.items())
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ValueError(f"cache '{folder}' needs {needed / 1e9:.1f} GB more, and the disk has {free / 1e9:.1f} GB free")

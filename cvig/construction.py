@@ -123,8 +123,13 @@ def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
     return Line(query[:, None], gallery[:, None], nearer, modal, beyond, wrong_side, between)
 
 
-def agreeing_queries(n: int, spread: float, *, dimensions: int = 8, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Random embeddings without any skill, whose queries differ by a share of what gallery rows differ by.
+def agreeing_queries(
+    n: int, spread: float, *, offset: float = 0, dimensions: int = 8, seed: int = 0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random embeddings without any skill, whose queries rank the gallery more or less alike.
+
+    They agree where they differ little from each other, by the measure of what gallery rows differ by, or where they lie
+    far from the gallery: then how far out a row lies on their side decides, for all of them.
 
     Parameters
     ----------
@@ -133,6 +138,8 @@ def agreeing_queries(n: int, spread: float, *, dimensions: int = 8, seed: int = 
     spread : float
         Standard deviation of the queries, where the gallery's is 1. At 0 all queries rank the gallery alike; a large one
         gives each a ranking of its own.
+    offset : float
+        Distance between the mean of the queries and that of the gallery.
     dimensions, seed : int
 
     Returns
@@ -142,10 +149,14 @@ def agreeing_queries(n: int, spread: float, *, dimensions: int = 8, seed: int = 
     """
     rng = np.random.default_rng(seed)
     gallery = rng.normal(size=(n, dimensions))
-    return spread * rng.normal(size=(n, dimensions)), gallery
+    query = spread * rng.normal(size=(n, dimensions))
+    query[:, 0] += offset
+    return query, gallery
 
 
-def agreement(spreads: Sequence[float], top: pd.Series, n: int, *, repetitions: int = 3) -> dict[float, list[float]]:
+def agreement(
+    spreads: Sequence[float], top: pd.Series, n: int, *, offset: float = 0, repetitions: int = 3
+) -> dict[float, list[float]]:
     """Chi-square about chance of `agreeing_queries`, for each spread and seed 0 … repetitions - 1.
 
     Parameters
@@ -153,12 +164,12 @@ def agreement(spreads: Sequence[float], top: pd.Series, n: int, *, repetitions: 
     spreads : sequence of float
     top : Series of int
         Places that each column of a table looks at (`cvig.count_tests.places_under`).
-    n, repetitions : int
+    n, offset, repetitions
     """
     places = top.to_numpy()
     found = {}
     for spread in spreads:
-        runs = [exact_ranks(*agreeing_queries(n, spread, seed=seed)).closer for seed in range(repetitions)]
+        runs = [exact_ranks(*agreeing_queries(n, spread, offset=offset, seed=seed)).closer for seed in range(repetitions)]
         found[spread] = [chi_square((closer[:, None] < places).sum(0), places, n) for closer in runs]
     return found
 

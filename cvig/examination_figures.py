@@ -23,7 +23,7 @@ def explained_cells(scan: Scan, stated: int) -> Plot:
     stated : int
         A size within the scan.
     """
-    figure, axes = new(size=(8.5, 3.4))
+    figure, axes = new(size=(7.5, 3.2))
     axis = axes[0, 0]
     axis.plot(scan.n, scan.explained, ".", ms=2, color=PALETTE[0], alpha=0.4, rasterized=True)
     axis.axhline(len(scan.cells), color="black", ls=":", lw=1)
@@ -57,7 +57,7 @@ def about_chance(counts: pd.DataFrame, top: pd.Series, n: int, scatter: pd.DataF
     scatter : DataFrame
         `cvig.count_tests.scatter` of the same rows.
     """
-    figure, (left_right,) = new(1, 2, size=(10, 3.8))
+    figure, (left_right,) = new(1, 2, size=(8.5, 3.6))
     axis, other = left_right
     x = np.arange(len(top))
     deviation = np.sqrt(top * (1 - top / n)).to_numpy()
@@ -88,7 +88,7 @@ def about_chance(counts: pd.DataFrame, top: pd.Series, n: int, scatter: pd.DataF
 
 def on_the_line(line: Line) -> Plot:
     """Where the images of a collapsed gallery on a line lie, and their queries."""
-    figure, axes = new(size=(9, 2.7))
+    figure, axes = new(size=(7.5, 2.6))
     axis = axes[0, 0]
     position = line.gallery[:, 0]
     apart = position != 0
@@ -120,7 +120,7 @@ def two_axes(rows: np.ndarray, columns: np.ndarray, *, bins: int = 50) -> Plot:
     rows, columns : float arrays [n]
         Shares in [0, 1].
     """
-    figure, axes = new(1, 2, size=(9, 3.2))
+    figure, axes = new(1, 2, size=(8, 3))
     alt = []
     for axis, values, color, name, unit in (
         (axes[0, 0], rows, GROUND, "along rows, equation 2", "queries"),
@@ -147,7 +147,7 @@ def agreement(statistic: Mapping[float, list[float]], rows: pd.Series) -> Plot:
     rows : Series of float
         Chi-square of a table's rows.
     """
-    figure, axes = new(size=(8, 3.4))
+    figure, axes = new(size=(7.5, 3.2))
     axis = axes[0, 0]
     for spread, values in statistic.items():
         axis.plot([spread] * len(values), np.maximum(values, 1e-3), "o", ms=5, color="black", alpha=0.6)

@@ -59,9 +59,9 @@ def remaining(query: np.ndarray, gallery: np.ndarray, positive: int) -> Plot:
         axis.set(xticks=[], yticks=[])
         axis.grid(False)
     alt = (
-        f"Two maps of {side} by {side} aerial tiles. Left: the distance of each tile to one query, in smooth patches. Right: "
-        f"the {kept.sum()} tiles that are no farther than the right one, in color; the other {n - kept.sum()} are gray, ruled "
-        f"out: {pssr(ranks):.3f} of the region."
+        f"Two maps of {side} by {side} aerial tiles. Left: the distance of each tile to one query, in smooth patches. "
+        f"Right: the {kept.sum()} tiles that are no farther than the right one, in color; the other {n - kept.sum()} are "
+        f"gray, ruled out: {pssr(ranks):.3f} of the region."
     )
     return figure, alt
 
@@ -86,10 +86,34 @@ def area_under_recall(ranks: Ranks, *, ties: str) -> Plot:
     curve.set_title(f"area under recall at k, over n: {recall[:-1].mean():.3f}")
     alt = (
         f"Left: {len(rank)} queries as horizontal bars in order of rank, each split at its rank into a kept part and a part "
-        f"ruled out, whose mean is {pssr(ranks, ties=ties):.3f} of the gallery. Right: recall at k for k from 0 to {n - 1}; the "
-        f"area under it, over {n}, is {recall[:-1].mean():.3f}. Both shapes are the same."
+        f"ruled out, whose mean is {pssr(ranks, ties=ties):.3f} of the gallery. Right: recall at k for k from 0 to {n - 1}; "
+        f"the area under it, over {n}, is {recall[:-1].mean():.3f}. Both shapes are the same."
     )
     return figure, alt
+
+
+def along_both_axes(per_query: np.ndarray, as_coded: np.ndarray) -> Plot:
+    """Histograms of equation 2, a value a query, and of the public code's count, a value an aerial image.
+
+    Parameters
+    ----------
+    per_query : float array [Q]
+        Share of the gallery that each query rules out.
+    as_coded : float array [n]
+        As `cvig.conventions.pssr_as_coded` gives it: the share of the queries that each gallery row keeps.
+    """
+    figure, axes = new(1, 2, size=(9, 3))
+    rows = (per_query, "equation 2", "share of the gallery ruled out", "queries")
+    columns = (as_coded, "as coded", "share of the queries kept", "aerial images")
+    said = []
+    for axis, color, (values, title, share, unit) in zip(axes[0], PALETTE, (rows, columns), strict=False):
+        # k / n falls on edges of bins: half a step keeps rounding from moving it
+        count, _, _ = axis.hist(values - 0.5 / len(values), bins=20, range=(-0.5 / len(values), 1), color=color)
+        axis.set(title=f"{title}: mean {values.mean():.3f}", xlabel=share, ylabel=unit)
+        said.append(
+            f"{title}: {len(values)} {unit}, mean {values.mean():.3f}, from {count.min():g} to {count.max():g} in a bin"
+        )
+    return figure, "Two histograms of 20 bins. " + "; ".join(said) + "."
 
 
 def rank_matrix(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
@@ -129,7 +153,9 @@ def spread_of_chance(n: int, independent: np.ndarray, pairings: Mapping[str, tup
     said = []
     for axis, color, (label, (values, deviation)) in zip(axes[0], PALETTE, rows.items(), strict=False):
         axis.hist(values, bins=50, range=(at[0], at[-1]), density=True, color=color)
-        axis.plot(at, np.exp(-(((at - middle) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi)), color="black", lw=1.2)
+        axis.plot(
+            at, np.exp(-(((at - middle) / deviation) ** 2) / 2) / (deviation * np.sqrt(2 * np.pi)), color="black", lw=1.2
+        )
         axis.set_title(f"{label}\nmeasured {values.std():.4f}, formula {deviation:.4f}", fontsize=9)
         axis.set(xlabel="PSSR", yticks=[])
         said.append(f"{label}: standard deviation {values.std():.4f}, by the formula {deviation:.4f}")
@@ -150,7 +176,6 @@ def same_pssr(n: int = 1000) -> dict[str, Ranks]:
     low = n // 50
     high = 2 * nothing.sum() // n - low  # from low to high evenly: the mean is half of their sum
     near = np.round(np.linspace(low, high, n)).astype(int)
-    near[-1] += nothing.sum() - near.sum()
     none = np.zeros(n, int)
     return {"all or nothing": Ranks(nothing, none, n), "always near": Ranks(near, none, n)}
 

@@ -114,7 +114,7 @@ class SiameseTraining(lightning.LightningModule):
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.recipe.optimizer]
-        optimizer = kind(groups, lr=self.learning_rate)
+        optimizer = kind(groups, lr=self.learning_rate, fused=True)  # one pass over the weights
         steps = int(self.trainer.estimated_stepping_batches)
         warm = max(1, steps // 20)
 

@@ -180,7 +180,7 @@ def check_copies(views: dict, found: Survey, rows: dict, shared: bool, findings:
         for a, b in zip(answers[one][first], answers[two][second], strict=True):
             detail = "one file" if a == b else f"shows what '{found.names[a]}' shows"
             detail, severity = (f"{detail}, as published", "warning") if shared else (detail, None)
-            findings.add("shared", f"{one}, {two}", detail, found.names[b], found.names[a], severity)
+            findings.add("shared", f"{one}, {two}", detail, found.names[b], found.names[a], severity=severity)
     return {split: np.isin(content[rows[split]], its) for split, its in common.items()}
 
 

@@ -5,9 +5,10 @@ copy, and one compressed again does not.
 
 **Seam.** In a panorama of a full turn the last column is the first one's neighbor. The image is averaged to at most 512
 columns, and the difference of its two edge columns (mean over rows and colors) is set against those of all neighboring
-columns: it is a seam where it exceeds three times their median and the largest of them. What the test cannot see: a cut
-between two stretches that look alike (fog, a hedge all round), and one of few degrees; and it cries out where a full
-panorama was stitched badly at the very edge. One image is a hint, most images of a data set are a finding.
+columns: it is a seam where it exceeds three times their median, the largest of them, and the eight levels of 255 that a
+JPEG's blocks can differ by. What the test cannot see: a cut between two stretches that look alike (fog, a hedge all round),
+and one of few degrees; and it cries out where a full panorama was stitched badly at the very edge. One image is a hint,
+most images of a data set are a finding.
 """
 
 import hashlib
@@ -24,6 +25,7 @@ from cvig.datasets.files import Paths, decode
 
 SEAM_COLUMNS = 512
 SEAM_TIMES = 3.0  # the median difference of neighboring columns
+SEAM_LEVELS = 8.0
 CHUNK = 16  # files a task
 
 
@@ -67,7 +69,7 @@ def seam(picture: Image.Image) -> float:
     columns = np.asarray(picture, dtype=np.float32)
     neighbors = np.abs(np.diff(columns, axis=1)).mean(axis=(0, 2))
     edges = float(np.abs(columns[:, 0] - columns[:, -1]).mean())
-    if len(neighbors) < 2 or edges <= neighbors.max() or edges <= SEAM_TIMES * np.median(neighbors):
+    if len(neighbors) < 2 or edges <= max(SEAM_LEVELS, neighbors.max(), SEAM_TIMES * np.median(neighbors)):
         return 0.0
     return edges / max(float(np.median(neighbors)), 1e-3)
 

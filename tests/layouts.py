@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
+REAL = Path(__file__).resolve().parents[2] / "shared" / "real"  # samples that are not part of the repository
 SIZES = {
     "cvusa": {"ground": (1232, 224), "aerial": (750, 750)},
     "cvact": {"ground": (1664, 832), "aerial": (1200, 1200)},

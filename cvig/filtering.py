@@ -1,159 +1,69 @@
-"""Is this photograph worth matching? Scene features and a random forest.
+"""Is this photograph worth matching? A random forest on scene features.
 
 Many photographs show nothing that an aerial image could (a face, a wall, a room). The paper (section 3.2) labels 10,000
-images by hand, describes each by a VGG16 trained on Places365, and lets a random forest throw out the rest; it reports
-87% accuracy and keeps 201,051 of 552,817 images.
+images by hand, describes each by a VGG16 trained on Places365 (`cvig.scenes`), and lets a random forest throw out the rest;
+it reports 87% accuracy and keeps 201,051 of 552,817 images.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
-import torchvision
-from scipy.stats import beta
+from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix, precision_recall_curve
-from sklearn.model_selection import train_test_split
-from torch import nn
+from sklearn.model_selection import StratifiedGroupKFold
 
-from cvig.models import load_state_dict, preprocess
-from cvig.results import atomic, digest, read_arrays, write_arrays, write_json
+from cvig.results import atomic, digest, write_json
+from cvig.scenes import extract, scene_network
 
-PLACES_CLASSES = 365
-LAYERS = ("penultimate", "scores")
+__all__ = ["FilterReport", "extract", "read_labels", "scene_network", "score", "train_filter", "write_kept"]
 
-
-def scene_network(trunk: str = "vgg16", weights: str = "none", *, layer: str = "penultimate", seed: int = 0) -> nn.Module:
-    """A network that describes a scene by one vector.
-
-    Parameters
-    ----------
-    trunk : str
-        A torchvision classification model; the paper's is ``"vgg16"``.
-    weights : str
-        ``"none"`` for random weights, ``"imagenet"`` for torchvision's own, or the path of a local state dict whose last
-        layer has one row a class: 365 for Places365, in torchvision's names (``features.0.weight`` …
-        ``classifier.6.bias`` for VGG16).
-    layer : {"penultimate", "scores"}
-        What the last layer reads (4096 numbers for VGG16), or the class probabilities it gives. The paper says "feature
-        vectors"; its public code has the 365 class probabilities.
-    seed : int
-        Of random weights.
-
-    Returns
-    -------
-    nn.Module
-        Float images [B, 3, H, W], as `cvig.models.preprocess` makes them, to features [B, D].
-    """
-    if layer not in LAYERS:
-        raise ValueError(f"unknown feature layer '{layer}': expected one of {', '.join(LAYERS)}")
-    if trunk not in torchvision.models.list_models(module=torchvision.models):
-        raise ValueError(f"unknown trunk '{trunk}': expected the name of a torchvision classification model")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        if weights == "imagenet":
-            network = torchvision.models.get_model(trunk, weights="DEFAULT")
-        else:
-            network = torchvision.models.get_model(trunk, weights=None, num_classes=PLACES_CLASSES)
-    if weights not in ("none", "imagenet"):
-        load_state_dict(network, weights)
-    owner, name = _last_layer(network)
-    if layer == "penultimate":
-        setattr(owner, name, nn.Identity())
-    else:
-        network = nn.Sequential(network, nn.Softmax(dim=1))
-    return network.eval()
-
-
-def _last_layer(network: nn.Module) -> tuple[nn.Module, str]:
-    """The module that holds the last linear layer, and that layer's name in it."""
-    path = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)][-1]
-    owner, _, name = path.rpartition(".")
-    return network.get_submodule(owner), name
-
-
-def extract(
-    network: nn.Module,
-    image: Callable[[int], torch.Tensor],
-    names: list[str],
-    folder: Path | str,
-    *,
-    key: str,
-    chunk: int = 1024,
-    batch: int = 64,
-    device: str = "cpu",
-    progress: Callable[[Iterator], Iterator] = lambda chunks: chunks,
-) -> np.ndarray:
-    """Features of every image, one file a chunk, so that an interrupted extraction goes on where it was.
-
-    Parameters
-    ----------
-    image : callable
-        Index to uint8 [3, H, W].
-    names : list of str
-        One an image. A chunk's file is named by its images and by `key`; whatever changes either makes another file.
-    key : str
-        What else the features depend on: network, weights, layer, image size.
-    folder : path
-        Where the chunks are kept.
-
-    Returns
-    -------
-    float32 array [N, D]
-    """
-    parts = []
-    network = network.to(device)
-    for first in progress(range(0, len(names), chunk)):
-        members = names[first : first + chunk]
-        path = Path(folder) / f"features-{digest(key, *members)}.npz"
-        if not path.exists():
-            described = []
-            for start in range(first, first + len(members), batch):
-                stop = min(start + batch, first + len(members))
-                images = torch.stack([image(i) for i in range(start, stop)]).to(device)
-                with torch.inference_mode():
-                    described.append(network(preprocess(images)).float().cpu().numpy())
-            write_arrays(path, features=np.concatenate(described))
-        parts.append(read_arrays(path)["features"])
-    return np.concatenate(parts)
+TRUE, FALSE = ("true", "1", "yes", "viable"), ("false", "0", "no", "not viable")
 
 
 @dataclass(frozen=True)
 class FilterReport:
-    """A forest judged on labelled images it never saw.
+    """Labelled images, and what a forest that never saw them says.
 
     Attributes
     ----------
-    forest : RandomForestClassifier
-        Trained on the training share alone.
-    held_out : int array
-        Rows that judged it.
-    label, score : arrays
-        Of the held-out rows: viable or not, and the share of trees that say viable.
+    row : int array [N]
+        Which images.
+    label : bool array [N]
+        Viable or not.
+    score : float array [N]
+        The forest's probability of viable, the mean of its trees', in [0, 1].
+    threshold : float
+        Smallest score that is judged viable.
     """
 
-    forest: RandomForestClassifier
-    held_out: np.ndarray
+    row: np.ndarray
     label: np.ndarray
     score: np.ndarray
+    threshold: float = 0.5
+
+    @property
+    def judged(self) -> np.ndarray:
+        """Viable or not, as judged: bool [N]."""
+        return self.score >= self.threshold
 
     @property
     def correct(self) -> int:
-        """Held-out images judged right at one half."""
-        return int(((self.score >= 0.5) == self.label).sum())
+        """Images judged right."""
+        return int((self.judged == self.label).sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of held-out images judged right at one half."""
+        """Share of images judged right."""
         return self.correct / len(self.label)
 
     def accuracy_interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Exact (Clopper–Pearson) interval of the accuracy."""
-        n, k, tail = len(self.label), self.correct, (1 - confidence) / 2
-        return float(beta.ppf(tail, k, n - k + 1)) if k else 0.0, float(beta.ppf(1 - tail, k + 1, n - k)) if k < n else 1.0
+        interval = binomtest(self.correct, len(self.label)).proportion_ci(confidence, method="exact")
+        return float(interval.low), float(interval.high)
 
     @property
     def majority(self) -> float:
@@ -163,74 +73,156 @@ class FilterReport:
     @property
     def confusion(self) -> pd.DataFrame:
         """Counts: a row a true label, a column a judgment."""
-        counts = confusion_matrix(self.label, self.score >= 0.5, labels=[False, True])
+        counts = confusion_matrix(self.label, self.judged, labels=[False, True])
         return pd.DataFrame(counts, index=["not viable", "viable"], columns=["judged not viable", "judged viable"])
 
     @property
     def precision_recall(self) -> pd.DataFrame:
-        """Columns threshold, precision and recall of the viable label."""
+        """Columns threshold, precision and recall of the viable label, a row a score that occurs."""
         precision, recall, threshold = precision_recall_curve(self.label, self.score)
         return pd.DataFrame({"threshold": threshold, "precision": precision[:-1], "recall": recall[:-1]})
 
-    def worst_mistakes(self, count: int = 8) -> np.ndarray:
-        """Held-out rows judged wrong, the most confident first."""
-        wrong = np.flatnonzero((self.score >= 0.5) != self.label)
-        order = np.argsort(-np.abs(self.score[wrong] - 0.5), kind="stable")
-        return self.held_out[wrong[order[:count]]]
+    def mistakes(self, count: int = 8) -> np.ndarray:
+        """Positions in the report that are judged wrong, the most confident first."""
+        wrong = np.flatnonzero(self.judged != self.label)
+        return wrong[np.argsort(-np.abs(self.score[wrong] - self.threshold), kind="stable")[:count]]
+
+    @property
+    def sentence(self) -> str:
+        """Accuracy, its interval, and whether it is better than the commoner label, in words."""
+        low, high = self.accuracy_interval()
+        verdict = "better than" if low > self.majority else "**not** distinguishable from"
+        return (
+            f"Of {len(self.label)} images that it never saw, the forest judges {self.correct} right, "
+            f"{100 * self.accuracy:.1f}% (95% interval {100 * low:.1f}% to {100 * high:.1f}%). Always giving the commoner "
+            f"label would be right for {100 * self.majority:.1f}%: the forest is {verdict} that."
+        )
+
+
+def _two_of_each(viable: np.ndarray, what: str) -> None:
+    for name, count in (("viable", viable.sum()), ("not viable", (~viable).sum())):
+        if count < 2:
+            raise ValueError(
+                f"{count} {what} are labelled {name}: expected at least 2, to train on one and judge on another"
+            )
 
 
 def train_filter(
-    features: np.ndarray, viable: np.ndarray, *, trees: int = 300, held_out: float = 0.25, seed: int = 0, jobs: int = 2
-) -> FilterReport:
+    features: np.ndarray,
+    viable: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    trees: int = 300,
+    held_out: float = 0.25,
+    threshold: float = 0.5,
+    seed: int = 0,
+    jobs: int = 2,
+) -> tuple[RandomForestClassifier, FilterReport]:
     """Fit a random forest on a stratified share of the labelled images, and judge it on the rest.
 
     Parameters
     ----------
     features : float array [N, D]
     viable : bool array [N]
+    groups : int array [N], optional
+        Images of one place share a number, and are never on both sides.
     trees : int
     held_out : float
-        Share of the images that judge.
+        Share of the images that judge, as one part of round(1 / held_out).
+    threshold : float
+        Smallest score that is judged viable.
 
     Raises
     ------
     ValueError
-        Fewer than two images of a label, features that are not finite, or lengths that differ.
+        Fewer than two images or groups of a label, features that are not finite, or lengths that differ.
     """
     viable = np.asarray(viable, dtype=bool)
-    if len(features) != len(viable):
-        raise ValueError(f"{len(features)} features for {len(viable)} labels: expected one label an image")
+    groups = np.arange(len(viable)) if groups is None else np.asarray(groups)
+    if not len(features) == len(viable) == len(groups):
+        raise ValueError(f"{len(features)} features and {len(groups)} groups for {len(viable)} labels: expected one each")
     if not np.isfinite(features).all():
         rows = np.flatnonzero(~np.isfinite(features).all(axis=1))
         raise ValueError(f"features of {len(rows)} images are not finite, the first of image {rows[0]}")
-    for name, count in (("viable", viable.sum()), ("not viable", (~viable).sum())):
-        if count < 2:
-            raise ValueError(
-                f"{count} images are labelled {name}: expected at least 2, to train on one and judge on another"
-            )
-    rows = np.arange(len(viable))
-    fit, judge = train_test_split(rows, test_size=held_out, stratify=viable, random_state=seed)
+    if not 0 < held_out <= 0.5:
+        raise ValueError(f"held out share {held_out}: expected more than 0 and at most 0.5")
+    _two_of_each(viable, "images")
+    fewest = min(len(np.unique(groups[viable])), len(np.unique(groups[~viable])))
+    parts = min(round(1 / held_out), fewest)
+    if parts < 2:
+        raise ValueError("all images of one label are of one place: none is left to judge on")
+    folds = StratifiedGroupKFold(parts, shuffle=True, random_state=seed)
+    fit, judge = next(folds.split(features, viable, groups))
+    if any(len(np.unique(viable[side])) < 2 for side in (fit, judge)):
+        raise ValueError(f"{len(viable)} labels of {len(np.unique(groups))} places do not give both sides both labels")
     forest = RandomForestClassifier(trees, random_state=seed, n_jobs=jobs).fit(features[fit], viable[fit])
-    return FilterReport(forest, judge, viable[judge], forest.predict_proba(features[judge])[:, 1])
+    return forest, FilterReport(judge, viable[judge], score(forest, features[judge]), threshold)
 
 
-def write_kept(path: Path | str, names: list[str], score: np.ndarray, threshold: float, record: dict) -> int:
-    """Write the names of the images worth keeping, one a line, and beside it why (``.json``); give their number.
+def score(forest: RandomForestClassifier, features: np.ndarray) -> np.ndarray:
+    """The forest's probability of viable, float64 [N]; NaN where features are (an image that cannot be read)."""
+    probability = np.full(len(features), np.nan)
+    there = np.isfinite(features).all(axis=1)
+    if there.any():
+        # one thread: several add the trees up in any order, and round differently from run to run
+        probability[there] = forest.set_params(n_jobs=1).predict_proba(features[there])[:, 1]
+    return probability
+
+
+def read_labels(path: Path | str) -> pd.Series:
+    """Labels by name from a CSV file with columns name and viable, as ``cvig label`` and ``cvig world`` write it.
+
+    Returns
+    -------
+    Series of bool
+        Where a name occurs twice with one label, it counts once.
+
+    Raises
+    ------
+    FileNotFoundError
+        No such file.
+    ValueError
+        Not such a table, a label that is neither true nor false, or two labels of one image: the line is named.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"labels '{path}': no such file; expected a CSV file with columns name and viable")
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except ValueError as error:  # also of a file that is not text
+        raise ValueError(f"labels '{path}' cannot be read: {str(error).splitlines()[0]}") from error
+    if not {"name", "viable"} <= set(table):
+        raise ValueError(f"labels '{path}' have columns {', '.join(table)}: expected name and viable")
+    word = table["viable"].str.strip().str.lower()
+    odd = ~word.isin(TRUE + FALSE)
+    if odd.any():
+        line = int(odd.argmax())
+        raise ValueError(f"labels '{path}', line {line + 2}: viable is '{table['viable'][line]}', expected true or false")
+    labels = pd.Series(word.isin(TRUE).to_numpy(), index=table["name"], dtype=bool)
+    labels = labels[~pd.MultiIndex.from_arrays([labels.index, labels]).duplicated()]
+    twice = labels.index.duplicated()
+    if twice.any():
+        raise ValueError(f"labels '{path}': '{labels.index[twice][0]}' is labelled viable and not viable")
+    return labels
+
+
+def write_kept(path: Path | str, names: Sequence[str], kept: np.ndarray, record: dict) -> dict:
+    """Write the names of the images worth keeping, one a line, and beside it, last, why (``.json``).
 
     Parameters
     ----------
-    score : float array [N]
-        Share of trees that say viable.
-    threshold : float
-        Smallest score that is kept, in [0, 1].
+    kept : bool array [N]
     record : dict
-        Provenance of the forest.
+        Provenance of the decision.
+
+    Returns
+    -------
+    dict
+        `record`, the counts, and a digest of the list.
     """
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold {threshold}: expected a share of trees in [0, 1]")
-    kept = [name for name, value in zip(names, score, strict=True) if value >= threshold]
+    chosen = [name for name, keep in zip(names, kept, strict=True) if keep]
     with atomic(path) as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in kept))
-    facts = {"kept": len(kept), "of": len(names), "threshold": threshold, "list": digest(*kept)}
-    write_json(Path(path).with_suffix(".json"), record | facts)
-    return len(kept)
+        temporary.write_text("".join(f"{name}\n" for name in chosen), encoding="utf-8")
+    record = record | {"kept": len(chosen), "of": len(names), "list": digest(*chosen)}
+    write_json(Path(path).with_suffix(".json"), record)
+    return record

@@ -42,6 +42,17 @@ def with_nan(n, seed=0):
     return query, gallery
 
 
+def of_many_lengths(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return tuple(rows * rng.choice([0.5, 1, 2], size=(n, 1)).astype(np.float32) for rows in tied(n, seed))
+
+
+def mostly_nan(n, seed=0):
+    query, gallery = with_nan(n, seed)
+    gallery[np.arange(n) % 8 > 0] = np.nan
+    return query, gallery
+
+
 CONSTANT = (np.full((N, 4), 0.5, np.float32),) * 2
 ALL_NAN = (np.full((N, 4), np.nan, np.float32),) * 2
 
@@ -146,11 +157,11 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(published_arithmetic, "COLUMNS", 24)
 
 
-@pytest.mark.parametrize("make", [tied, with_nan], ids=["ties", "NaN"])
+@pytest.mark.parametrize("make", [tied, of_many_lengths, with_nan, mostly_nan])
 @pytest.mark.parametrize("name", CONVENTIONS)
 def test_a_convention_is_its_sources_algorithm_tile_by_tile(name, make, small_tiles):
     n = 130
-    ks = (1, 5, 10, 50, "1%", "5%", "10%", "12.5%")
+    ks = (1, 5, 10, 50, "0.5%", "1%", "5%", "10%", "12.5%")
     query, gallery = make(n)
     with np.errstate(invalid="ignore"):
         expected = {k: np.mean(SOURCES[name](query, gallery, _places(name, k, n))) for k in ks}

@@ -99,7 +99,8 @@ class FilterReport:
         )
 
 
-def _two_of_each(viable: np.ndarray, what: str) -> None:
+def two_of_each(viable: np.ndarray) -> None:
+    """Raise ValueError unless both labels occur twice, the least that one can train and judge on."""
     for name, count in (("viable", viable.sum()), ("not viable", (~viable).sum())):
         if count < 2:
             raise ValueError(
@@ -146,7 +147,7 @@ def train_filter(
         raise ValueError(f"features of {len(rows)} images are not finite, the first of image {rows[0]}")
     if not 0 < held_out <= 0.5:
         raise ValueError(f"held out share {held_out}: expected more than 0 and at most 0.5")
-    _two_of_each(viable, "images")
+    two_of_each(viable)
     fewest = min(len(np.unique(groups[viable])), len(np.unique(groups[~viable])))
     parts = min(round(1 / held_out), fewest)
     if parts < 2:

@@ -165,3 +165,66 @@ class EvaluateSettings(Settings):
         self.at_least(1, "threads")
         if not 0 < self.crop_min <= 1:
             raise ValueError(f"parameter crop_min={self.crop_min}: expected a fraction of the side in (0, 1]")
+
+
+@dataclass(frozen=True)
+class FilterSettings(Settings):
+    """Parameters of ``notebooks/filter.ipynb``."""
+
+    data: str = "world"
+    root: str = ""
+    split: str = "train"
+    options: dict = field(default_factory=dict)  # further options of the data set
+    labels: str = ""
+    count: int = 3000  # of the world's views
+    labelled: int = 1500  # how many of those have a label
+    trunk: str = "resnet18"
+    weights: str = "none"
+    layer: str = "penultimate"
+    size: int = 48
+    trees: int = 300
+    held_out: float = 0.25
+    threshold: float = 0.5
+    seed: int = 0
+    out: str = ""
+    features: str = ""
+    chunk: int = 1024
+    batch: int = 64
+    workers: int = 0
+    threads: int = 2
+    device: str = "auto"
+
+    def check(self) -> None:
+        """Raise ValueError for a value that no run could use."""
+        sources = ("folder", *DATASETS)
+        if self.data not in sources:
+            raise ValueError(f"unknown data '{self.data}': expected one of {', '.join(sources)}")
+        if self.data != "world" and not self.root:
+            raise ValueError(f"data '{self.data}' lies in a folder: give its root (-p root FOLDER)")
+        if self.data != "world" and not self.labels:
+            raise ValueError(
+                "parameter labels is empty: expected a CSV file with columns name and viable, as cvig label makes"
+            )
+        if self.data == "world" and self.labels:
+            raise ValueError("parameter labels: the world knows its labels; leave it empty, or name other data")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ValueError(f"unknown device '{self.device}': expected auto, cpu or cuda")
+        if not 0 < self.held_out <= 0.5:
+            raise ValueError(f"parameter held_out={self.held_out}: expected a share, more than 0 and at most 0.5")
+        if not 0 < self.threshold <= 1:
+            raise ValueError(f"parameter threshold={self.threshold}: expected a score, more than 0 and at most 1")
+        if self.labelled > self.count:
+            raise ValueError(f"parameter labelled={self.labelled}: expected at most count={self.count}")
+        self.at_least(4, "labelled")
+        self.at_least(1, "size", "trees", "chunk", "batch", "threads")
+        self.at_least(0, "workers", "seed")
+
+    @property
+    def folder(self) -> Path:
+        """Where the run is written."""
+        return Path(self.out or f"out/{self.data}-filter-{self.trunk}-{self.layer}-{self.seed}")
+
+    @property
+    def features_folder(self) -> Path:
+        """Where chunks of features are kept, for this run and others on the same images."""
+        return Path(self.features or "out/features")

@@ -1,9 +1,10 @@
-"""Facts about recall, PSSR and their kin."""
+"""Facts about the point values of recall, PSSR and their kin."""
 
-import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,11 +15,12 @@ from cvig.metrics import (
     mean_reciprocal_rank,
     median_rank,
     per_query_pssr,
+    per_query_rank,
     places,
     pssr,
     recall_at_k,
     recall_curve,
-    summary,
+    tied_fraction,
 )
 from cvig.ranking import Ranks, exact_ranks
 
@@ -33,6 +35,15 @@ def some_ranks(draw):
     return Ranks(closer, tied, n)
 
 
+def over_orders_of_ties(ranks, of_rank):
+    """The exact mean of a function of the rank over all places that the positive may have among its ties."""
+    each = [
+        sum(of_rank(Fraction(c + 1 + i)) for i in range(t + 1)) / (t + 1)
+        for c, t in zip(ranks.closer.tolist(), ranks.tied.tolist(), strict=True)
+    ]
+    return float(sum(each, Fraction(0)) / len(each))
+
+
 def test_the_papers_example_of_places_102_and_51():
     before, after = Ranks([101], [0], 5000), Ranks([50], [0], 5000)
     assert recall_at_k(before, "1%") == recall_at_k(after, "1%") == 0
@@ -41,13 +52,9 @@ def test_the_papers_example_of_places_102_and_51():
 
 def test_equation_2_by_hand():
     """k = 3 (two closer and itself) and k = 4 (one closer, two tied, itself) of n = 10."""
-    assert pssr(Ranks([2, 1], [0, 2], 10)) == pytest.approx((7 / 10 + 6 / 10) / 2)
-
-
-@SOME
-@given(some_ranks(), st.sampled_from(TIES))
-def test_pssr_is_the_area_under_the_recall_curve(ranks, ties):
-    assert pssr(ranks, ties=ties) == pytest.approx(recall_curve(ranks, ties=ties)[:-1].mean())
+    ranks = Ranks([2, 1], [0, 2], 10)
+    assert per_query_pssr(ranks, ties="pessimistic").tolist() == [0.7, 0.6]
+    assert pssr(ranks) == pytest.approx(0.65)
 
 
 @SOME
@@ -68,55 +75,49 @@ def test_expected_lies_between_pessimistic_and_optimistic(ranks):
         lambda t: recall_at_k(ranks, 1, ties=t),
         lambda t: pssr(ranks, ties=t),
         lambda t: mean_reciprocal_rank(ranks, ties=t),
+        lambda t: -mean_rank(ranks, ties=t),
+        lambda t: -median_rank(ranks, ties=t),
     ):
         assert of("pessimistic") - 1e-12 <= of("expected") <= of("optimistic") + 1e-12
 
 
 @SOME
-@given(some_ranks(), st.integers(0, 2**32 - 1))
-def test_expected_values_are_means_over_random_orders_of_ties(ranks, seed):
-    rng = np.random.default_rng(seed)
-    draws = ranks.closer + rng.integers(0, ranks.tied + 1, (4000, len(ranks)))
-    for of, exact in (
-        (lambda r: (r < 1).mean(), recall_at_k(ranks, 1, ties="expected")),
-        (lambda r: (ranks.gallery_size - r - 1).mean() / ranks.gallery_size, pssr(ranks, ties="expected")),
-        (lambda r: (1 / (r + 1)).mean(), mean_reciprocal_rank(ranks, ties="expected")),
+@given(some_ranks(), st.integers(1, 30))
+def test_expected_values_are_means_over_all_orders_of_ties(ranks, k):
+    k = min(k, ranks.gallery_size)
+    for of_rank, value in (
+        (lambda r: Fraction(r <= k), recall_at_k(ranks, k, ties="expected")),
+        (lambda r: 1 - r / ranks.gallery_size, pssr(ranks, ties="expected")),
+        (lambda r: 1 / r, mean_reciprocal_rank(ranks, ties="expected")),
+        (lambda r: r, mean_rank(ranks, ties="expected")),
     ):
-        assert of(draws) == pytest.approx(exact, abs=0.05)
+        assert value == pytest.approx(over_orders_of_ties(ranks, of_rank), rel=1e-12, abs=1e-15)
 
 
-def test_pssr_mid_rank_is_the_mean_auroc():
-    from sklearn.metrics import roc_auc_score
-
-    rng = np.random.default_rng(0)
-    query, gallery = (rng.integers(0, 4, (30, 2)).astype(float) for _ in range(2))
-    distance = ((query[:, None] - gallery[None]) ** 2).sum(-1)
-    auroc = [roc_auc_score(np.arange(30) == i, -distance[i]) for i in range(30)]
-    ranks = exact_ranks(query, gallery)
-    assert pssr(ranks, ties="expected") == pytest.approx(29 / 30 * np.mean(auroc))
-    assert pssr(ranks) == pytest.approx(pssr(ranks, ties="expected") - ranks.tied.mean() / 60)
-
-
-def test_a_collapsed_query_tower_scores_chance_exactly():
-    gallery = np.random.default_rng(0).normal(size=(50, 4))
-    ranks = exact_ranks(np.ones((50, 4)), gallery)
-    assert pssr(ranks) == pytest.approx(49 / 100)
-    assert all(recall_at_k(ranks, k) == pytest.approx(k / 50) for k in (1, 5, 50))
-
-
-def test_a_collapsed_gallery_scores_nothing_or_everything():
-    ranks = exact_ranks(np.random.default_rng(0).normal(size=(50, 4)), np.ones((50, 4)))
-    assert pssr(ranks) == 0
-    assert pssr(ranks, ties="optimistic") == 49 / 50
-    assert recall_at_k(ranks, 1) == 0
-    assert recall_at_k(ranks, 1, ties="optimistic") == 1
-    assert recall_at_k(ranks, 1, ties="expected") == pytest.approx(1 / 50)
+@SOME
+@given(some_ranks())
+def test_without_ties_the_rules_agree_to_the_last_bit(ranks):
+    ranks = Ranks(ranks.closer, np.zeros(len(ranks)), ranks.gallery_size)
+    assert tied_fraction(ranks) == 0
+    for of in (pssr, mean_rank, median_rank, mean_reciprocal_rank, lambda r, ties: recall_at_k(r, "10%", ties=ties)):
+        assert of(ranks, ties="pessimistic") == of(ranks, ties="expected") == of(ranks, ties="optimistic")
 
 
 @pytest.mark.parametrize(("n", "one_percent"), [(1, 1), (2, 1), (99, 1), (100, 1), (199, 1), (200, 2), (6194, 61)])
 def test_a_percentage_is_never_no_place(n, one_percent):
     assert places("1%", n) == one_percent
     assert places("100%", n) == n
+    perfect = Ranks(np.zeros(n), np.zeros(n), n)
+    assert recall_at_k(perfect, "1%") == recall_at_k(perfect, "0.001%") == 1
+
+
+@pytest.mark.parametrize("n", [1, 2, 99, 100, 6194])
+def test_perfect_and_worst_models_at_every_size(n):
+    best, worst = (Ranks(np.full(n, c), np.zeros(n), n) for c in (0, n - 1))
+    assert recall_at_k(best, 1) == mean_reciprocal_rank(best) == median_rank(best) == 1
+    assert pssr(best) == pytest.approx((n - 1) / n)
+    assert pssr(worst) == 0
+    assert median_rank(worst) == mean_rank(worst) == n
 
 
 def test_decimal_percentages_are_not_lost_to_rounding():
@@ -124,58 +125,18 @@ def test_decimal_percentages_are_not_lost_to_rounding():
     assert places("29%", 100) == 29
 
 
-@pytest.mark.parametrize("k", [0, -1, 11, 1.5, True, "0%", "101%", "1", "x%", "nan%"])
+@pytest.mark.parametrize("k", [0, -1, 11, 1.5, True, "0%", "-1%", "101%", "1", "x%", "nan%", None])
 def test_a_k_that_means_nothing_is_refused(k):
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ValueError, match=r"^k .*expected"):
         places(k, 10)
+    with pytest.raises(ValueError, match=r"^k .*expected"):
+        recall_at_k(Ranks([0], [0], 10), k)
 
 
-def test_an_unknown_tie_rule_is_refused():
-    with pytest.raises(ValueError, match="unknown tie rule 'kind'"):
-        pssr(Ranks([0], [0], 1), ties="kind")
-
-
-@pytest.mark.parametrize("n", [1, 2, 99, 100])
-def test_a_perfect_model_is_perfect_at_every_size(n):
-    table = summary(Ranks(np.zeros(n), np.zeros(n), n), resamples=20)
-    assert (table.drop("PSSR").value == 1).all()
-    assert table.loc["PSSR", "value"] == pytest.approx((n - 1) / n)
-
-
-def test_chance_is_where_random_ranks_fall():
-    rng = np.random.default_rng(0)
-    n, inside = 200, []
-    for _ in range(60):
-        table = summary(Ranks(rng.integers(n, size=n), np.zeros(n), n), resamples=2)
-        inside.append((table.value >= table.chance_low - 1e-12) & (table.value <= table.chance_high + 1e-12))
-    share = np.mean(inside, axis=0)
-    assert (share > 0.85).all()
-    assert summary(Ranks(rng.integers(n, size=n), np.zeros(n), n)).loc["PSSR", "p_value"] > 1e-4
-    assert summary(Ranks(rng.integers(n // 2, size=n), np.zeros(n), n)).loc["PSSR", "p_value"] < 1e-9
-
-
-def test_closed_form_of_chance_pssr():
-    n = 6194
-    table = summary(Ranks(np.arange(n), np.zeros(n), n), resamples=2)
-    assert table.loc["PSSR", "chance"] == pytest.approx(0.49992, abs=1e-5)
-    assert table.loc["PSSR", "chance_high"] - table.loc["PSSR", "chance"] == pytest.approx(1.96 * 0.00367, abs=1e-5)
-
-
-def test_the_interval_covers_the_truth_and_resamples_places():
-    rng = np.random.default_rng(0)
-    closer = rng.integers(0, 100, 40).repeat(5)  # five crops of one place share its luck
-    ranks = Ranks(closer, np.zeros(200), 100)
-    alone = summary(ranks).loc["PSSR"]
-    together = summary(ranks, places=np.arange(40).repeat(5)).loc["PSSR"]
-    assert alone.low < alone.value < alone.high
-    assert together.high - together.low > 1.8 * (alone.high - alone.low)
-
-
-def test_a_summary_repeats_and_is_json():
-    ranks = Ranks([0, 3, 5], [1, 0, 2], 12)
-    first, second = (summary(ranks, resamples=50, seed=3).to_json() for _ in range(2))
-    assert first == second
-    assert json.loads(first)["value"]["PSSR"] == pytest.approx(pssr(ranks))
+@pytest.mark.parametrize("of", [pssr, mean_rank, median_rank, mean_reciprocal_rank, recall_curve])
+def test_an_unknown_tie_rule_is_refused(of):
+    with pytest.raises(ValueError, match="unknown tie rule 'kind': expected one of pessimistic"):
+        of(Ranks([0], [0], 1), ties="kind")
 
 
 def test_galleries_of_several_sizes():
@@ -184,10 +145,35 @@ def test_galleries_of_several_sizes():
     assert recall_at_k(ranks, "50%") == 1
     with pytest.raises(ValueError, match="one gallery size"):
         recall_curve(ranks)
+    with pytest.raises(ValueError, match="k 5: expected between 1 and the 4 rows"):
+        recall_at_k(ranks, 5)
 
 
 def test_mean_and_median_rank():
     ranks = Ranks([0, 1, 8], [0, 2, 0], 10)
     assert mean_rank(ranks) == pytest.approx((1 + 4 + 9) / 3)
     assert median_rank(ranks, ties="optimistic") == 2
-    assert metrics.per_query_rank(ranks, ties="expected").tolist() == [1, 3, 9]
+    assert per_query_rank(ranks, ties="expected").tolist() == [1, 3, 9]
+    assert tied_fraction(ranks) == pytest.approx(1 / 3)
+
+
+def test_published_torchmetrics_follows_the_order_of_rows_where_ours_does_not():
+    """A positive and another row exactly as far: torchmetrics finds the one that the sort happens to put first."""
+    from torchmetrics.retrieval import RetrievalHitRate
+
+    query = torch.zeros(1, 2)
+    gallery = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    theirs, ours = [], []
+    for positive in (0, 1):
+        score = -torch.cdist(query, gallery).ravel()
+        theirs.append(RetrievalHitRate(top_k=1)(score, torch.arange(2) == positive, indexes=torch.zeros(2).long()).item())
+        ranks = exact_ranks(query, gallery, [positive])
+        ours.append([recall_at_k(ranks, 1, ties=ties) for ties in TIES])
+    assert sorted(theirs) == [0, 1]
+    assert ours == [[0, 1, 0.5], [0, 1, 0.5]]
+
+
+def test_what_the_package_names_it_has():
+    assert {name for name in metrics.__all__ if not callable(getattr(metrics, name))} == {"TIES"}
+    with pytest.raises(AttributeError, match="has no attribute 'recal'"):
+        metrics.recal  # noqa: B018

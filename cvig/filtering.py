@@ -104,7 +104,7 @@ def two_of_each(viable: np.ndarray) -> None:
     for name, count in (("viable", viable.sum()), ("not viable", (~viable).sum())):
         if count < 2:
             raise ValueError(
-                f"{count} {what} are labelled {name}: expected at least 2, to train on one and judge on another"
+                f"{count} images are labelled {name}: expected at least 2, to train on one and judge on another"
             )
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import torch
 
 from cvig.datasets import load
-from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, Paths, existing_folder, read_image
+from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, Paths, read_image
 from cvig.datasets.flat import place_of
 from cvig.datasets.views import REACH
 from cvig.filtering import read_labels
@@ -52,7 +52,9 @@ class Photographs:
 
 def list_folder(root: Path | str) -> list[str]:
     """Names of all images below `root`, with ``/`` between folders, sorted; FileNotFoundError where there is none."""
-    folder = existing_folder(root, "photographs")
+    folder = Path(root)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"photographs: no folder '{root}'")
     names = []
     for path, _, files in os.walk(folder):
         below = Path(path).relative_to(folder)
@@ -121,7 +123,7 @@ def open_photographs(settings: FilterSettings) -> Photographs:
             raise ValueError(f"option '{next(iter(settings.options))}': a folder of photographs has none")
         names = list_folder(settings.root)
         places = place_of([os.path.splitext(name)[0] for name in names])
-        _, groups = np.unique(list(places[os.path.splitext(name)[0]] for name in names), return_inverse=True)
+        _, groups = np.unique([places[os.path.splitext(name)[0]] for name in names], return_inverse=True)
         return _files(f"folder {settings.root}", Paths(Path(settings.root), names), groups, settings, settings.size)
     views = load(settings.data, settings.root, settings.split, **{"size": settings.size, **settings.options})
     if not isinstance(views, FileViews):

@@ -202,9 +202,7 @@ class FilterSettings(Settings):
         if self.data != "world" and not self.root:
             raise ValueError(f"data '{self.data}' lies in a folder: give its root (-p root FOLDER)")
         if self.data != "world" and not self.labels:
-            raise ValueError(
-                "parameter labels is empty: expected a CSV file with columns name and viable, as cvig label makes"
-            )
+            raise ValueError("parameter labels is empty: expected a CSV file of name and viable, as cvig label makes")
         if self.data == "world" and self.labels:
             raise ValueError("parameter labels: the world knows its labels; leave it empty, or name other data")
         if self.device not in ("auto", "cpu", "cuda"):

@@ -3,6 +3,9 @@
 The distances are those of the sources named in `cvig.conventions`, computed in tiles. Two liberties save three of the five
 matrix products: cosines divide the product by the norms instead of normalizing first, which differs in the last digit; and
 SciPy's ``cdist``, whose float64 differences err in the sixteenth digit only, is replaced by the exact comparison.
+
+A matrix product may round equal rows differently by their place in its blocks. Where only that tells rows apart, as for a
+network of one output, a strict comparison gives anything from chance to 1, here as in the sources.
 """
 
 from collections.abc import Callable, Iterable

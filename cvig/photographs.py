@@ -16,7 +16,7 @@ from cvig.datasets.views import REACH
 from cvig.filtering import read_labels
 from cvig.settings import FilterSettings
 
-USELESS = 0.3  # share of the world's views that face a wall, so that there is something to learn
+WORLD = {"useless": 0.3, "extent": 2048}  # enough views that face a wall to learn from, on the quick map
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def match_labels(labels: pd.Series, names: Sequence[str], source: str) -> pd.Ser
 
 
 def _world(settings: FilterSettings) -> Photographs:
-    options = {"useless": USELESS, "size": settings.size, "count": settings.count, **settings.options}
+    options = {**WORLD, "size": settings.size, "count": settings.count, **settings.options}
     views = load("world", None, settings.split, **options)
     names = [f"{i + 1:07d}.jpg" for i in range(views.ground_count)]
     # views of one square see the same walls

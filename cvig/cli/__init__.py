@@ -9,6 +9,7 @@ import typer
 
 from cvig.cli.check import check
 from cvig.cli.examine import examine
+from cvig.cli.label import label
 from cvig.cli.score import score
 from cvig.cli.world import world
 
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command()(check)
 app.command()(examine)
+app.command()(label)
 app.command()(score)
 app.command()(world)
 

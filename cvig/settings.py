@@ -176,8 +176,8 @@ class FilterSettings(Settings):
     split: str = "train"
     options: dict = field(default_factory=dict)  # further options of the data set
     labels: str = ""
-    count: int = 3000  # of the world's views
-    labelled: int = 1500  # how many of those have a label
+    count: int = 2400  # of the world's views
+    labelled: int = 1200  # how many of those have a label
     trunk: str = "resnet18"
     weights: str = "none"
     layer: str = "penultimate"

@@ -62,9 +62,9 @@ def experiment(
 ) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """Two comparisons, each with the same queries and gallery throughout.
 
-    The first asks with one crop of each of `count` panoramas of the world's test region, after training on three crops of the
-    same panoramas, or of as many in another region. The second asks with the whole panoramas, after training on `others` that
-    stand between them, or on as many in another region.
+    The first asks with one crop of each of `count` panoramas of the world's test region, after training on three crops
+    of the same panoramas, or of as many in another region. The second asks with the whole panoramas, after training on
+    `others` that stand between them, or on as many in another region.
 
     Returns
     -------

@@ -80,9 +80,7 @@ def match_labels(labels: pd.Series, names: Sequence[str], source: str) -> pd.Ser
         row = {end: rows[0] for end, rows in ends.items() if len(rows) == 1} | row
     unknown = [name for name in labels.index if name not in row]
     if unknown:
-        raise ValueError(
-            f"labels '{source}': '{unknown[0]}' names none, or several, of the photographs ({len(unknown)} such)"
-        )
+        raise ValueError(f"labels '{source}': '{unknown[0]}' is none, or several, of the photographs ({len(unknown)} such)")
     return pd.Series(labels.to_numpy(), index=[row[name] for name in labels.index]).sort_index()
 
 

@@ -19,14 +19,14 @@ def gallery(rows: Mapping[str, np.ndarray], said: Mapping[str, list[str]] | None
         Above each picture.
     """
     most = max(len(pictures) for pictures in rows.values())
-    figure, axes = new(len(rows), most, size=(1.25 * most, 1.45 * len(rows)))
+    figure, axes = new(len(rows), most, size=(most, 1.35 * len(rows)))
     for line, (name, pictures) in zip(axes, rows.items(), strict=True):
         for place, axis in enumerate(line):
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
             if place < len(pictures):
                 axis.imshow(image(pictures[place]))
-                axis.set_title(said[name][place] if said else "", fontsize=7)
+                axis.set_title(said[name][place] if said else "", fontsize=8)
             else:
                 axis.axis("off")
         line[0].set_ylabel(name, fontsize=8)

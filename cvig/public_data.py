@@ -3,9 +3,7 @@
 import json
 from pathlib import Path
 
-import pandas as pd
-
-SHOWN = ("size", "view", "field of view", "licence", "access", "source")
+SHOWN = ("size", "view", "field of view", "licence", "access", "source")  # what is known of each
 
 
 def known() -> dict[str, dict]:
@@ -13,6 +11,8 @@ def known() -> dict[str, dict]:
     return json.loads(Path(__file__).with_name("public_data.json").read_text(encoding="utf-8"))
 
 
-def frame() -> pd.DataFrame:
-    """A row a data set, the parameter ``data`` that opens it first."""
-    return pd.DataFrame(known()).T[["module", *SHOWN]].rename(columns={"module": "-p data"}).rename_axis("data set")
+def markdown(*columns: str) -> str:
+    """A Markdown table, a row a data set, the parameter ``data`` that opens it first, then `columns` of `SHOWN`."""
+    rows = [["data set", "`-p data`", *columns], ["---"] * (2 + len(columns))]
+    rows += [[name, f"`{fact['module']}`", *(fact[column] for column in columns)] for name, fact in known().items()]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

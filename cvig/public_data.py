@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import pandas as pd
+
 SHOWN = ("size", "view", "field of view", "licence", "access", "source")  # what is known of each
 
 
@@ -11,8 +13,8 @@ def known() -> dict[str, dict]:
     return json.loads(Path(__file__).with_name("public_data.json").read_text(encoding="utf-8"))
 
 
-def markdown(*columns: str) -> str:
-    """A Markdown table, a row a data set, the parameter ``data`` that opens it first, then `columns` of `SHOWN`."""
-    rows = [["data set", "`-p data`", *columns], ["---"] * (2 + len(columns))]
-    rows += [[name, f"`{fact['module']}`", *(fact[column] for column in columns)] for name, fact in known().items()]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+def html(*columns: str) -> str:
+    """An HTML table, a row a data set, the parameter ``data`` that opens it first, then `columns` of `SHOWN`, uncut."""
+    frame = pd.DataFrame(known()).T[["module", *columns]].rename(columns={"module": "-p data"})
+    with pd.option_context("display.max_colwidth", None):
+        return frame.to_html(border=0, justify="left", classes="dataframe")

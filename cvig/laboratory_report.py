@@ -57,7 +57,7 @@ def as_text(table: pd.DataFrame, *, scale: float = 100, digits: int = 1) -> pd.D
         measured, expected, deviation = (scale * table[rule, column] for column in ("measured", "expected", "deviation"))
         text[rule, "measured"] = [f"{value:.{digits}f}" for value in measured]
         text[rule, "theory"] = [
-            f"{value:.{digits}f}" + (f" ± {spread:.{digits}f}" if spread else "")
+            f"{value:.{digits}f}" + (f" ± {spread:.{digits}f}" if round(spread, digits) else "")
             for value, spread in zip(expected, deviation, strict=True)
         ]
     return pd.DataFrame(text, index=table.index)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from cvig.datasets import load
-from cvig.datasets.crops import PANORAMAS, VIEWS, PanoramaViews
+from cvig.datasets.crops import VIEWS, PanoramaViews
 from cvig.datasets.files import FileViews, Paths
 from cvig.embedding import embed_gallery, retrieve
 from cvig.geometry import crop_resize, polar_transform
@@ -16,7 +16,7 @@ from cvig.panorama import perspective_view
 from cvig.ranking import exact_ranks
 
 COLORS = np.array([[250, 20, 20], [20, 250, 20], [20, 20, 250], [240, 240, 20]], dtype=np.uint8)  # north, east, south, west
-HORIZON = PANORAMAS["cvusa"]
+HORIZON = 132 / 224  # of CVUSA
 
 
 def save(array: np.ndarray, path) -> None:

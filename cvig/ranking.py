@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from cvig.arithmetic import full_precision
 from cvig.certified import Search
 
 
@@ -175,9 +176,9 @@ def exact_ranks(
     answers = np.bincount(right[:, 0], minlength=count)
     if (answers == 0).any():
         raise ValueError(f"{(answers == 0).sum()} queries have no positive, the first is query {answers.argmin()}")
-    search = Search(query, gallery, similarity == "euclidean", torch.device(device))
-    best = search.best_of(right)
     left_out = right if ignored is None else np.unique(np.concatenate([right, _pairs(ignored, count, n, "ignored")]), axis=0)
-    closer, tied = search.count(best, left_out, block, progress)
+    with full_precision():
+        search = Search(query, gallery, similarity == "euclidean", torch.device(device))
+        closer, tied = search.count(search.best_of(right), left_out, block, progress)
     sizes = n - np.bincount(left_out[:, 0], minlength=count) + 1
     return Ranks(closer, tied, n if (sizes == n).all() else sizes)

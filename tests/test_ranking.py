@@ -1,5 +1,6 @@
 """Exact ranks against rational arithmetic."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from cvig import certified
+from cvig import arithmetic, certified
 from cvig.ranking import Ranks, exact_ranks, reverse_positives
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=150)
@@ -148,22 +149,58 @@ def test_rows_whose_keys_collide_are_not_taken_for_copies(monkeypatch):
             return np.zeros(size, dtype)
 
     rows = np.array([[1.0, 2.0], [3.0, 5.0], [1.0, 2.0]], np.float32)
-    monkeypatch.setattr(certified.np.random, "default_rng", lambda seed: Same())
-    first, group = certified.merge_equal_rows(rows)
+    monkeypatch.setattr(arithmetic.np.random, "default_rng", lambda seed: Same())
+    first, group = arithmetic.merge_equal_rows(rows)
     assert (rows[first[group]] == rows).all()
 
 
-def test_the_callers_choice_of_products_survives_and_changes_nothing():
+@pytest.mark.parametrize("choice", ["legacy", "backend"])
+def test_the_callers_choice_of_products_survives_and_changes_nothing(choice):
     rng = np.random.default_rng(0)
     query, gallery = rng.normal(size=(2, 300, 64)).astype(np.float32)
     expected = exact_ranks(query, gallery)
-    torch.set_float32_matmul_precision("medium")
+    matmul = torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
     try:
+        if choice == "legacy":
+            torch.set_float32_matmul_precision("medium")
+        else:
+            matmul.fp32_precision = "bf16"
         ranks = exact_ranks(query, gallery)
-        assert torch.get_float32_matmul_precision() == "medium"
+        assert matmul.fp32_precision == "bf16"
     finally:
         torch.set_float32_matmul_precision("highest")
+        matmul.fp32_precision = before
     assert (ranks.closer == expected.closer).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_denormals_count_where_the_caller_flushes_them(dtype):
+    rows = np.array([[1], [2], [3], [2]], dtype) * np.finfo(dtype).smallest_subnormal
+    torch.set_flush_denormal(True)
+    try:
+        ranks = exact_ranks(rows[:1], rows[1:], [1])
+        assert math.ulp(0.0) == 0.0
+    finally:
+        torch.set_flush_denormal(False)
+    assert (ranks.closer.tolist(), ranks.tied.tolist()) == ([2], [0])
+
+
+def test_integers_beyond_float64_are_told_apart():
+    rows = np.array([[2**62], [2**62 + 1], [2**62 + 2]])
+    ranks = exact_ranks(rows[:1], rows, [1])
+    assert (ranks.closer.tolist(), ranks.tied.tolist()) == ([1], [0])
+
+
+def test_a_small_step_between_large_numbers_keeps_its_sign():
+    # squares of the steps underflow in float64, and an answer far away hides what rounds in its own score
+    rng = np.random.default_rng(2)
+    query, gallery = rng.normal(size=(2, 40, 8))
+    gallery[:, 1:] *= 1e-200
+    gallery[:, 0] = 0
+    assert_exact(query, gallery, similarity="dot")
+    gallery[0], gallery[1:] = 2 * query[0], 1e-13 * gallery[1:] * 1e200
+    assert_exact(query[:1].repeat(40, axis=0), gallery, [0] * 40)
 
 
 def test_the_other_direction_ranks_each_row_among_the_queries():

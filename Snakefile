@@ -21,8 +21,9 @@ RUNS = {
     for recipe in STUDY["recipes"]
     for seed in STUDY["seeds"]
 }
-DATA_CODE = glob("cvig/datasets/*.py") + ["cvig/geometry.py"]
-TRAIN_CODE = DATA_CODE + [f"cvig/{name}.py" for name in ("models", "losses", "netvlad", "recipes", "training", "embedding", "ranking", "certified", "runs")]
+DATA_CODE = glob("cvig/datasets/*.py") + ["cvig/geometry.py", "cvig/panorama.py"]
+TRAIN_MODULES = "models losses netvlad recipes training embedding ranking certified arithmetic runs".split()
+TRAIN_CODE = DATA_CODE + [f"cvig/{name}.py" for name in TRAIN_MODULES]
 
 
 def as_yaml(parameters):
@@ -52,7 +53,7 @@ rule book:
     input:
         MARKS,
         glob("book/*.md") + glob("book/*/*.md") + glob("book/*.bib") + glob("book/_static/*"),
-        glob("results/quick/*/*.json") + glob("cvig/*.py") + glob("cvig/*.json"),
+        glob("results/quick/*/*.json") + glob("cvig/**/*.py", recursive=True) + glob("cvig/*.json"),
         ["_config.yml", "_toc.yml", "book/check.py"],
     output:
         touch("book/_build/complete"),
@@ -85,7 +86,7 @@ rule train:
 rule evaluate:
     input:
         notebook="notebooks/evaluate.ipynb",
-        code=TRAIN_CODE + ["cvig/metrics.py"],
+        code=TRAIN_CODE + glob("cvig/metrics/*.py") + ["cvig/collapse.py"],
         checkpoint=OUT + "/{run}/checkpoint.safetensors",
         train=OUT + "/{run}/train.json",
     output:

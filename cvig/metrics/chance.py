@@ -17,6 +17,7 @@ from scipy import optimize, stats
 
 FINE = 2**20  # steps of the grid that stands for a continuous uniform variable
 CHUNK = 1024  # terms of a Fourier sum at a time
+SMALLEST = math.log(5e-324)
 
 
 def recall_tail(hits: int, top: np.ndarray, sizes: np.ndarray) -> float:
@@ -46,7 +47,7 @@ def rank_sum_cdf(total: int, sizes: np.ndarray) -> float:
 
     The generating function, a polynomial, is inverted by a Fourier sum on the circle through its saddle point, where little
     cancels: small probabilities keep a relative precision of about 1e-10. The sum stops when a bound on all further
-    terms is below 1e-16 of it.
+    terms is below 1e-16 of it. What Chernoff's bound puts below the smallest float64 is 0: there the sum would be long.
     """
     sizes, counts = np.unique(sizes, return_counts=True)
     below = int(total) - int(counts.sum())  # what the ranks exceed their least sum by
@@ -69,6 +70,9 @@ def rank_sum_cdf(total: int, sizes: np.ndarray) -> float:
         return np.exp(theta * exponent + 2j * np.pi * ((j * exponent) % period) / period)
 
     norm, period = geometric(sizes), support + 1
+    scale_log = float(counts @ np.log(norm / sizes)) - theta * below  # Chernoff's bound of the probability
+    if scale_log < SMALLEST:
+        return 0.0
     result = float(geometric(below + 1))
     for first in range(1, period // 2 + 1, CHUNK):
         j = np.arange(first, min(first + CHUNK, period // 2 + 1))
@@ -81,7 +85,7 @@ def rank_sum_cdf(total: int, sizes: np.ndarray) -> float:
         bound = counts @ np.log((1 + np.exp(theta * sizes)) / norm / size) + math.log(2 / size * period)
         if bound < math.log(1e-16 * abs(result)):
             break
-    return float(np.exp(counts @ np.log(norm / sizes) - theta * below) * result / period)
+    return float(math.exp(scale_log) * result / period)
 
 
 def _smallest(reaches: Callable[[int], bool], low: int, high: int) -> int:

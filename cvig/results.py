@@ -83,14 +83,14 @@ def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
 
 
 def commit() -> str | None:
-    """Commit of the working tree this package lies in, with ``+`` when files differ from it; None outside git."""
+    """Commit of the tree this package lies in, with ``+`` when a file outside results differs from it; None outside git."""
     here = Path(__file__).parent
 
     def git(*words: str) -> str:
         return subprocess.run(["git", *words], cwd=here, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        changed = git("status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)results")
         return git("rev-parse", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return None
@@ -177,7 +177,7 @@ class Run:
     def ranks(self, test_set: str) -> Ranks:
         """Exact ranks of the ``"uncropped"`` or ``"cropped"`` test set."""
         stored = read_arrays(self.folder / f"ranks-{test_set}.npz")
-        return Ranks(stored["closer"], stored["tied"], int(stored["gallery_size"]))
+        return Ranks(stored["closer"], stored["tied"], stored["gallery_size"][()])
 
     @cached_property
     def projection(self) -> dict[str, np.ndarray]:

@@ -34,6 +34,9 @@ LOSSES = {
 class EpochBatches:
     """Batches of shuffled indices; each epoch has its own order and, where the data has them, its own views.
 
+    Views of one place answer each other's aerial image, so they must not be negatives in one batch: an epoch takes one view
+    of every place before it takes a second one. Only a batch where such rounds meet can hold two views of a place.
+
     An epoch's views are set before the first batch is asked for, so worker processes see them too.
     """
 
@@ -51,6 +54,8 @@ class EpochBatches:
         epoch = self.epoch()
         self.data.set_epoch(epoch)
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data))
+        turn = pd.Series(order).groupby(self.data.places[order]).cumcount()
+        order = order[np.argsort(turn.to_numpy(), kind="stable")]
         return iter(order[: len(self) * self.batch].reshape(-1, self.batch).tolist())
 
 

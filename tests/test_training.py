@@ -147,3 +147,12 @@ def test_a_checkpoint_brings_back_what_both_towers_share(tmp_path):
     trained, read = session.network.state_dict(), evaluation.network.state_dict()
     assert all(torch.equal(trained[name], read[name]) for name in trained)
     assert len(results.find(tmp_path)) == 0  # not evaluated yet
+
+
+def test_views_of_one_place_do_not_meet_in_a_batch():
+    """Their aerial image answers both, so that neither may be the other's negative."""
+    data = Noise()
+    data.places = np.repeat(np.arange(8), 3)
+    batches = list(EpochBatches(data, 4, seed=0, epoch=lambda: 0))
+    assert sorted(i for batch in batches for i in batch) == list(range(24))
+    assert all(len(set(data.places[batch])) == 4 for batch in batches)

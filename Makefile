@@ -29,8 +29,9 @@ lint: setup
 	ruff check .
 	ruff format --check .
 
+# Two processes of one thread each: most tests are too small to gain from a second thread.
 test: lint
-	python -m pytest
+	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
 
 # After a change of dependencies in pyproject.toml.
 lock: setup

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -72,3 +73,10 @@ def test_the_check_of_a_built_book_sees(harm, problem, tmp_path):
     found = check.problems(tmp_path / "html", toc)
     assert len(found) == 1
     assert problem in found[0]
+
+
+def test_the_book_builds_without_a_warning_from_committed_results_and_is_whole(tmp_path):
+    command = ["jupyter-book", "build", "book/", "-W", "-n", "--keep-going", "--quiet", "--path-output", str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert check.problems(tmp_path / "_build" / "html", ROOT / "_toc.yml") == []

@@ -86,7 +86,7 @@ rule train:
 rule evaluate:
     input:
         notebook="notebooks/evaluate.ipynb",
-        code=TRAIN_CODE + glob("cvig/metrics/*.py") + ["cvig/collapse.py"],
+        code=TRAIN_CODE + glob("cvig/metrics/*.py") + ["cvig/collapse.py", "cvig/evaluation.py"],
         checkpoint=OUT + "/{run}/checkpoint.safetensors",
         train=OUT + "/{run}/train.json",
     output:

@@ -34,7 +34,7 @@ settings.to_dict()
 
 # %%
 from cvig import figures, tables
-from cvig.runs import open_evaluation
+from cvig.evaluation import open_evaluation
 
 session = open_evaluation(settings)
 session.facts

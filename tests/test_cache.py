@@ -18,7 +18,8 @@ from cvig.datasets import PairedViews, cache
 from cvig.datasets.cache import CachedViews
 from cvig.datasets.crops import PanoramaViews
 from cvig.datasets.files import FileViews
-from cvig.runs import open_evaluation, open_training
+from cvig.evaluation import open_evaluation
+from cvig.runs import open_training
 from cvig.settings import EvaluateSettings, TrainSettings
 
 

@@ -6,10 +6,10 @@ import torch
 
 from cvig import results
 from cvig.datasets import PairedViews
+from cvig.evaluation import open_evaluation, saved_boxes
 from cvig.models import build
 from cvig.recipes import RECIPES, Phase
-from cvig.runs import open_evaluation, open_training
-from cvig.runs import test_boxes as saved_boxes
+from cvig.runs import open_training
 from cvig.settings import EvaluateSettings, TrainSettings
 from cvig.training import EpochBatches, augment, choose_device, fit
 

@@ -59,8 +59,11 @@ def test_nbval_runs_every_cell_and_a_broken_cell_makes_it_red(tmp_path):
     run = tmp_path / "run"
     train = prepared("train", tmp_path, **TINY["train"], arch="resnet18", threads=1, out=str(run))
     evaluate = prepared("evaluate", tmp_path, **TINY["evaluate"], threads=1, run=str(run))
-    cells = sum(c.cell_type == "code" for path in (train, evaluate) for c in nbformat.read(path, as_version=4).cells)
-    green = nbval(train, evaluate)
+    small = {"options": {"extent": 1536}, "count": 60, "labelled": 40, "size": 32, "trees": 10, "threads": 1}
+    sieve = prepared("filter", tmp_path, **small, out=str(tmp_path / "filter"), features=str(tmp_path / "features"))
+    templates = (train, evaluate, sieve)
+    cells = sum(c.cell_type == "code" for path in templates for c in nbformat.read(path, as_version=4).cells)
+    green = nbval(*templates)
     assert green.returncode == 0, green.stdout[-3000:]
     assert f"{cells} passed" in green.stdout
 
@@ -80,6 +83,7 @@ def test_nbval_runs_every_cell_and_a_broken_cell_makes_it_red(tmp_path):
         ("train", {"arch": "vgg61"}, "unknown architecture 'vgg61'"),
         ("train", {"data": "flat", "root": "absent"}, "absent"),
         ("evaluate", {"run": "absent"}, "no finished training run in 'absent'"),
+        ("filter", {"treshold": 0.3}, "unknown parameter 'treshold': did you mean 'threshold'?"),
     ],
 )
 def test_papermill_fails_on_a_bad_parameter_and_leaves_no_run(name, parameters, message, tmp_path):

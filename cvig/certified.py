@@ -39,7 +39,7 @@ from cvig.arithmetic import common_factor, exact_sign, length, merge_equal_rows
 UNIT32, UNIT = 2.0**-24, 2.0**-53  # unit roundoffs of float32 and float64
 CERTAIN = 1 + 2.0**-10  # in units of the bound
 FLOOR32, FLOOR = 2.0**-90, 2.0**-900  # smallest bounds, see underflow
-COLUMNS = 4096  # gallery rows a product
+COLUMNS = 1024  # gallery rows a product: its scores, and the passes over them, stay in the cache
 PAIRS = 1 << 13  # pairs settled at a time
 DENSE = 256  # a float64 product is cheaper than pairs where more than one in so many is in doubt
 SAMPLE = 255  # rows whose median is the center
@@ -106,10 +106,13 @@ class Search:
             self.slack = 32 * UNIT * self.dimensions * (largest / self.factor) ** 2
 
     def _scaled(self, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(rows).astype(np.float64) / self.factor
+        return np.divide(np.asarray(rows), self.factor, dtype=np.float64)
 
     def _centered(self, rows: np.ndarray, query: bool = False) -> np.ndarray:
-        return self._scaled(rows) - (self.center if self.euclidean or not query else 0.0)
+        rows = self._scaled(rows)
+        if self.euclidean or not query:
+            rows -= self.center
+        return rows
 
     def _columns(self, left: int, right: int) -> torch.Tensor:
         """Columns u, -|u|², -1 of a product, float64 [right - left, D + 2]."""

@@ -429,3 +429,21 @@ def test_vigors_real_lists_of_chicago_become_queries_gallery_and_semi_positives(
     tile = np.array([name.removesuffix(".png").split("_")[1:] for name in names(views, views.positives)], dtype=float)
     north_south = np.deg2rad(tile[:, 0] - views.coordinates[:, 0]) * 6_371_004
     assert 18 < np.abs(north_south).max() < 18.5
+
+
+@pytest.mark.parametrize(("data", "make"), [("vigor", layouts.make_vigor), ("cvusa", layouts.make_cvusa)])
+def test_training_keeps_what_the_filter_listed_and_the_test_stays_whole(data, make, tmp_path):
+    root = make(tmp_path / "root")
+    whole = load(data, str(root), "train")
+    listed = whole.ground.names[1:4]
+    kept_list = tmp_path / "kept.txt"
+    kept_list.write_text(f"{listed[0]}\n" + "".join(f"{name.rsplit('/', 1)[1]}\n" for name in listed[1:]))
+    kept = load(data, str(root), "train", keep=str(kept_list))
+    assert kept.ground.names == listed
+    assert (kept.places == whole.places[1:4]).all()
+    assert [kept.partner(i) for i in range(3)] == [whole.partner(i) for i in range(1, 4)]
+    assert kept.digest != whole.digest
+    assert load(data, str(root), "test", keep=str(kept_list)).ground_count == load(data, str(root), "test").ground_count
+    kept_list.write_text("absent.jpg\n")
+    with pytest.raises(ValueError, match="none of its 1 names is one of the"):
+        load(data, str(root), "train", keep=str(kept_list))

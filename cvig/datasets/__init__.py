@@ -6,6 +6,7 @@ from importlib import import_module
 from cvig.datasets.base import PairedViews
 from cvig.datasets.cache import CachedViews
 from cvig.datasets.crops import OPTIONS, PANORAMAS, of_panoramas
+from cvig.datasets.keep import keep_listed
 
 __all__ = ["DATASETS", "SPLITS", "PairedViews", "load"]
 
@@ -22,7 +23,9 @@ DATASETS = {
 SPLITS = ("train", "val", "test")
 
 
-def load(data: str, root: str | None = None, split: str = "train", *, cache: str = "", **options) -> PairedViews:
+def load(
+    data: str, root: str | None = None, split: str = "train", *, cache: str = "", keep: str = "", **options
+) -> PairedViews:
     """Open one split of a data set.
 
     Parameters
@@ -34,6 +37,8 @@ def load(data: str, root: str | None = None, split: str = "train", *, cache: str
     split : {"train", "val", "test"}
     cache : str
         Folder of decoded images (`cvig.datasets.cache`), which are decoded where they are not there yet; none when empty.
+    keep : str
+        File of the training photographs to keep, as the filter writes it; all when empty. Validation and test stay whole.
     **options
         What that data set's own module takes, such as ``size`` in pixels. Panorama data sets also take what
         `cvig.datasets.crops.PanoramaViews` does: ``views="four"`` gives the paper's four 90° views of each panorama.
@@ -58,6 +63,8 @@ def load(data: str, root: str | None = None, split: str = "train", *, cache: str
         if name in options:
             raise ValueError(f"option '{name}' of data set '{data}': only the panoramas of {', '.join(PANORAMAS)} have it")
     views = import_module(DATASETS[data]).load(root or None, split, **options)
+    if keep and split == "train":
+        keep_listed(views, keep)
     if data in PANORAMAS:
         views = of_panoramas(data, views, cut)
     return CachedViews(views, cache) if cache else views

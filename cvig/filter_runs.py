@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 from sklearn.ensemble import RandomForestClassifier
 from tqdm import tqdm
 
@@ -173,9 +172,7 @@ def open_filter(settings: FilterSettings) -> FilterSession:
     ValueError, FileNotFoundError
         One line that names what is wrong and where.
     """
-    device = training.choose_device(settings.device)
-    torch.set_num_threads(settings.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    device = training.set_up(settings.device, settings.threads)
     network = scene_network(settings.trunk, settings.weights, layer=settings.layer, size=settings.size, seed=settings.seed)
     photographs = open_photographs(settings)
     two_of_each(photographs.labels.to_numpy())

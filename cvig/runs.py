@@ -127,9 +127,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     ValueError, FileNotFoundError
         One line that names what is wrong and where.
     """
-    device = training.choose_device(settings.device)
-    torch.set_num_threads(settings.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    device = training.set_up(settings.device, settings.threads)
     train, val = (
         load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split))
         for split in ("train", "val")

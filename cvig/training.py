@@ -205,6 +205,14 @@ def choose_device(device: str) -> str:
     return device
 
 
+def set_up(device: str, threads: int) -> str:
+    """Choose the device, set torch's CPU threads and ask it for determinism, as every notebook run does; give the device."""
+    chosen = choose_device(device)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    return chosen
+
+
 def fit(
     network: SiameseNetwork,
     recipe: Recipe,

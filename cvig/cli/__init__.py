@@ -26,11 +26,6 @@ app.command()(score)
 app.command()(world)
 
 
-@app.callback()
-def _several() -> None:
-    """Keep the command's name in the call also while there is one command only."""
-
-
 def main() -> None:
     """Run a command; bad input is one line on stderr and exit code 2."""
     try:

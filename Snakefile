@@ -4,6 +4,7 @@
 #   snakemake --cores all study                                 the runs alone
 #   snakemake --cores all study --config out=results/quick      the committed quick run, made anew
 #   snakemake --cores all study --config study=studies/X.yaml   another study
+#   ... --config study=studies/X.yaml resume=1                  what of it is not finished, whatever changed since
 import os
 import sys
 from glob import glob
@@ -11,16 +12,13 @@ from pathlib import Path
 
 import yaml
 
+from cvig.studies import finished, read
+
 # the environment that runs snakemake also runs its jobs, activated or not
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-STUDY = yaml.safe_load(Path(config.get("study", "studies/quick.yaml")).read_text())
+STUDY = read(config.get("study", "studies/quick.yaml"))
 OUT = config.get("out", STUDY["out"])
-RUNS = {
-    STUDY["run"].format(arch=arch, recipe=recipe, seed=seed): {"arch": arch, "recipe": recipe, "seed": seed}
-    for arch in STUDY["architectures"]
-    for recipe in STUDY["recipes"]
-    for seed in STUDY["seeds"]
-}
+RUNS = STUDY["runs"]
 DATA_CODE = glob("cvig/datasets/*.py") + ["cvig/geometry.py", "cvig/panorama.py"]
 TRAIN_MODULES = "models losses netvlad recipes training embedding ranking certified arithmetic runs".split()
 TRAIN_CODE = DATA_CODE + [f"cvig/{name}.py" for name in TRAIN_MODULES]
@@ -33,8 +31,13 @@ def as_yaml(parameters):
 
 def train_parameters(wildcards):
     named = RUNS[wildcards.run]
-    settings = STUDY["train"] | STUDY.get("per_architecture", {}).get(named["arch"], {})
-    return as_yaml({**settings, **named, "threads": STUDY["threads"], "out": f"{OUT}/{wildcards.run}"})
+    start = f"{OUT}/{named['start']}" if named.get("start") else ""
+    return as_yaml({**named, "start": start, "threads": STUDY["threads"], "out": f"{OUT}/{wildcards.run}"})
+
+
+def start_of(wildcards):
+    start = RUNS[wildcards.run].get("start")
+    return f"{OUT}/{start}/checkpoint.safetensors" if start else []
 
 
 def evaluate_parameters(wildcards):
@@ -46,7 +49,9 @@ wildcard_constraints:
 
 
 # Both marks of every run: where one is missing, the run is made again.
-MARKS = expand("{out}/{run}/{mark}.json", out=OUT, run=RUNS, mark=("train", "evaluate"))
+# With resume, runs that were finished with the study's parameters are taken as they are, however new the code is.
+WANTED = [run for run in RUNS if not (config.get("resume") and finished(f"{OUT}/{run}", RUNS[run]))]
+MARKS = expand("{out}/{run}/{mark}.json", out=OUT, run=WANTED, mark=("train", "evaluate"))
 
 
 rule book:
@@ -71,9 +76,11 @@ rule train:
     input:
         notebook="notebooks/train.ipynb",
         code=TRAIN_CODE,
+        start=start_of,
     output:
         notebook=OUT + "/{run}/train.ipynb",
         log=OUT + "/{run}/log.csv",
+        validation=OUT + "/{run}/validation.npz",
         checkpoint=OUT + "/{run}/checkpoint.safetensors",
         mark=OUT + "/{run}/train.json",
     params:
@@ -86,7 +93,7 @@ rule train:
 rule evaluate:
     input:
         notebook="notebooks/evaluate.ipynb",
-        code=TRAIN_CODE + glob("cvig/metrics/*.py") + ["cvig/collapse.py", "cvig/evaluation.py"],
+        code=TRAIN_CODE + glob("cvig/metrics/*.py") + [f"cvig/{name}.py" for name in "collapse evaluation conventions published_arithmetic".split()],
         checkpoint=OUT + "/{run}/checkpoint.safetensors",
         train=OUT + "/{run}/train.json",
     output:

@@ -7,11 +7,17 @@ import torch
 from torch import nn
 
 from cvig.datasets import PairedViews
-from cvig.models import SiameseNetwork, preprocess
+from cvig.models import SiameseNetwork
 
 
 def _embed(
-    tower: nn.Module, image: Callable[[int], torch.Tensor], count: int, batch: int, device: str, bf16: bool
+    network: SiameseNetwork,
+    tower: nn.Module,
+    image: Callable[[int], torch.Tensor],
+    count: int,
+    batch: int,
+    device: str,
+    bf16: bool,
 ) -> np.ndarray:
     """Embed images 0 … count - 1, fetched one by one so that no more than a batch is held."""
     was_training = tower.training
@@ -20,7 +26,7 @@ def _embed(
     with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
         for first in range(0, count, batch):
             images = torch.stack([image(i) for i in range(first, min(first + batch, count))])
-            x = preprocess(images.to(device)).to(memory_format=torch.channels_last)
+            x = network.prepare(images.to(device)).to(memory_format=torch.channels_last)
             parts.append(tower(x).float().cpu())
     tower.train(was_training)
     return torch.cat(parts).numpy()
@@ -30,7 +36,7 @@ def embed_ground(
     network: SiameseNetwork, data: PairedViews, *, batch: int = 128, device: str = "cpu", bf16: bool = False
 ) -> np.ndarray:
     """Embed every ground view of `data`: float32 [ground_count, D]."""
-    return _embed(network.ground, data.ground_image, data.ground_count, batch, device, bf16)
+    return _embed(network, network.ground, data.ground_image, data.ground_count, batch, device, bf16)
 
 
 def embed_gallery(
@@ -55,7 +61,7 @@ def embed_gallery(
     def image(row: int) -> torch.Tensor:
         return data.aerial_image(row) if boxes is None else data.cropped_aerial(row, boxes[row])
 
-    return _embed(network.aerial, image, data.gallery_count, batch, device, bf16)
+    return _embed(network, network.aerial, image, data.gallery_count, batch, device, bf16)
 
 
 def principal_components(ground: np.ndarray, aerial: np.ndarray, limit: int = 2000) -> dict[str, np.ndarray]:

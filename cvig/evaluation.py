@@ -2,7 +2,7 @@
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_model
 
-from cvig import collapse, metrics, results, training
+from cvig import collapse, conventions, metrics, results, training
 from cvig.datasets import PairedViews, load
 from cvig.embedding import embed_gallery, embed_ground, principal_components, retrieve
 from cvig.geometry import random_crop_boxes
@@ -19,6 +19,9 @@ from cvig.models import SiameseNetwork
 from cvig.ranking import Ranks, exact_ranks
 from cvig.runs import build_network
 from cvig.settings import EvaluateSettings, TrainSettings
+
+RECALLS = (1, 5, 10, "1%", "5%", "10%")
+PAPER_CODE = "image-locate"
 
 
 def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:
@@ -41,6 +44,28 @@ def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:
     return boxes
 
 
+def score_as_coded(ground: np.ndarray, aerial: np.ndarray, data: PairedViews) -> tuple[dict[str, float] | None, np.ndarray]:
+    """The test by the rules of the paper's own code, which has one aerial image a view: its recall and PSSR as shares.
+
+    Views of one place each bring their copy of the aerial image, as there. None, and no values, where a view has several
+    answers.
+
+    Returns
+    -------
+    dict of str to float, or None
+        Keys R@1, R@5, R@10, R@1%, R@5%, R@10% and PSSR (`cvig.conventions`).
+    float64 array [Q]
+        What the code calls the PSSR of each pair.
+    """
+    if any(len(np.atleast_1d(rows)) > 1 for rows in data.positives):
+        return None, np.empty(0)
+    paired = aerial[[data.partner(i) for i in range(data.ground_count)]]
+    ks = [k for k in RECALLS if isinstance(k, str) or k <= len(paired)]
+    recalls = conventions.recalls(ground, paired, ks, names=[PAPER_CODE], progress=False)[PAPER_CODE]
+    columns = conventions.pssr_as_coded(ground, paired)
+    return {f"R@{k}": value for k, value in recalls.items()} | {"PSSR": float(columns.mean())}, columns
+
+
 @dataclass
 class Scored:
     """One test set, ranked."""
@@ -49,7 +74,14 @@ class Scored:
     aerial: np.ndarray
     ranks: Ranks
     summary: pd.DataFrame
-    verdict: str
+    diagnosis: collapse.Diagnosis
+    as_coded: dict[str, float] | None
+    columns: np.ndarray
+
+    @property
+    def verdict(self) -> str:
+        """Whether ties or collapse make the numbers meaningless, in words."""
+        return self.diagnosis.verdict
 
     @property
     def per_query_pssr(self) -> np.ndarray:
@@ -88,7 +120,8 @@ class EvaluationSession:
             aerial = embed_gallery(self.network, self.test, boxes, device=self.device)
             ranks = exact_ranks(ground, aerial, self.test.positives, ignored=self.test.ignored)
             summary = metrics.summary(ranks, places=self.test.places)
-            self.scored[name] = Scored(ground, aerial, ranks, summary, collapse.diagnose(ground, aerial).verdict)
+            as_coded, columns = score_as_coded(ground, aerial, self.test)
+            self.scored[name] = Scored(ground, aerial, ranks, summary, collapse.diagnose(ground, aerial), as_coded, columns)
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -132,12 +165,16 @@ class EvaluationSession:
                 tied=ranks.tied.astype(np.int32),
                 gallery_size=np.asarray(ranks.gallery_size),
                 place=self.test.places,
+                pssr_as_coded=scored.columns,
             )
             facts = {
                 "queries": len(ranks.closer),
                 "gallery": self.test.gallery_count,
                 "tied_fraction": float(np.mean(ranks.tied > 0)),
                 "verdict": scored.verdict,
+                "towers": {side: asdict(getattr(scored.diagnosis, side)) for side in ("ground", "aerial")},
+                "largest_hub": scored.diagnosis.largest_hub,
+                "as_coded": scored.as_coded,
             }
             stored[name] = {
                 "summary": json.loads(scored.summary.to_json(orient="split", double_precision=15)),

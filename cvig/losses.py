@@ -48,12 +48,16 @@ class MaxMarginLoss(nn.Module):
     ----------
     margin : float
         In units of squared distance.
+    detached : bool
+        No gradient through the negatives, as in the paper's public code (src/losses.py): pairs attract, nothing repels.
+    zero_at_collapse : bool
+        Where no other image is farther the loss is zero, as in the same code: a batch on one point costs nothing.
     """
 
-    def __init__(self, margin: float = 0.5):
+    def __init__(self, margin: float = 0.5, *, detached: bool = False, zero_at_collapse: bool = False):
         super().__init__()
         _check_positive(margin=margin)
-        self.margin = margin
+        self.margin, self.detached, self.zero_at_collapse = margin, detached, zero_at_collapse
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
         """Loss of embeddings [B, D] and [B, D]: a scalar."""
@@ -62,8 +66,10 @@ class MaxMarginLoss(nn.Module):
         positive = distance.diagonal()
         other = ~torch.eye(len(distance), dtype=torch.bool, device=distance.device)
         farther = other & (distance > positive[:, None])
-        candidates = torch.where(farther.any(1, keepdim=True), farther, other)
-        negative = distance.masked_fill(~candidates, math.inf).amin(1)
+        candidates = farther if self.zero_at_collapse else torch.where(farther.any(1, keepdim=True), farther, other)
+        if self.detached:
+            distance = distance.detach()
+        negative = distance.masked_fill(~candidates, torch.finfo(distance.dtype).max).amin(1)
         return F.relu(positive - negative + self.margin).mean()
 
 
@@ -77,12 +83,18 @@ class SoftMarginLoss(nn.Module):
     ----------
     weight : float
         λ; 10 in the paper.
+    detached : bool
+        No gradient through the negatives, as in the paper's public code (src/losses.py).
+    as_coded : bool
+        The same code's two directions. One is ground to aerial, as it should be. The other takes from the distance of ground
+        view i to negative j the distance of pair j; its negatives are an unrelated batch, so that the two share nothing
+        (here: those of the batch, one place on). And its log(1 + exp x), infinite in float32 from x = 89 on.
     """
 
-    def __init__(self, weight: float = 10.0):
+    def __init__(self, weight: float = 10.0, *, detached: bool = False, as_coded: bool = False):
         super().__init__()
         _check_positive(weight=weight)
-        self.weight = weight
+        self.weight, self.detached, self.as_coded = weight, detached, as_coded
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
         """Loss of embeddings [B, D] and [B, D]: a scalar."""
@@ -90,10 +102,14 @@ class SoftMarginLoss(nn.Module):
         distance = squared_distances(ground, aerial)
         positive = distance.diagonal()
         other = ~torch.eye(len(distance), dtype=torch.bool, device=distance.device)
+        if self.detached:
+            distance = distance.detach()
+        second = positive.roll(1) if self.as_coded else positive
+        gaps = [self.weight * (own - distance)[other] for own in (positive[:, None], second[None, :])]
+        if self.as_coded:
+            return torch.cat([(1 + gap.exp()).log() for gap in gaps]).mean()
         # softplus is log(1 + exp) without its overflow
-        to_aerial = F.softplus(self.weight * (positive[:, None] - distance))[other]
-        to_ground = F.softplus(self.weight * (positive[None, :] - distance))[other]
-        return torch.cat([to_aerial, to_ground]).mean()
+        return torch.cat([F.softplus(gap) for gap in gaps]).mean()
 
 
 class InfoNCELoss(nn.Module):

@@ -47,6 +47,28 @@ def preprocess(images: torch.Tensor) -> torch.Tensor:
     return (images.float() / 255 - mean) / std
 
 
+def _read_state(path: Path) -> dict[str, torch.Tensor]:
+    if not path.is_file():
+        raise ValueError(f"weights '{path}': no such file; expected 'none', 'imagenet' or the path of a state dict")
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        return {key: torch.as_tensor(value) for key, value in state.get("state_dict", state).items()}
+    except Exception as error:
+        raise ValueError(f"weights '{path}': not a readable state dict ({type(error).__name__})") from error
+
+
+def _fill(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+    wanted = network.state_dict()
+    # Batch norm only counts its batches under this key; files from before 2018 lack it.
+    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in wanted]
+    shapes = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
+    for what, keys in (("lacks the", missing), ("has the unexpected", unexpected), ("has another shape for", shapes)):
+        if keys:
+            raise ValueError(f"weights '{path}': {what} key '{keys[0]}' ({len(keys)} such keys)")
+    network.load_state_dict(state, strict=False)
+
+
 def load_state_dict(network: nn.Module, path: str | Path, ignore: tuple[str, ...] = ()) -> None:
     """Fill a network from a local state dict (``.pt``, ``.pth``, ``.safetensors``).
 
@@ -64,23 +86,23 @@ def load_state_dict(network: nn.Module, path: str | Path, ignore: tuple[str, ...
         No such file, not a state dict, or keys or shapes that do not fit: the first of them, and how many.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"weights '{path}': no such file; expected 'none', 'imagenet' or the path of a state dict")
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        state = state.get("state_dict", state)
-        state = {key: torch.as_tensor(value) for key, value in state.items() if key.split(".")[0] not in ignore}
-    except Exception as error:
-        raise ValueError(f"weights '{path}': not a readable state dict ({type(error).__name__})") from error
-    wanted = network.state_dict()
-    # Batch norm only counts its batches under this key; files from before 2018 lack it.
-    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in state if key not in wanted]
-    shapes = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    for what, keys in (("lacks the", missing), ("has the unexpected", unexpected), ("has another shape for", shapes)):
-        if keys:
-            raise ValueError(f"weights '{path}': {what} key '{keys[0]}' ({len(keys)} such keys)")
-    network.load_state_dict(state, strict=False)
+    state = {key: value for key, value in _read_state(path).items() if key.split(".")[0] not in ignore}
+    _fill(network, state, path)
+
+
+def load_trunks(network: "SiameseNetwork", path: str | Path) -> None:
+    """Fill both trunks of a network from the checkpoint of another of the same architecture; heads stay as they are.
+
+    Raises
+    ------
+    ValueError
+        As `load_state_dict`.
+    """
+    path = Path(path)
+    state = _read_state(path)
+    for side, tower in (("ground", network.ground), ("aerial", network.aerial)):
+        prefix = f"{side}.trunk."
+        _fill(tower.trunk, {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}, path)
 
 
 def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
@@ -134,6 +156,11 @@ def feature_shape(trunk: nn.Module, size: int) -> tuple[int, ...] | None:
     return shape if len(shape) == 3 and 0 not in shape else None
 
 
+def batch_norms(module: nn.Module) -> list[nn.Module]:
+    """All batch norm layers of a module."""
+    return [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+
+
 def dense_head(features: int, embedding: int, final_relu: bool) -> dict[str, nn.Module]:
     """Fully connected layers of 512, 256 and `embedding` neurons, batch norm between them (paper, section 3.3).
 
@@ -149,7 +176,7 @@ def dense_head(features: int, embedding: int, final_relu: bool) -> dict[str, nn.
     }
 
 
-def netvlad_heads(channels: int, embedding: int) -> list[dict[str, nn.Module]]:
+def netvlad_heads(channels: int, embedding: int, zero: bool = False) -> list[dict[str, nn.Module]]:
     """The two heads of CVM-Net-I: each its own NetVLAD of 64 clusters, and one linear projection for both.
 
     So it is in the authors' code (david-husx/crossview_localisation): src/CVM-Net/cvm_net.py gives each branch a
@@ -158,7 +185,7 @@ def netvlad_heads(channels: int, embedding: int) -> list[dict[str, nn.Module]]:
     projection = nn.Linear(64 * channels, embedding)
     # The authors start the bias at 0.1, which outweighs a projected unit vector and turns all embeddings one way.
     nn.init.zeros_(projection.bias)
-    return [{"netvlad": NetVLAD(channels, clusters=64), "projection": projection} for _ in range(2)]
+    return [{"netvlad": NetVLAD(channels, clusters=64, zero=zero), "projection": projection} for _ in range(2)]
 
 
 class Tower(nn.Module):
@@ -186,16 +213,49 @@ class SiameseNetwork(nn.Module):
     embedding_dim : int
     size : int
         Pixels a side of the square input that the heads were made for.
+    dark : bool
+        Train on images 255 times too dark and test on others 255 times too faint (`prepare`).
     """
 
-    def __init__(self, arch: str, ground: Tower, aerial: Tower, embedding_dim: int, size: int):
+    def __init__(self, arch: str, ground: Tower, aerial: Tower, embedding_dim: int, size: int, dark: bool = False):
         super().__init__()
         self.arch, self.ground, self.aerial = arch, ground, aerial
-        self.embedding_dim, self.size = embedding_dim, size
+        self.embedding_dim, self.size, self.dark = embedding_dim, size, dark
+
+    def prepare(self, images: torch.Tensor, *, training: bool = False) -> torch.Tensor:
+        """Make uint8 images [B, 3, H, W] this network's input: `preprocess`, or what the paper's code makes of it.
+
+        That code trains on images over 255 from which it then takes the mean of images from 0 to 255: black, but for a
+        255th of the contrast. It tests on images over 255 alone, which to the same trunk are the mean gray, but for a
+        255th of the contrast.
+        """
+        if not self.dark:
+            return preprocess(images)
+        black = preprocess(torch.zeros_like(images))
+        return (preprocess(images) - black) / 255 + (black if training else 0)
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embed ground views and aerial images: two tensors [B, D]."""
         return self.ground(ground), self.aerial(aerial)
+
+    @torch.no_grad()
+    def fit_statistics(self, ground: torch.Tensor, aerial: torch.Tensor) -> None:
+        """Give the batch norms of each trunk the statistics of normalized images [B, 3, H, W], as pretrained ones have them.
+
+        Without them a random trunk whose batch norm never trains would not be normalized at all.
+        """
+        for tower, images in ((self.ground, ground), (self.aerial, aerial)):
+            norms = batch_norms(tower.trunk)
+            momenta = [norm.momentum for norm in norms]
+            for norm in norms:
+                norm.momentum = 1.0
+            training = tower.training
+            tower.train()
+            if norms:
+                tower.trunk(images)
+            tower.train(training)
+            for norm, momentum in zip(norms, momenta, strict=True):
+                norm.momentum = momentum
 
     @torch.no_grad()
     def fit_clusters(self, ground: torch.Tensor, aerial: torch.Tensor, seed: int = 0) -> None:
@@ -235,6 +295,8 @@ def build(
     embedding: int | None = None,
     final_relu: bool = False,
     unit_norm: bool = False,
+    zero_netvlad: bool = False,
+    dark: bool = False,
     seed: int = 0,
 ) -> SiameseNetwork:
     """Build a Siamese network.
@@ -255,6 +317,10 @@ def build(
         A ReLU after the last fully connected layer, as in the paper's text. CVM-Net-I has none.
     unit_norm : bool
         Put embeddings on the unit sphere, where Euclidean order is cosine order. CVM-Net-I always does.
+    zero_netvlad : bool
+        Start NetVLAD's clusters at zero, as the paper's public code does.
+    dark : bool
+        As `SiameseNetwork.prepare` has it.
     seed : int
         Of random weights. The global random state is left as it was.
 
@@ -277,8 +343,8 @@ def build(
             raise ValueError(f"size {size}: {arch} cannot take {size} × {size} images, though it can 224 × 224")
         trunks = [trunk, build_trunk(arch) if weights == "none" else copy.deepcopy(trunk)]
         if vlad:
-            heads = netvlad_heads(shape[0], width)
+            heads = netvlad_heads(shape[0], width, zero_netvlad)
         else:
             heads = [dense_head(shape[0] * shape[1] * shape[2], width, final_relu) for _ in range(2)]
     towers = [Tower(trunk, head, unit_norm or vlad) for trunk, head in zip(trunks, heads, strict=True)]
-    return SiameseNetwork(arch, *towers, width, size).to(memory_format=torch.channels_last)
+    return SiameseNetwork(arch, *towers, width, size, dark).to(memory_format=torch.channels_last)

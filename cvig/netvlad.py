@@ -26,11 +26,14 @@ class NetVLAD(nn.Module):
         K; 64 in NetVLAD and CVM-Net.
     sharpness : float
         Scale of the initial soft assignment: how much nearer a feature must be to a center to belong to it alone.
+    zero : bool
+        Start all clusters at zero, as the paper's public code does (S010MON/image-locate, src/models.py).
     """
 
-    def __init__(self, channels: int, clusters: int = 64, sharpness: float = 10.0):
+    def __init__(self, channels: int, clusters: int = 64, sharpness: float = 10.0, *, zero: bool = False):
         super().__init__()
-        self.centers = nn.Parameter(F.normalize(torch.randn(clusters, channels), dim=1))
+        self.zero = zero
+        self.centers = nn.Parameter(F.normalize(torch.randn(clusters, channels), dim=1) * (not zero))
         self.assign = nn.Conv2d(channels, clusters, kernel_size=1)
         self._agree(sharpness)
 
@@ -45,13 +48,15 @@ class NetVLAD(nn.Module):
         """Start from the clusters of real feature maps [B, C, h, w], as NetVLAD does (its section 3 and appendix A).
 
         Far-off centers would leave nearly the same residuals to every image. The sharpness makes the nearest center of a
-        feature, in the mean, a hundred times likelier than the second nearest.
+        feature, in the mean, a hundred times likelier than the second nearest. Clusters that start at zero stay there.
 
         Raises
         ------
         ValueError
             Fewer local features than clusters.
         """
+        if self.zero:
+            return
         clusters = len(self.centers)
         local = features.flatten(2).transpose(1, 2).flatten(0, 1)
         if len(local) < clusters:

@@ -1,6 +1,11 @@
-"""Training recipes as data: what is minimized, how, and on which augmentations."""
+"""Training recipes as data: what is minimized, how, and on which augmentations.
 
-from dataclasses import dataclass
+`described` is the paper's text. `as-coded` is `described` with every switch of `SWITCHES` on: each is one way in which the
+public code departs from the text, and each can be turned on or off alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -19,6 +24,21 @@ class Phase:
     loss: str
     until: str = "end"
     patience: int = 2
+
+
+# How S010MON/image-locate, commit 7875c71, departs from the paper's text; files in src/.
+SWITCHES = {
+    "detached-negatives": "no gradient passes through the negatives, whose distances come from SciPy (losses.py)",
+    "zero-at-collapse": "a query without a farther negative costs nothing (losses.py)",
+    "soft-margin-as-coded": "one direction compares unrelated pairs, the other direction is missing (losses.py)",
+    "zero-netvlad": "all NetVLAD clusters start at zero, so they stay one cluster (models.py)",
+    "mixed-preprocessing": "trained on images 255 times too dark, tested on others 255 times too faint "
+    "(dataset.py, models.py, testModel.py)",
+    "frozen-batch-norm": "batch norm never sees the training flag: its statistics stay as they start (trainModel.py)",
+    "duplicate-tiles": "the views of one place each bring a copy of its aerial image (scripts/streetviewCropping.py)",
+    "linear-head": "no ReLU after the last layer (models.py)",
+    "no-training-crop": "aerial images are not cropped in training (trainModel.py)",
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,8 @@ class Recipe:
         Embeddings lie on the unit sphere, so that Euclidean order is cosine order.
     final_relu : bool
         A ReLU after the last layer, as the paper's text has it ("All layers used the ReLU activation function").
+    switches : tuple of str
+        Keys of `SWITCHES` that are on.
     """
 
     name: str
@@ -57,19 +79,55 @@ class Recipe:
     quarter_turns: bool = False
     unit_norm: bool = False
     final_relu: bool = False
+    switches: tuple[str, ...] = ()
+
+    @property
+    def head_relu(self) -> bool:
+        """Whether the last layer has its ReLU after all."""
+        return self.final_relu and "linear-head" not in self.switches
+
+    @property
+    def smallest_crop(self) -> float:
+        """`crop_min`, or 1 where training does not crop."""
+        return 1.0 if "no-training-crop" in self.switches else self.crop_min
+
+    def switched(self, states: Mapping[str, bool]) -> "Recipe":
+        """This recipe with some switches turned on or off; those that `states` does not name stay.
+
+        Raises
+        ------
+        ValueError
+            An unknown switch, or a state that is neither true nor false.
+
+        >>> RECIPES["described"].switched({"detached-negatives": True}).switches
+        ('detached-negatives',)
+        """
+        for name, on in states.items():
+            if name not in SWITCHES:
+                raise ValueError(f"unknown switch '{name}': expected one of {', '.join(SWITCHES)}")
+            if not isinstance(on, bool):
+                raise ValueError(f"switch {name}: {on!r}: expected true or false")
+        return replace(self, switches=tuple(name for name in SWITCHES if states.get(name, name in self.switches)))
 
 
+_DESCRIBED = Recipe(
+    name="described",
+    summary="the paper's text: max-margin until it stops improving, then soft-margin; Adam at 1e-5, batch 16",
+    phases=(Phase("max-margin", until="plateau"), Phase("soft-margin")),
+    optimizer="adam",
+    learning_rate=1e-5,
+    batch=16,
+    final_relu=True,
+)
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        Recipe(
-            name="described",
-            summary="the paper's text: max-margin until it stops improving, then soft-margin; Adam at 1e-5, batch 16",
-            phases=(Phase("max-margin", until="plateau"), Phase("soft-margin")),
-            optimizer="adam",
-            learning_rate=1e-5,
-            batch=16,
-            final_relu=True,
+        _DESCRIBED,
+        replace(
+            _DESCRIBED,
+            name="as-coded",
+            summary="the paper's text as its public code has it: the described recipe with every switch on",
+            switches=tuple(SWITCHES),
         ),
         Recipe(
             name="modern",

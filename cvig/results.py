@@ -1,8 +1,8 @@
 """What a run writes to disk, and how it is read back.
 
-A run is a folder. Training writes ``log.csv``, ``checkpoint.safetensors`` and, last of all, ``train.json``; evaluation
-adds ranks, figures' data and, last of all, ``metrics.json`` and ``evaluate.json``. A folder without its JSON files is
-unfinished and is never read as a result.
+A run is a folder. Training writes ``log.csv``, ``validation.npz``, ``checkpoint.safetensors`` and, last of all,
+``train.json``; evaluation adds ranks, figures' data and, last of all, ``metrics.json`` and ``evaluate.json``. A folder
+without its JSON files is unfinished and is never read as a result.
 """
 
 import contextlib
@@ -159,7 +159,7 @@ class Run:
 
     @cached_property
     def log(self) -> pd.DataFrame:
-        """One row an epoch: epoch, phase, loss, val_recall_1pct, val_pssr, ground_spread, aerial_spread, seconds."""
+        """One row an epoch, as `cvig.training.SiameseTraining` makes it."""
         return pd.read_csv(self.folder / "log.csv")
 
     @cached_property
@@ -170,9 +170,21 @@ class Run:
 
     @cached_property
     def facts(self) -> dict[str, dict]:
-        """Queries, gallery size, tied fraction and collapse verdict of each test set."""
+        """Of each test set: queries, gallery size, tied fraction, collapse verdict and measures of both towers, and
+        ``as_coded``, the same test scored by the rules of the paper's code (None where views have several answers)."""
         stored = json.loads((self.folder / "metrics.json").read_text())
         return {name: stored[name]["facts"] for name in TEST_SETS}
+
+    @cached_property
+    def validation(self) -> list[Ranks]:
+        """Exact ranks of the validation views after each epoch."""
+        stored = read_arrays(self.folder / "validation.npz")
+        size = stored["gallery_size"][()]
+        return [Ranks(closer, tied, size) for closer, tied in zip(stored["closer"], stored["tied"], strict=True)]
+
+    def columns_as_coded(self, test_set: str) -> np.ndarray:
+        """What the paper's code calls the PSSR of each pair, float [Q] (`cvig.conventions.pssr_as_coded`)."""
+        return read_arrays(self.folder / f"ranks-{test_set}.npz")["pssr_as_coded"]
 
     def ranks(self, test_set: str) -> Ranks:
         """Exact ranks of the ``"uncropped"`` or ``"cropped"`` test set."""
@@ -196,6 +208,8 @@ class Run:
         views = {"90": "90° views of unknown heading", "panorama": "north-aligned panoramas"}[p["view"]]
         data = f"the procedural world ({views})" if p["data"] == "world" else f"the {p['data']} data"
         start = "from random weights" if p["weights"] == "none" else f"from weights '{p['weights']}'"
+        if p.get("start"):  # runs from before there was such a parameter lack it
+            start = f"from the trunks of {Path(p['start']).name}"
         return (
             f"{p['arch']} trained {start} with the '{p['recipe']}' recipe for {len(self.log)} epochs at {p['size']} px "
             f"on {self.train['pairs_per_epoch']} pairs an epoch of {data}; tested on {queries} places it never saw"

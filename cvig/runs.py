@@ -6,6 +6,7 @@ marks a run as finished is written last.
 
 import time
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,23 +15,26 @@ from safetensors.torch import save_model
 
 from cvig import results, training
 from cvig.datasets import PairedViews, load
-from cvig.models import SiameseNetwork, build, preprocess
-from cvig.recipes import RECIPES, Recipe
+from cvig.models import SiameseNetwork, build, load_trunks, preprocess
+from cvig.ranking import Ranks
+from cvig.recipes import Recipe
 from cvig.settings import TrainSettings
 
-CLUSTER_SAMPLES = 256  # training pairs that NetVLAD's first clusters come from
+SAMPLES = 256  # training pairs that NetVLAD's first clusters, or batch norm's statistics, come from
 
 
 def build_network(settings: TrainSettings, weights: str | None = None) -> SiameseNetwork:
     """The network that training `settings` ask for; `weights` overrides where its trunk starts from."""
-    recipe = RECIPES[settings.recipe]
+    recipe = settings.trained_by
     return build(
         settings.arch,
         settings.weights if weights is None else weights,
         size=settings.size,
         embedding=settings.embedding or None,
-        final_relu=recipe.final_relu,
+        final_relu=recipe.head_relu,
         unit_norm=recipe.unit_norm,
+        zero_netvlad="zero-netvlad" in recipe.switches,
+        dark="mixed-preprocessing" in recipe.switches,
         seed=settings.seed,
     )
 
@@ -56,6 +60,7 @@ class TrainingSession:
     device: str
     started: float = field(default_factory=time.perf_counter)
     log: pd.DataFrame | None = None
+    val_ranks: list[Ranks] = field(default_factory=list)
 
     @property
     def batch(self) -> int:
@@ -72,6 +77,7 @@ class TrainingSession:
             "batch": self.batch,
             "learning rate": self.settings.learning_rate or self.recipe.learning_rate,
             "recipe": self.recipe.summary,
+            "switches": ", ".join(self.recipe.switches) or "none",
             "device": self.device,
             "folder": str(self.settings.folder),
         }
@@ -84,7 +90,7 @@ class TrainingSession:
     def fit(self) -> pd.DataFrame:
         """Train; print a line an epoch."""
         s = self.settings
-        self.log = training.fit(
+        self.log, self.val_ranks = training.fit(
             self.network,
             self.recipe,
             self.train,
@@ -104,6 +110,12 @@ class TrainingSession:
         """Write log, checkpoint and, last, ``train.json``; give back the provenance."""
         folder = self.settings.folder
         results.write_csv(folder / "log.csv", self.log)
+        results.write_arrays(
+            folder / "validation.npz",
+            closer=np.stack([ranks.closer for ranks in self.val_ranks]).astype(np.int32),
+            tied=np.stack([ranks.tied for ranks in self.val_ranks]).astype(np.int32),
+            gallery_size=np.asarray(self.val.gallery_count),
+        )
         with results.atomic(folder / "checkpoint.safetensors") as temporary:
             # one copy of what both towers share
             save_model(self.network.to("cpu", memory_format=torch.contiguous_format), str(temporary))
@@ -132,14 +144,22 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split))
         for split in ("train", "val")
     )
-    recipe = RECIPES[settings.recipe]
+    recipe = settings.trained_by
     if settings.view == "panorama" or train.aligned:  # to the north as the aerial image is: a turn would part them
         recipe = replace(recipe, quarter_turns=False)
     if train.polar:
         recipe = replace(recipe, quarter_turns=False, crop_min=1.0)
-    session = TrainingSession(settings, recipe, train, val, build_network(settings), device)
+    network = build_network(settings)
+    if settings.start:
+        if not (Path(settings.start) / "train.json").exists():
+            raise FileNotFoundError(f"no finished training run to start from in '{settings.start}': train.json is not there")
+        load_trunks(network, Path(settings.start) / "checkpoint.safetensors")
+    session = TrainingSession(settings, recipe, train, val, network, device)
     training.EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
-    session.network.fit_clusters(*(preprocess(torch.from_numpy(x)) for x in session.samples(CLUSTER_SAMPLES)), settings.seed)
+    samples = [torch.from_numpy(x) for x in session.samples(SAMPLES)]
+    if "frozen-batch-norm" in recipe.switches and settings.weights == "none" and not settings.start:
+        session.network.fit_statistics(*(preprocess(x) for x in samples))
+    session.network.fit_clusters(*(session.network.prepare(x, training=True) for x in samples), settings.seed)
     for mark in ("evaluate.json", "metrics.json", "train.json"):
         (settings.folder / mark).unlink(missing_ok=True)
     return session

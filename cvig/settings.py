@@ -9,7 +9,7 @@ from types import ModuleType
 
 from cvig.datasets import DATASETS
 from cvig.models import trunk_name
-from cvig.recipes import RECIPES
+from cvig.recipes import RECIPES, Recipe
 
 # Names that a running notebook holds without anybody having set them.
 NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -82,6 +82,7 @@ class TrainSettings(Settings):
 
     arch: str = "resnet50"
     recipe: str = "modern"
+    switches: dict = field(default_factory=dict)  # of the recipe, turned on or off
     data: str = "world"
     root: str = ""
     options: dict = field(default_factory=dict)  # further options of the data set
@@ -89,6 +90,7 @@ class TrainSettings(Settings):
     out: str = ""
     size: int = 64
     weights: str = "none"
+    start: str = ""  # folder of a finished run, for its trunks
     embedding: int = 0
     train_count: int = 2048  # pairs an epoch and validation views; the world renders as many as asked
     val_count: int = 512
@@ -108,8 +110,11 @@ class TrainSettings(Settings):
         trunk_name(self.arch)
         if self.recipe not in RECIPES:
             raise ValueError(f"unknown recipe '{self.recipe}': expected one of {', '.join(RECIPES)}")
+        RECIPES[self.recipe].switched(self.switches)  # raises where a switch is unknown
         if self.data not in DATASETS:
             raise ValueError(f"unknown data set '{self.data}': expected one of {', '.join(DATASETS)}")
+        if self.start and self.weights != "none":
+            raise ValueError(f"parameters start='{self.start}' and weights='{self.weights}': expected one of them")
         if self.cache and self.data == "world":
             raise ValueError(f"parameter cache='{self.cache}': the world is rendered in memory, leave it empty")
         if self.view not in ("90", "panorama"):
@@ -121,6 +126,11 @@ class TrainSettings(Settings):
         self.at_least(2, "train_count", "val_count")
         self.at_least(1, "size", "epochs", "threads")
         self.at_least(0, "embedding", "batch", "learning_rate", "workers", "seed")
+
+    @property
+    def trained_by(self) -> Recipe:
+        """The recipe with its switches set."""
+        return RECIPES[self.recipe].switched(self.switches)
 
     @property
     def folder(self) -> Path:
@@ -136,6 +146,8 @@ class TrainSettings(Settings):
                 options |= {"count": self.train_count, "fresh": self.fresh}
             elif split == "val":
                 options |= {"count": self.val_count}
+        if "duplicate-tiles" in self.trained_by.switches:
+            options["duplicates"] = True
         return options
 
     @property

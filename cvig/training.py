@@ -5,7 +5,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import lightning
 import numpy as np
@@ -14,21 +14,25 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from cvig.collapse import relative_spread
+from cvig.collapse import distinct_rows, relative_spread
 from cvig.datasets import PairedViews
 from cvig.embedding import embed_gallery, embed_ground
 from cvig.geometry import crop_resize, random_crop_boxes
 from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss
 from cvig.metrics import pssr, recall_at_k
-from cvig.models import SiameseNetwork, preprocess
-from cvig.ranking import exact_ranks
+from cvig.models import SiameseNetwork, batch_norms
+from cvig.ranking import Ranks, exact_ranks
 from cvig.recipes import Recipe
 
-LOSSES = {
-    "max-margin": lambda: MaxMarginLoss(margin=0.5),
-    "soft-margin": lambda: SoftMarginLoss(weight=10.0),
-    "infonce": lambda: InfoNCELoss(temperature=0.1, label_smoothing=0.1),
-}
+
+def make_loss(name: str, switches: Collection[str] = ()) -> nn.Module:
+    """A phase's loss, with the paper's margin and weight, as the switches of a recipe leave it."""
+    detached = "detached-negatives" in switches
+    if name == "max-margin":
+        return MaxMarginLoss(margin=0.5, detached=detached, zero_at_collapse="zero-at-collapse" in switches)
+    if name == "soft-margin":
+        return SoftMarginLoss(weight=10.0, detached=detached, as_coded="soft-margin-as-coded" in switches)
+    return InfoNCELoss(temperature=0.1, label_smoothing=0.1)
 
 
 class EpochBatches:
@@ -61,8 +65,8 @@ class EpochBatches:
 
 def augment(aerial: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
     """Crop and turn a batch of square aerial tiles as `recipe` asks: uint8 [B, 3, S, S] in and out."""
-    if recipe.crop_min < 1:
-        boxes = random_crop_boxes(len(aerial), generator, recipe.crop_min).to(aerial.device)
+    if recipe.smallest_crop < 1:
+        boxes = random_crop_boxes(len(aerial), generator, recipe.smallest_crop).to(aerial.device)
         aerial = crop_resize(aerial, boxes, tuple(aerial.shape[2:]))
     if recipe.quarter_turns:
         turns = torch.randint(4, (len(aerial),), generator=generator)
@@ -88,7 +92,10 @@ class SiameseTraining(lightning.LightningModule):
     Attributes
     ----------
     log_rows : list of dict
-        One an epoch: epoch, phase, loss, val_recall_1pct (%), val_pssr, ground_spread, aerial_spread, seconds.
+        One an epoch: epoch, phase, loss, val_recall_1pct (%), val_pssr, ground_spread, aerial_spread, ground_distinct,
+        aerial_distinct (shares of rows), seconds.
+    val_ranks : list of Ranks
+        Of the validation views after each epoch.
     """
 
     def __init__(
@@ -105,9 +112,10 @@ class SiameseTraining(lightning.LightningModule):
         super().__init__()
         self.network, self.recipe, self.val = network, recipe, val
         self.learning_rate, self.seed, self.bf16, self.report = learning_rate, seed, bf16, report
-        self.losses = nn.ModuleList(LOSSES[phase.loss]() for phase in recipe.phases)
+        self.losses = nn.ModuleList(make_loss(phase.loss, recipe.switches) for phase in recipe.phases)
         self.phase = 0
         self.log_rows: list[dict] = []
+        self.val_ranks: list[Ranks] = []
         self._epoch_losses: list[float] = []
         self._best, self._stale = math.inf, 0
 
@@ -132,15 +140,20 @@ class SiameseTraining(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
-        """Start the clock."""
+        """Start the clock; hold batch norm's statistics where the recipe never trains them."""
+        if "frozen-batch-norm" in self.recipe.switches:
+            for norm in batch_norms(self.network):
+                norm.eval()
         self._started, self._epoch_losses = time.perf_counter(), []
 
     def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
         """Loss of the current phase on one batch of pairs."""
         seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
         aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
-        ground = preprocess(batch["ground"]).to(memory_format=torch.channels_last)
-        g, a = self.network(ground, preprocess(aerial).to(memory_format=torch.channels_last))
+        images = (
+            self.network.prepare(x, training=True).to(memory_format=torch.channels_last) for x in (batch["ground"], aerial)
+        )
+        g, a = self.network(*images)
         with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
             loss = self.losses[self.phase](g.float(), a.float())
         if not torch.isfinite(loss):
@@ -165,9 +178,12 @@ class SiameseTraining(lightning.LightningModule):
             "val_pssr": pssr(ranks, ties="pessimistic"),
             "ground_spread": relative_spread(ground),
             "aerial_spread": relative_spread(aerial),
+            "ground_distinct": distinct_rows(ground)[0] / len(ground),
+            "aerial_distinct": distinct_rows(aerial)[0] / len(aerial),
             "seconds": round(time.perf_counter() - self._started, 1),
         }
         self.log_rows.append(row)
+        self.val_ranks.append(ranks)
         if self.report:
             self.report(row)
         self._advance(row["loss"])
@@ -227,8 +243,8 @@ def fit(
     device: str = "cpu",
     bf16: bool = True,
     report: Callable[[dict], None] | None = None,
-) -> pd.DataFrame:
-    """Train `network` in place and give the log, one row an epoch (see `SiameseTraining.log_rows`).
+) -> tuple[pd.DataFrame, list[Ranks]]:
+    """Train `network` in place; give the log, a row an epoch, and the validation ranks (see `SiameseTraining`).
 
     Parameters
     ----------
@@ -281,4 +297,4 @@ def fit(
     if len(module.log_rows) < epochs:
         # Lightning swallows Ctrl-C; a run cut short must not be taken for a finished one.
         raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")
-    return pd.DataFrame(module.log_rows)
+    return pd.DataFrame(module.log_rows), module.val_ranks

@@ -20,7 +20,8 @@
 
 # %% tags=["parameters"]
 arch = "resnet50"  # vgg16, resnet50, cvm-net-i, or any torchvision classification model
-recipe = "modern"  # described: the paper's text; modern: InfoNCE
+recipe = "modern"  # described: the paper's text; as-coded: its public code; modern: InfoNCE
+switches = {}  # of the recipe: {detached-negatives: false} turns one off
 data = "world"  # world needs no files; flat and the others lie below root
 root = ""
 options = {}  # further options of the data set: {views: four} cuts panoramas into four 90° views
@@ -28,6 +29,7 @@ view = "90"  # of the world: 90 (unknown heading) or panorama (north-aligned)
 out = ""  # folder of the run; out/DATA-ARCH-RECIPE-SEED when empty
 size = 64  # pixels a side
 weights = "none"  # none, imagenet, or the path of a state dict
+start = ""  # folder of a finished run, whose trunks this one starts from
 embedding = 0  # width of the embedding
 train_count = 2048  # pairs an epoch (world)
 val_count = 512  # validation views (world)

@@ -6,6 +6,7 @@ from importlib import import_module
 from cvig.datasets.base import PairedViews
 from cvig.datasets.cache import CachedViews
 from cvig.datasets.crops import OPTIONS, PANORAMAS, of_panoramas
+from cvig.datasets.duplicates import RepeatedTiles
 from cvig.datasets.keep import keep_listed
 
 __all__ = ["DATASETS", "SPLITS", "PairedViews", "load"]
@@ -24,7 +25,14 @@ SPLITS = ("train", "val", "test")
 
 
 def load(
-    data: str, root: str | None = None, split: str = "train", *, cache: str = "", keep: str = "", **options
+    data: str,
+    root: str | None = None,
+    split: str = "train",
+    *,
+    cache: str = "",
+    keep: str = "",
+    duplicates: bool = False,
+    **options,
 ) -> PairedViews:
     """Open one split of a data set.
 
@@ -37,6 +45,8 @@ def load(
     split : {"train", "val", "test"}
     cache : str
         Folder of decoded images (`cvig.datasets.cache`), which are decoded where they are not there yet; none when empty.
+    duplicates : bool
+        Repeat an aerial image in the gallery for each of its views, as the paper's public code does.
     keep : str
         File of the training photographs to keep, as the filter writes it; all when empty. Validation and test stay whole.
     **options
@@ -67,4 +77,5 @@ def load(
         keep_listed(views, keep)
     if data in PANORAMAS:
         views = of_panoramas(data, views, cut)
-    return CachedViews(views, cache) if cache else views
+    views = CachedViews(views, cache) if cache else views
+    return RepeatedTiles(views) if duplicates else views

@@ -1,0 +1,76 @@
+"""A study as data: the YAML file that names its runs, and the parameters of each."""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import yaml
+
+from cvig.recipes import RECIPES
+
+KEYS = {"out", "run", "threads", "runs", "train", "per_architecture", "evaluate"}
+BLOCK_KEYS = {"architectures", "recipes", "seeds", "one_at_a_time", "train"}
+
+
+def variants(recipe: str, names: list[str]) -> dict[str, dict[str, bool]]:
+    """The recipe itself, and the recipe with each of some switches turned: its name to the states of the switches.
+
+    >>> variants("described", ["linear-head"])
+    {'described': {}, 'described-with-linear-head': {'linear-head': True}}
+    >>> variants("as-coded", ["linear-head"])
+    {'as-coded': {}, 'as-coded-without-linear-head': {'linear-head': False}}
+    """
+    found: dict[str, dict[str, bool]] = {recipe: {}}
+    for name in names:
+        turned = {name: name not in RECIPES[recipe].switches}
+        RECIPES[recipe].switched(turned)  # raises for an unknown one
+        found[f"{recipe}-{'with' if turned[name] else 'without'}-{name}"] = turned
+    return found
+
+
+def read(path: Path | str) -> dict:
+    """Read a study's file; its ``runs`` become a mapping of each run's name to the parameters of its training.
+
+    The file has ``out``, the folder of its runs; ``run``, the pattern of their names; ``threads``; ``train`` and
+    ``evaluate``, parameters of the notebooks; ``per_architecture``, more of the training notebook's; and ``runs``, a list
+    of blocks. A block is every combination of its ``architectures``, ``recipes`` and ``seeds``; with ``one_at_a_time``, a
+    list of switches, also of each recipe with one of them turned. Its ``train`` goes before all others. A ``start`` in it
+    is the name of another run of the study, whose trunks these start from.
+
+    Raises
+    ------
+    ValueError
+        An unknown key, recipe or switch, or two runs of one name.
+    """
+    study = yaml.safe_load(Path(path).read_text())
+    if unknown := sorted(set(study) - KEYS):
+        raise ValueError(f"{path}: unknown key '{unknown[0]}': expected one of {', '.join(sorted(KEYS))}")
+    runs: dict[str, dict] = {}
+    for block in study["runs"]:
+        if unknown := sorted(set(block) - BLOCK_KEYS):
+            raise ValueError(
+                f"{path}: unknown key '{unknown[0]}' of a block of runs: expected one of {', '.join(sorted(BLOCK_KEYS))}"
+            )
+        for recipe in block["recipes"]:
+            if recipe not in RECIPES:
+                raise ValueError(f"{path}: unknown recipe '{recipe}': expected one of {', '.join(RECIPES)}")
+        for arch, recipe, seed in product(block["architectures"], block["recipes"], block["seeds"]):
+            for variant, switches in variants(recipe, block.get("one_at_a_time", [])).items():
+                name = study["run"].format(arch=arch, recipe=variant, seed=seed)
+                if name in runs:
+                    raise ValueError(f"{path}: two runs are called '{name}'")
+                settings = study["train"] | study.get("per_architecture", {}).get(arch, {}) | block.get("train", {})
+                runs[name] = {**settings, "arch": arch, "recipe": recipe, "switches": switches, "seed": seed}
+    for name, settings in runs.items():
+        if settings.get("start", "") not in ("", *runs):
+            raise ValueError(f"{path}: run '{name}' starts from '{settings['start']}', which is no run of this study")
+    return {**study, "runs": runs}
+
+
+def finished(folder: Path | str, settings: dict) -> bool:
+    """Whether the run in `folder` was trained with these parameters, and evaluated."""
+    folder = Path(folder)
+    if not all((folder / f"{mark}.json").exists() for mark in ("train", "evaluate")):
+        return False
+    parameters = json.loads((folder / "train.json").read_text())["parameters"]
+    return all(parameters.get(key) == value for key, value in settings.items() if key != "start")

@@ -107,7 +107,8 @@ class WorldViews(PairedViews):
     viable : bool tensor [Q]
         False where a wall or a hedge fills the view (`cvig.datasets.views.viable`).
     places : int64 array [Q]
-        With `headings` above one, as many views share a place and its aerial tile, evenly turned; none is useless then.
+        With `each` above one, as many views share a place and its aerial tile: 90° views evenly turned, panoramas of other
+        days. None is useless then.
     coordinates : float64 array [Q, 2]
         Metres east and north of the map's south-west corner.
     land : Countryside
@@ -125,7 +126,7 @@ class WorldViews(PairedViews):
         extent: int = 4096,
         span: int = 128,
         useless: float = 0.04,
-        headings: int = 1,
+        each: int = 1,
     ):
         if view not in VIEWS:
             raise ValueError(f"unknown view '{view}': expected one of {', '.join(VIEWS)}")
@@ -134,15 +135,15 @@ class WorldViews(PairedViews):
         if not 0 < span <= 2 * REACH:
             raise ValueError(f"span {span}: expected more than 0 and at most {2 * REACH:.0f} metres")
         self.split, self.size, self.view, self.fresh, self.span = split, size, view, fresh, span
-        self.seed, self.useless, self.headings = seed, useless, headings
+        self.seed, self.useless, self.each = seed, useless, each
         self.land = make_countryside(extent, seed)
         count = COUNTS[split] if count is None else count
         if count < 1:
             raise ValueError(f"{count} places asked of the world's {split} region: expected at least 1")
-        if headings < 1 or count % headings:
-            raise ValueError(f"{headings} headings a place: expected at least 1, and a divisor of the {count} views")
-        self.name, self.gallery_count = f"world/{split}", count // headings
-        self.positives = self.places = np.repeat(np.arange(count // headings), headings)
+        if each < 1 or count % each:
+            raise ValueError(f"{each} views of each place: expected at least 1, and a divisor of the {count} views")
+        self.name, self.gallery_count = f"world/{split}", count // each
+        self.positives = self.places = np.repeat(np.arange(count // each), each)
         self.epoch = -1
         self.set_epoch(0)
 
@@ -160,20 +161,20 @@ class WorldViews(PairedViews):
         blocked = rng.permutation(count)[: round(self.useless * count)]
         if self.view == "panorama":
             heading.zero_()
-        elif self.headings == 1 and len(blocked):
+        elif self.each == 1 and len(blocked):
             face_obstacles(self.land, where, heading, blocked, self.split, rng)
         generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-        turns = torch.arange(self.headings) * (2 * math.pi / self.headings)
+        turns = torch.arange(self.each) * (2 * math.pi / self.each if self.view == "90" else 0)
         heading = heading[:, None] + turns
         self.heading = heading.flatten()
         coordinates = np.stack([where[:, 0], self.land.extent - where[:, 1]], axis=1).astype(np.float64)
-        self.coordinates = coordinates.repeat(self.headings, axis=0)
+        self.coordinates = coordinates.repeat(self.each, axis=0)
         parts = [self._render(w, h, generator) for w, h in zip(where.split(BATCH), heading.split(BATCH), strict=True)]
         self.ground, self.aerial, self.viable = (torch.cat(part) for part in zip(*parts, strict=True))
 
     def _render(self, where: torch.Tensor, heading: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
         # square like a 90° view, so that every architecture takes both; a panorama's columns are four times as wide
-        eyes = where.repeat_interleave(self.headings, dim=0)
+        eyes = where.repeat_interleave(self.each, dim=0)
         color, depth = ground_views(self.land, eyes, heading.flatten(), fov=VIEWS[self.view], size=(self.size, self.size))
         ground = exposure(weather(color, depth, generator), generator)
         aerial = exposure(aerial_tiles(self.land, where, span=self.span, size=self.size), generator)
@@ -203,7 +204,7 @@ def load(root: str | None = None, split: str = "train", **options) -> WorldViews
     """
     if root:
         raise ValueError(f"root '{root}': the world is made, not read; leave root empty or name another data set")
-    known = ("size", "count", "seed", "view", "fresh", "extent", "span", "useless", "headings")
+    known = ("size", "count", "seed", "view", "fresh", "extent", "span", "useless", "each")
     unknown = [name for name in options if name not in known]
     if unknown:
         raise ValueError(f"unknown option '{unknown[0]}' of the world: expected one of {', '.join(known)}")

@@ -214,3 +214,59 @@ def test_a_batch_that_has_no_triplets_is_refused(name):
 def test_impossible_parameters_are_refused(build, message):
     with pytest.raises(ValueError, match=message):
         build()
+
+
+# What the paper's public code does (S010MON/image-locate, commit 7875c71, src/losses.py), from its own few lines: distances
+# to negatives are numbers without a gradient.
+
+
+def as_coded_by_loops(ground, aerial, margin=0.5):
+    total = 0.0
+    for i, anchor in enumerate(ground):
+        positive = distance(anchor, aerial[i])
+        farther = [distance(anchor, other).detach() for other in aerial if distance(anchor, other) > positive]
+        excess = positive - min(farther) + margin if farther else 0 * positive
+        total = total + (excess if excess > 0 else 0 * excess)
+    return total / len(ground)
+
+
+@pytest.mark.parametrize("noise", [0.1, 2.0])
+def test_max_margin_as_coded_is_that_of_the_code(noise):
+    loss = MaxMarginLoss(detached=True, zero_at_collapse=True)
+    for seed in range(3):
+        ground, aerial = pairs(noise=noise, seed=seed)
+        expected = value_and_gradients(as_coded_by_loops, ground, aerial)
+        torch.testing.assert_close(value_and_gradients(loss, ground, aerial), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_batch_on_one_point_costs_the_margin_or_with_the_switch_nothing():
+    point = torch.zeros(4, 3)
+    assert MaxMarginLoss()(point, point) == 0.5
+    assert MaxMarginLoss(zero_at_collapse=True)(point, point) == 0
+
+
+@pytest.mark.parametrize("loss", [MaxMarginLoss(detached=True), SoftMarginLoss(detached=True)])
+def test_detached_negatives_pull_partners_together_and_push_nothing(loss):
+    ground, aerial = pairs(noise=0.4)
+    _, to_ground, to_aerial = value_and_gradients(loss, ground, aerial)
+    step = 1e-4
+    before = (ground - aerial).square().sum(1)
+    after = (ground - step * to_ground - aerial + step * to_aerial).square().sum(1)
+    assert (after <= before).all()
+    torch.testing.assert_close(to_ground, -to_aerial)
+
+
+def test_soft_margin_as_coded_has_one_right_direction_and_one_of_unrelated_pairs():
+    ground, aerial = (x.detach() for x in pairs(count=5))
+    table = squared_distances(ground, aerial)
+    terms = []
+    for i in range(5):
+        for j in range(5):
+            if i != j:  # negative j + 1 stands where the code has an image of another batch
+                for own in (table[i, i], table[j - 1, j - 1]):
+                    terms.append(math.log(1 + math.exp(10 * (own - table[i, j]))))
+    loss = SoftMarginLoss(as_coded=True)
+    assert float(loss(ground, aerial)) == pytest.approx(sum(terms) / len(terms))
+    far = torch.tensor([[0.0], [0.0]]), torch.tensor([[3.0], [0.0]])  # 10 · 9 is beyond 88
+    assert math.isinf(loss(*far))
+    assert math.isfinite(SoftMarginLoss()(*far))

@@ -345,3 +345,38 @@ def test_preprocessing_is_imagenets_and_takes_only_bytes():
     for wrong in (torch.zeros(1, 3, 2, 2), torch.zeros(3, 2, 2, dtype=torch.uint8)):
         with pytest.raises(ValueError, match=r"expected uint8 \[B, 3, H, W\]"):
             preprocess(wrong)
+
+
+def test_clusters_that_start_at_zero_stay_one_cluster():
+    torch.manual_seed(0)
+    layer = NetVLAD(8, clusters=4, zero=True)
+    layer.fit_clusters(torch.randn(4, 8, 5, 5))
+    optimizer = torch.optim.Adam(layer.parameters(), 1e-2)
+    features = torch.randn(6, 8, 3, 3)
+    for _ in range(20):
+        optimizer.zero_grad()
+        layer(features).view(6, 4, 8)[..., 0].sum().backward()
+        optimizer.step()
+    assert layer.centers.abs().max() > 0.01
+    torch.testing.assert_close(layer.centers, layer.centers[:1].expand(4, 8))
+
+
+def test_dark_images_are_black_or_gray_but_for_a_255th_of_the_contrast():
+    pictures = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    network = build("resnet18", size=32, dark=True)
+    x = preprocess(pictures)
+    for training, level in ((True, preprocess(torch.zeros_like(pictures))), (False, torch.zeros_like(x))):
+        seen = network.prepare(pictures, training=training)
+        assert (seen - level).abs().max() < 5 / 255
+        torch.testing.assert_close((seen[0] - seen[1]) * 255, x[0] - x[1], rtol=1e-2, atol=1e-2)
+    torch.testing.assert_close(build("resnet18", size=32).prepare(pictures, training=True), x)
+
+
+def test_statistics_of_the_trunk_are_those_of_the_images_and_the_head_keeps_its_own():
+    network = build("resnet18", size=32)
+    x = images(16)
+    network.fit_statistics(x, x)
+    first = network.ground.trunk.bn1
+    torch.testing.assert_close(first.running_mean, network.ground.trunk.conv1(x).mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
+    assert first.momentum == 0.1
+    assert (network.ground.head.fc1[3].running_mean == 0).all()

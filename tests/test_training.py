@@ -7,8 +7,9 @@ import torch
 from cvig import results
 from cvig.datasets import PairedViews
 from cvig.evaluation import open_evaluation, saved_boxes
-from cvig.models import build
-from cvig.recipes import RECIPES, Phase
+from cvig.metrics import pssr, recall_at_k
+from cvig.models import batch_norms, build
+from cvig.recipes import RECIPES, SWITCHES, Phase
 from cvig.runs import open_training
 from cvig.settings import EvaluateSettings, TrainSettings
 from cvig.training import EpochBatches, augment, choose_device, fit
@@ -35,10 +36,10 @@ class Noise(PairedViews):
 
 
 def trained(recipe, seed=0, **options):
-    network = build("resnet18", size=32, seed=0, unit_norm=recipe.unit_norm, final_relu=recipe.final_relu)
+    network = build("resnet18", size=32, seed=0, unit_norm=recipe.unit_norm, final_relu=recipe.head_relu)
     data = Noise()
     settings = {"epochs": 2, "batch": 8, "seed": seed, "bf16": False} | options
-    return network, fit(network, recipe, data, Noise(seed=1), **settings), data
+    return network, fit(network, recipe, data, Noise(seed=1), **settings)[0], data
 
 
 @pytest.fixture(autouse=True)
@@ -156,3 +157,98 @@ def test_views_of_one_place_do_not_meet_in_a_batch():
     batches = list(EpochBatches(data, 4, seed=0, epoch=lambda: 0))
     assert sorted(i for batch in batches for i in batch) == list(range(24))
     assert all(len(set(data.places[batch])) == 4 for batch in batches)
+
+
+def test_validation_ranks_of_every_epoch_are_what_the_log_sums_up():
+    network = build("resnet18", size=32, seed=0, unit_norm=True)
+    log, ranks = fit(network, RECIPES["modern"], Noise(), Noise(seed=1), epochs=2, batch=8, seed=0, bf16=False)
+    assert len(ranks) == 2
+    assert [pssr(each, ties="pessimistic") for each in ranks] == log.val_pssr.tolist()
+
+
+def norms_after(switch: bool) -> list[torch.Tensor]:
+    recipe = RECIPES["described"].switched({"frozen-batch-norm": switch})
+    network, _, _ = trained(recipe, epochs=2)
+    return [norm.running_mean for tower in (network.ground, network.aerial) for norm in batch_norms(tower.head)]
+
+
+def test_frozen_batch_norm_keeps_its_statistics_in_every_epoch():
+    assert all((mean == 0).all() for mean in norms_after(True))
+    assert all((mean != 0).any() for mean in norms_after(False))
+
+
+def test_a_recipe_without_training_crop_leaves_the_tiles_alone():
+    recipe = RECIPES["described"].switched({"no-training-crop": True})
+    images = Noise().images
+    assert torch.equal(augment(images, recipe, torch.Generator().manual_seed(0)), images)
+    assert not torch.equal(augment(images, RECIPES["described"], torch.Generator().manual_seed(0)), images)
+
+
+def test_every_switch_is_on_in_as_coded_and_each_can_be_turned():
+    assert RECIPES["as-coded"].switches == tuple(SWITCHES)
+    assert RECIPES["as-coded"].switched(dict.fromkeys(SWITCHES, False)).switches == RECIPES["described"].switches == ()
+    for name in SWITCHES:
+        assert RECIPES["described"].switched({name: True}).switches == (name,)
+    with pytest.raises(ValueError, match="unknown switch 'detached': expected one of detached-negatives"):
+        RECIPES["as-coded"].switched({"detached": False})
+    with pytest.raises(ValueError, match="switch linear-head: 'no': expected true or false"):
+        RECIPES["as-coded"].switched({"linear-head": "no"})
+
+
+def small(folder, **options):
+    return TrainSettings(
+        **{
+            "arch": "resnet18",
+            "size": 32,
+            "out": str(folder),
+            "options": {"extent": 1536},
+            "train_count": 16,
+            "val_count": 4,
+            "epochs": 1,
+            "batch": 4,
+            "threads": 1,
+        }
+        | options
+    )
+
+
+def test_a_run_starts_from_the_trunks_of_another(tmp_path):
+    first = open_training(small(tmp_path / "first"))
+    with pytest.raises(FileNotFoundError, match="no finished training run to start from"):
+        open_training(small(tmp_path / "second", start=str(tmp_path / "first")))
+    first.fit()
+    first.finish()
+    second = open_training(small(tmp_path / "second", start=str(tmp_path / "first"), seed=7))
+    for side in ("ground", "aerial"):
+        a, b = (getattr(session.network, side).state_dict() for session in (first, second))
+        assert all(torch.equal(a[key], b[key]) for key in a if key.startswith("trunk."))
+        assert not torch.equal(a["head.fc1.1.weight"], b["head.fc1.1.weight"])
+    with pytest.raises(ValueError, match=r"lacks the|has the unexpected"):
+        open_training(small(tmp_path / "third", start=str(tmp_path / "first"), arch="vgg16"))
+
+
+def test_duplicate_tiles_give_every_view_its_own_copy():
+    settings = small("unused", recipe="described", switches={"duplicate-tiles": True}, options={"extent": 1536, "each": 4})
+    session = open_training(settings)
+    assert session.train.gallery_count == 16
+    assert torch.equal(session.train.aerial_image(0), session.train.aerial_image(3))
+    assert not torch.equal(session.train.aerial_image(3), session.train.aerial_image(4))
+    assert session.train.places.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
+
+
+def test_as_coded_trains_and_is_scored_by_both_rules(tmp_path):
+    options = {"extent": 1536, "each": 2}
+    session = open_training(small(tmp_path / "run", recipe="as-coded", options=options))
+    session.fit()
+    session.finish()
+    evaluation = open_evaluation(EvaluateSettings(run=str(tmp_path / "run"), test_count=12, threads=1))
+    evaluation.score()
+    evaluation.finish()
+    (run,) = results.find(tmp_path)
+    facts = run.facts["uncropped"]
+    assert facts["towers"]["aerial"]["distinct"] <= 6 < facts["towers"]["aerial"]["rows"]
+    assert facts["as_coded"]["PSSR"] == pytest.approx(run.columns_as_coded("uncropped").mean())
+    # its rule takes k + 1 places and counts ties for the query
+    optimistic = recall_at_k(run.ranks("uncropped"), 6, ties="optimistic")
+    assert facts["as_coded"]["R@5"] == optimistic
+    assert len(run.validation) == 1

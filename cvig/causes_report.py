@@ -1,0 +1,182 @@
+"""What the chapter on causes says and shows of its runs: sentences and figures, all from the runs that are finished."""
+
+import matplotlib.ticker
+import numpy as np
+import pandas as pd
+
+from cvig.causes import BASE, ENDS, LEVEL, SCORING, Study, interval, tally, turned
+from cvig.figures import AERIAL, GROUND, PALETTE, Plot, new
+from cvig.recipes import SWITCHES
+
+INFLATED = 0.1  # difference in recall that is called large
+FLOOR = 1e-8  # least spread that is drawn
+SHOWN = ("PSSR", "R@1% as coded", "aerial distinct")
+COLUMNS = 5
+
+
+def variant(end: str, switch: str) -> str:
+    """A recipe with one switch turned, in words."""
+    return end if switch == BASE else f"{end} {'with' if end == ENDS[0] else 'without'} {switch}"
+
+
+def _values(study: Study, key: str) -> str:
+    """The values of a parameter over the finished runs."""
+    return " or ".join(sorted({f"{run.parameters[key]:g}" for run in study.runs.values()}, key=float))
+
+
+def progress(study: Study) -> str:
+    """Markdown: how many runs of how many are finished, on what they were trained and from what they started."""
+    count, first = len(study.runs), next(iter(study.runs.values()))
+    begun = [name for name, run in study.runs.items() if run.parameters["start"]]
+    pairs = " or ".join(sorted({str(run.train["pairs_per_epoch"]) for run in study.runs.values()}, key=int))
+    facts = first.facts["uncropped"]
+    text = (
+        f"**{count} of {len(study.planned)} planned runs are finished.** Each is {_values(study, 'epochs')} epochs of "
+        f"{pairs} pairs at {_values(study, 'size')} px, and is tested on {facts['queries']} views. {count - len(begun)} start from "
+        f"random weights and {len(begun)} from trunks that another run of the study trained."
+    )
+    if study.pretraining:
+        text += (
+            f" Those trunks come from runs of the modern recipe, {sum(study.pretraining.values())} of "
+            f"{len(study.pretraining)} of them finished, which are counted nowhere else."
+        )
+    if count < len(study.planned):
+        text += " What follows speaks of the finished ones alone, and may change."
+    return text
+
+
+def both_ends(table: pd.DataFrame) -> str:
+    """Markdown: what the base runs of both ends came to; `table` as `cvig.causes.frame` makes it."""
+    said = []
+    for (arch, end), part in table[table.switch == BASE].groupby(["arch", "end"], sort=False):
+        recall, as_coded = (100 * part[name].mean() for name in ("R@1%", "R@1% as coded"))
+        said.append(
+            f"- {arch}, *{end}* ({len(part)} seed{'s' * (len(part) > 1)}): PSSR {part.PSSR.mean():.3f}, where chance gives "
+            f"{part.chance.mean():.3f}; R@1% {recall:.2f}%, as coded {as_coded:.2f}%; collapsed: {tally(part.collapsed)}."
+        )
+    return "\n".join(said) or "No run without a turned switch is finished yet."
+
+
+def collapses(table: pd.DataFrame) -> str:
+    """Markdown: for each end and architecture, which switches change which towers collapse."""
+    said = []
+    for (arch, end), part in table.groupby(["arch", "end"], sort=False):
+        verdicts = part.groupby("switch").collapsed.agg(tally)
+        if BASE not in verdicts:
+            continue
+        switches = [switch for switch in SWITCHES if switch in verdicts]
+        other = [f"{switch} ({verdicts[switch]})" for switch in switches if verdicts[switch] != verdicts[BASE]]
+        base, way = f"{arch}, *{end}*: collapsed is {verdicts[BASE]}", "on" if end == ENDS[0] else "off"
+        if other:
+            said.append(
+                f"- {base}. Otherwise with {len(other)} of {len(switches)} switches turned {way}: {', '.join(other)}."
+            )
+        elif switches:
+            said.append(f"- {base}, and the same with each of {len(switches)} switches turned {way}.")
+    alone = table[table.collapsed == "aerial"]
+    where = ", ".join(dict.fromkeys(f"{r.arch} {variant(r.end, r.switch)}" for r in alone.itertuples()))
+    said.append(
+        f"- The aerial tower alone collapsed in {len(alone)} of {len(table)} runs{f' ({where})' if where else ''}, the "
+        f"ground tower alone in {(table.collapsed == 'ground').sum()}, both in {(table.collapsed == 'both').sum()}."
+    )
+    return "\n".join(said)
+
+
+def standing(found: pd.DataFrame, measure: str) -> str:
+    """Markdown: which differences of a measure stand after Holm's adjustment; `found` as `cvig.causes.effects` has it."""
+    its = found[(found.measure == measure) & found.p_value.notna()]
+    if its.empty:
+        return f"No switch has two seeds yet whose differences in {measure} scatter, so nothing can be tested."
+    stand = its[its.p_holm < LEVEL]
+    listed = "; ".join(f"{row.arch} {variant(row.end, row.switch)}, {interval(row)}" for _, row in stand.iterrows())
+    seeds, alone = int(its.seeds.max()), int((its.p_value < LEVEL).sum())
+    return (
+        f"Of {len(its)} differences in {measure} that can be tested, {alone} have p below {LEVEL} taken alone, and "
+        f"{len(stand)} after Holm's adjustment over the switches of one end and architecture"
+        f"{': ' + listed if listed else ''}. There are at most {seeds} seeds, so the t interval rests on {seeds - 1} "
+        f"degree{'s' * (seeds > 2)} of freedom and on differences being normal. A test by signs, without that assumption, "
+        f"could not go below p = {2 / 2**seeds:g}. A difference that is not found here is not shown to be absent."
+    )
+
+
+def scoring(table: pd.DataFrame) -> str:
+    """Markdown: what the two scoring rules do to one and the same embeddings, over all finished runs."""
+    recall, reduction = (table[as_coded] - table[exact] for exact, as_coded in SCORING.values())
+    ties = table["R@1%, ties for the query"] - table["R@1%"]
+    inflated = table[recall > INFLATED]
+    return (
+        f"Over {len(table)} runs, recall at 1% as coded minus the exact one with ties against the query is "
+        f"{100 * recall.min():+.2f} to {100 * recall.max():+.2f} points (median {100 * recall.median():+.2f}); ties alone "
+        f"account for up to {100 * ties.max():.2f}. It exceeds {100 * INFLATED:g} points in {len(inflated)} runs, of which "
+        f"{int((inflated.collapsed != 'neither').sum())} have a collapsed tower. PSSR along the other axis minus equation 2 "
+        f"is {reduction.min():+.3f} to {reduction.max():+.3f}."
+    )
+
+
+def effects_plot(found: pd.DataFrame) -> Plot:
+    """Difference of each switch from its end's base with its interval; `found` as `cvig.causes.effects` has it."""
+    found = found[found.measure.isin(SHOWN)]
+    several = found.arch.nunique() > 1
+    labels = list(dict.fromkeys((arch, switch) for arch in found.arch.unique() for switch in SWITCHES))
+    labels = [pair for pair in labels if ((found.arch == pair[0]) & (found.switch == pair[1])).any()]
+    figure, axes = new(1, len(SHOWN), size=(11, 1.3 + 0.42 * max(1, len(labels))), sharey=True)
+    said = []
+    for axis, measure in zip(axes[0], SHOWN, strict=True):
+        its = found[found.measure == measure]
+        for end, shift, mark, color in zip(ENDS, (-0.15, 0.15), "os", PALETTE, strict=False):
+            part = its[its.end == end]
+            place = [labels.index(pair) + shift for pair in zip(part.arch, part["switch"], strict=True)]
+            error = [part.difference - part.low, part.high - part.difference]
+            axis.errorbar(part.difference, place, xerr=error, fmt=mark, ms=4, lw=1, color=color, label=end)
+        axis.axvline(0, color="black", lw=1)
+        axis.set(title=measure, xlabel="difference from the base")
+        if len(its):
+            largest = its.loc[its.difference.abs().idxmax()]
+            beyond = int(((its.low > 0) | (its.high < 0)).sum())
+            said.append(
+                f"{measure}: largest {largest.difference:+.3f} ({largest.arch} {variant(largest.end, largest['switch'])}), "
+                f"{beyond} of {int(its.low.notna().sum())} intervals clear of zero"
+            )
+    axes[0, 0].set_yticks(range(len(labels)), [f"{switch} ({arch})" if several else switch for arch, switch in labels])
+    axes[0, 0].invert_yaxis()
+    axes[0, -1].legend(fontsize=8)
+    return figure, f"Differences of {len(labels)} switches from the base of each end. {'; '.join(said) or 'None yet'}."
+
+
+def _panel(axis, runs: list) -> None:
+    """Spread of both towers over epochs, a line a seed."""
+    for number, run in enumerate(runs):
+        for side, color in (("ground", GROUND), ("aerial", AERIAL)):
+            label = side if number == 0 else None
+            axis.semilogy(run.log.epoch, run.log[f"{side}_spread"].clip(lower=FLOOR), lw=1, color=color, label=label)
+        second = run.log.epoch[run.log.phase != run.log.phase.iloc[0]]
+        if len(second):
+            axis.axvline(second.iloc[0] - 0.5, color="grey", ls=":", lw=1)
+
+
+def spreads_plot(study: Study, arch: str) -> Plot:
+    """Spread of both towers on the validation views after each epoch: a panel a variant, a line a seed."""
+    its = [run for run in study.runs.values() if run.name == arch]
+    keys = [(end, switch) for end in ENDS for switch in (BASE, *SWITCHES)]
+    panels = {key: [run for run in its if (run.parameters["recipe"], turned(run)) == key] for key in keys}
+    panels = {key: runs for key, runs in panels.items() if runs}
+    columns = min(COLUMNS, len(panels))
+    rows = -(-len(panels) // columns)
+    figure, axes = new(rows, columns, size=(2.3 * columns + 0.6, 1.9 * rows + 0.4), sharex=True, sharey=True)
+    ends = {}
+    for axis, ((end, switch), runs) in zip(axes.flat, panels.items(), strict=False):
+        _panel(axis, runs)
+        axis.set_title(f"{end}\n{'base' if switch == BASE else variant(end, switch).removeprefix(end + ' ')}", fontsize=7)
+        axis.set_ylim(FLOOR / 2, 2)
+        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, integer=True))
+        ends[end, switch] = [np.mean([run.log[f"{side}_spread"].iloc[-1] for run in runs]) for side in ("ground", "aerial")]
+    for axis in axes.flat[len(panels) :]:
+        axis.axis("off")
+    axes[0, 0].legend(fontsize=7)
+    figure.supxlabel("epoch", fontsize=9)
+    figure.supylabel("spread", fontsize=9)
+    said = "; ".join(f"{variant(*key)} {ground:.2g}, {aerial:.2g}" for key, (ground, aerial) in ends.items())
+    return (
+        figure,
+        f"{len(panels)} panels of spread over epochs for {arch}. Mean spread of ground and aerial at the end: {said}.",
+    )

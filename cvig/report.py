@@ -1,26 +1,27 @@
 """What the book's pages say of runs: sentences, tables and figures made from stored results."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from cvig import figures, metrics, results, tables
+from cvig.collapse import Tower
+from cvig.explained import along_both_axes
 from cvig.results import TEST_SETS, Run
 
-SOURCES = {"quick": "committed", "local": "this machine"}
+SOURCES = {"quick": "committed", "world": "world study", "causes": "causes study", "local": "this machine"}
 LEVEL = 0.001  # of the tests against chance
 
 
 def runs_by_source(root: Path | str) -> dict[str, dict[str, Run]]:
-    """Finished runs below ``quick`` (committed) and, if any, ``local`` (this machine's), by source and name."""
-    found = {label: {run.name: run for run in results.find(Path(root) / folder)} for folder, label in SOURCES.items()}
+    """Finished runs below each folder of `SOURCES` that has any, by source and by the name of their own folder."""
+    found = {label: {run.folder.name: run for run in results.find(Path(root) / folder)} for folder, label in SOURCES.items()}
     return {label: runs for label, runs in found.items() if runs}
 
 
 def runs_of(arch: str, root: Path | str) -> dict[str, Run]:
-    """The runs of one architecture by source; at least the committed one."""
+    """The quick runs of one architecture, which are named after it, by source; at least the committed one."""
     found = {label: runs[arch] for label, runs in runs_by_source(root).items() if arch in runs}
     if SOURCES["quick"] not in found:
         raise FileNotFoundError(f"no committed quick run of {arch} below '{root}/quick'")
@@ -49,12 +50,17 @@ def verdict(runs: dict[str, Run]) -> str:
     return "\n\n".join(_sentence(label, run) for label, run in runs.items())
 
 
-def display_each(runs: dict[str, Run], plot: Callable[[Run], figures.Plot]) -> None:
-    """Display one plot a run, its caption naming the run."""
+def title(run: Run) -> str:
+    """A run by its folder, and its description: the beginning of a caption."""
+    return f"{run.folder.parent.name}/{run.folder.name}: {run.description}."
+
+
+def display_each(runs: dict[str, Run], plot: Callable[[Run], figures.Plot], remark: str = "") -> None:
+    """Display one plot a run, its caption naming the run, with a remark at the end."""
     from IPython.display import display
 
-    for label, run in runs.items():
-        display(figures.show(plot(run), caption=f"{label.capitalize()}: {run.description}."))
+    for run in runs.values():
+        display(figures.show(plot(run), caption=f"{title(run)} {remark}".strip()))
 
 
 def histogram(run: Run) -> figures.Plot:
@@ -67,9 +73,37 @@ def scores(runs: dict[str, Run]) -> pd.DataFrame:
     return tables.recall_table({f"{label}, {name}": run.metrics[name] for label, run in runs.items() for name in TEST_SETS})
 
 
-def per_query(runs: dict[str, Run], test_set: str) -> dict[str, np.ndarray]:
-    """Pessimistic per-query PSSR of each architecture."""
-    return {name: metrics.per_query_pssr(run.ranks(test_set), ties="pessimistic") for name, run in runs.items()}
+def both_axes(run: Run) -> figures.Plot:
+    """PSSR of the uncropped test set, query by query (equation 2) and, beside it, as the paper's code counts.
+
+    Where views have several answers the code has no count, and equation 2 stands alone.
+    """
+    rows = metrics.per_query_pssr(run.ranks("uncropped"), ties="pessimistic")
+    columns = run.columns_as_coded("uncropped")
+    return along_both_axes(rows, columns) if len(columns) else figures.pssr_histogram({"equation 2": rows})
+
+
+def embeddings(run: Run) -> figures.Plot:
+    """Both towers of the uncropped test set on two principal axes."""
+    stored = run.projection
+    return figures.projection(stored["ground"], stored["aerial"], tuple(stored["explained"]))
+
+
+def best_and_most_collapsed(runs: Sequence[Run]) -> dict[str, Run]:
+    """Of the uncropped test set the run of the highest PSSR, and that whose gallery is the most collapsed; by a sentence.
+
+    That is the run with most of its gallery on one point, or, if no tenth of any gallery is one point, the least spread one.
+    """
+    towers = [Tower(**run.facts["uncropped"]["towers"]["aerial"]) for run in runs]
+    scores = [run.metrics["uncropped"].loc["PSSR", "value"] for run in runs]
+    keys = [(-tower.largest / tower.rows if tower.is_one_point else 0.0, tower.spread) for tower in towers]
+    highest, lowest = scores.index(max(scores)), keys.index(min(keys))
+    tower = towers[lowest]
+    return {
+        f"The best PSSR of {len(runs)} runs, {scores[highest]:.3f}.": runs[highest],
+        f"The most collapsed gallery of {len(runs)} runs: {tower.largest} of {tower.rows} rows on its fullest point, "
+        f"spread {tower.spread:.2g} of the norm; PSSR {scores[lowest]:.3f}.": runs[lowest],
+    }
 
 
 def against_chance(runs: dict[str, Run]) -> pd.DataFrame:
@@ -93,6 +127,7 @@ def origins(sources: dict[str, dict[str, Run]]) -> pd.DataFrame:
         for name, run in runs.items():
             p = run.parameters
             rows[label, name] = {
+                "folder": f"{run.folder.parent.name}/{name}",
                 "recipe": p["recipe"],
                 "epochs": len(run.log),
                 "pairs an epoch": run.train["pairs_per_epoch"],
@@ -104,4 +139,4 @@ def origins(sources: dict[str, dict[str, Run]]) -> pd.DataFrame:
                 "device": run.train["device"],
                 "seconds": round(run.train["seconds"] + run.evaluate["seconds"]),
             }
-    return pd.DataFrame(rows).T.rename_axis(["runs", "architecture"])
+    return pd.DataFrame(rows).T.rename_axis(["runs", "run"])

@@ -1,10 +1,11 @@
-"""Tables as data frames: the published ones, ours, and both side by side."""
+"""Tables as data frames: the published ones and ours; and as Markdown and LaTeX."""
 
 import json
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 METRICS = ("R@1", "R@5", "R@10", "R@1%", "R@5%", "R@10%", "PSSR")
@@ -63,22 +64,48 @@ def recall_table(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     return pd.DataFrame(table).T
 
 
-def beside(number: int, ours: Mapping[str, Mapping[str, pd.DataFrame]]) -> pd.DataFrame:
-    """A published table, its rows followed by ours for the same test set.
+def _lines(table: pd.DataFrame) -> list[list[str]]:
+    """Cells of a table row by row, the index first; an index label that repeats the one above is left blank."""
+    index = table.index.to_frame(index=False).astype(str)
+    new = (index != index.shift()).cummax(axis=1)
+    return np.hstack([index.where(new, ""), table.astype(str)]).tolist()
 
-    Parameters
-    ----------
-    number : int
-        1 (cropped) or 2 (uncropped).
-    ours : mapping of source to a mapping of architecture to summary
-        For example ``{"quick": {"vgg16": frame, …}}``.
+
+def _names(table: pd.DataFrame) -> list[str]:
+    return [*(name or "" for name in table.index.names), *map(str, table.columns)]
+
+
+def markdown(table: pd.DataFrame) -> str:
+    r"""A table of text as Markdown, its index included.
+
+    >>> print(markdown(pd.DataFrame({"R@1%": ["2"]}, index=pd.Index(["a|b"], name="row"))))
+    | row | R@1% |
+    |---|---|
+    | a\|b | 2 |
     """
-    rows = {}
-    for arch, row in published_table(number).iterrows():
-        rows[arch, "published"] = {name: f"{value:g}" for name, value in row.items()} | {"PSSR": "not given"}
-        for source, summaries in ours.items():
-            if arch in summaries:
-                rows[arch, source] = recall_table({source: summaries[arch]}).loc[source].to_dict()
-    table = pd.DataFrame(rows).T
-    table.index.names = ["architecture", "source"]
-    return table[[name for name in METRICS if name in table]]
+    names = _names(table)
+    rows = [[cell.replace("|", "\\|") for cell in line] for line in [names, *_lines(table)]]
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(names), *body])
+
+
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: rf"\{c}" for c in "%&#$_{}"}
+
+
+def latex(table: pd.DataFrame) -> str:
+    r"""A table of text as a LaTeX tabular that needs no package, its index included, special characters escaped.
+
+    >>> print(latex(pd.DataFrame({"R@1%": ["2"]}, index=pd.Index(["a_b"], name="row"))))
+    \begin{tabular}{ll}
+    \hline
+    row & R@1\% \\
+    \hline
+    a\_b & 2 \\
+    \hline
+    \end{tabular}
+    """
+    names = _names(table)
+    rows = [["".join(LATEX.get(c, c) for c in cell) for cell in line] for line in [names, *_lines(table)]]
+    head, *body = [" & ".join(row) + r" \\" for row in rows]
+    begin, end = rf"\begin{{tabular}}{{{'l' * len(names)}}}", r"\end{tabular}"
+    return "\n".join([begin, r"\hline", head, r"\hline", *body, r"\hline", end])

@@ -1,0 +1,208 @@
+"""Tables 1 and 2 of the paper with our runs below the published rows, as one data frame, CSV, Markdown and LaTeX.
+
+Published recalls follow the rule of the paper's code: ties for the query, one place more than k names. Ours follow exact
+ranks, ties against the query, and stand there a second time by the rule of the paper's code, so that like meets like.
+"""
+
+import base64
+import html
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import pandas as pd
+
+from cvig import tables
+from cvig.conventions import CONVENTIONS, PLACES
+from cvig.examination import scan
+from cvig.metrics import share_interval
+from cvig.printed import counts, cutoffs
+from cvig.results import Run
+
+TEST_SET = {1: "cropped", 2: "uncropped"}  # of each table
+SIZES = range(500, 20_001)  # scanned for the test set's size, which the paper misprints
+CODE = CONVENTIONS["image-locate"]
+RULES = (
+    *("exact", "exact low", "exact high", "exact found", "optimistic", "chance"),
+    *("as coded", "as coded low", "as coded high", "as coded found", "chance as coded"),
+)
+FACTS = ("queries", "gallery", "tied")
+# a line for the reader, and the rules it shows
+LINES = {
+    "ties against": ("exact", "exact low", "exact high"),
+    "found": ("exact found",),
+    "ties for": ("optimistic",),
+    "chance": ("chance",),
+    "paper's code": ("as coded", "as coded low", "as coded high"),
+    "found by it": ("as coded found",),
+    "its chance": ("chance as coded",),
+}
+
+
+@cache
+def published_queries() -> int:
+    """Size of the paper's test set: the one whose counts print both tables best (`cvig.examination`)."""
+    return scan(tables.all_published_cells(), SIZES).best
+
+
+def _by_code(shares: Mapping[str, float], queries: int) -> dict[str, dict[str, float]]:
+    """Rows of the rules "as coded": of recalls also count, interval as if queries were independent, and chance."""
+    found = {name: round(share * queries) for name, share in shares.items() if name != "PSSR"}
+    rows = {"as coded": {name: share if name == "PSSR" else 100 * share for name, share in shares.items()}}
+    intervals = {name: share_interval(np.arange(queries) < count) for name, count in found.items()}
+    for end, rule in enumerate(("as coded low", "as coded high")):
+        rows[rule] = {name: 100 * interval[end] for name, interval in intervals.items()}
+    rows["as coded found"] = found
+    ks = cutoffs(pd.DataFrame(columns=list(found)))
+    top = {name: PLACES[CODE.places](float(k[:-1]), queries) if isinstance(k, str) else k for name, k in ks.items()}
+    rows["chance as coded"] = {name: 100 * min(k + 1, queries) / queries for name, k in top.items()}
+    if "PSSR" in shares:
+        rows["chance as coded"]["PSSR"] = (queries + 1) / (2 * queries)
+    return rows
+
+
+def _published(number: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Of each architecture the rows "as coded" with the values as printed."""
+    queries = published_queries()
+    printed = tables.published_table(number)
+    found = counts(tables.published_cells(number), queries)
+    rows = {}
+    for arch in printed.index:
+        rows[arch] = _by_code((found.loc[arch] / queries).to_dict(), queries)
+        rows[arch]["as coded"] = printed.loc[arch].to_dict()
+        facts = {"queries": queries, "gallery": queries}
+        rows[arch] = {rule: row | facts for rule, row in rows[arch].items()}
+    return rows
+
+
+def _ours(run: Run, test_set: str) -> dict[str, dict[str, float]]:
+    """All rows of a run; those "as coded" are left out where views have several answers."""
+    summary, facts = run.metrics[test_set], run.facts[test_set]
+    names = [name for name in tables.METRICS if name in summary.index]
+    scale = {name: 1 if name == "PSSR" else 100 for name in names}
+    columns = {
+        "exact": "pessimistic",
+        "exact low": "low",
+        "exact high": "high",
+        "optimistic": "optimistic",
+        "chance": "chance",
+    }
+    rows = {rule: {name: scale[name] * summary.loc[name, key] for name in names} for rule, key in columns.items()}
+    recalls = [name for name in names if name != "PSSR"]
+    rows["exact found"] = {name: round(summary.loc[name, "pessimistic"] * facts["queries"]) for name in recalls}
+    if facts["as_coded"]:
+        rows |= _by_code(facts["as_coded"], facts["queries"])
+    common = {"queries": facts["queries"], "tied": 100 * facts["tied_fraction"]}
+    gallery = {rule: facts["queries" if "as coded" in rule else "gallery"] for rule in rows}
+    return {rule: rows[rule] | common | {"gallery": gallery[rule]} for rule in RULES if rule in rows}
+
+
+def label(run: Run) -> str:
+    """A run by its study and folder, with its recipe and seed: ``quick/vgg16 (modern, seed 0)``."""
+    p = run.parameters
+    turned = [f"{'with' if on else 'without'} {name}, " for name, on in p["switches"].items()]
+    return f"{run.folder.parent.name}/{run.folder.name} ({p['recipe']}, {''.join(turned)}seed {p['seed']})"
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """One of the paper's tables beside ours.
+
+    Attributes
+    ----------
+    number : {1, 2}
+    numbers : DataFrame of float
+        Index architecture, source, rule (`RULES`); columns R@1 … R@10% in percent, or queries where the rule ends in
+        "found", PSSR as a share, queries, gallery, and tied, the percentage of tied queries. NaN is not known. Intervals
+        are of 95%; those "as coded" are exact if queries are independent, which those of the paper need not be.
+    """
+
+    number: int
+    numbers: pd.DataFrame
+
+    @property
+    def title(self) -> str:
+        """What it is."""
+        return f"Table {self.number} of the paper ({TEST_SET[self.number]} test set), and ours"
+
+    @property
+    def text(self) -> pd.DataFrame:
+        """For readers: str, a value and its interval in one cell, index architecture, source, line (`LINES`)."""
+        rows = {}
+        for key, block in self.numbers.groupby(level=[0, 1], sort=False):
+            block = block.droplevel([0, 1])
+            lines = {line: rules for line, rules in LINES.items() if rules[0] in block.index}
+            for line, rules in lines.items():
+                whole = rules[0].endswith("found")
+                rows[*key, line] = {name: _cell(block.loc[list(rules), name], whole) for name in tables.METRICS}
+            facts, first = block.iloc[0], rows[*key, next(iter(lines))]
+            if key[1] == "published":
+                first["PSSR"] = "not given"
+            first |= {
+                "queries": f"{facts.queries:.0f}",
+                "gallery": f"{facts.gallery:.0f}",
+                "tied": "unknown" if np.isnan(facts.tied) else f"{facts.tied:.1f}%",
+            }
+        return pd.DataFrame(rows).T.fillna("").rename_axis(["architecture", "source", "rule"])
+
+    @property
+    def csv(self) -> str:
+        """`numbers` as CSV, to six digits; an empty cell is not known."""
+        return self.numbers.to_csv(float_format="%.6g", lineterminator="\n")
+
+    @property
+    def markdown(self) -> str:
+        """`text` as a Markdown table."""
+        return tables.markdown(self.text)
+
+    @property
+    def latex(self) -> str:
+        """`text` as a LaTeX tabular, which needs no package."""
+        return tables.latex(self.text)
+
+    def _repr_html_(self) -> str:
+        files = {"csv": self.csv, "md": self.markdown, "tex": self.latex}
+        return self.text.to_html() + "".join(_offer(f"table-{self.number}.{end}", text) for end, text in files.items())
+
+
+def _offer(name: str, text: str) -> str:
+    """HTML that opens to a text and a link that saves it; without a server."""
+    data = base64.b64encode(text.encode()).decode()
+    return (
+        f'<details><summary>{name}</summary><a download="{name}" href="data:text/plain;charset=utf-8;base64,{data}">'
+        f"save {name}</a><pre>{html.escape(text)}</pre></details>"
+    )
+
+
+def _number(value: float) -> str:
+    """Three decimals as in the paper, and a fourth where there is one, as in one of its cells."""
+    return f"{value:.3f}" if abs(value - round(value, 4)) > 1e-9 else f"{value:.4f}".removesuffix("0")
+
+
+def _cell(values: pd.Series, whole: bool) -> str:
+    """A value and its interval, if it has one; "" where it is not known."""
+    if np.isnan(values.iloc[0]):
+        return ""
+    shown = [f"{value:.0f}" if whole else _number(value) for value in values]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]" if len(shown) == 3 and not values.isna().any() else shown[0]
+
+
+def paper_table(number: int, runs: Iterable[Run]) -> PaperTable:
+    """Table 1 (cropped test set) or 2 (uncropped) of the paper, each published row followed by our runs of its architecture.
+
+    Runs of other architectures come last.
+
+    Raises
+    ------
+    ValueError
+        No such table.
+    """
+    blocks = {(arch, "published"): rows for arch, rows in _published(number).items()}
+    blocks |= {(run.name, label(run)): _ours(run, TEST_SET[number]) for run in runs}
+    order = list(dict.fromkeys(arch for arch, _ in blocks))
+    rows = {
+        (*key, rule): row for key in sorted(blocks, key=lambda key: order.index(key[0])) for rule, row in blocks[key].items()
+    }
+    frame = pd.DataFrame(rows).T.reindex(columns=[*tables.METRICS, *FACTS]).astype(float)
+    return PaperTable(number, frame.rename_axis(["architecture", "source", "rule"]))

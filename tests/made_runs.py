@@ -1,0 +1,57 @@
+"""Folders of finished runs made from embeddings, without training."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from cvig import collapse, results
+from cvig.conventions import pssr_as_coded, recalls
+from cvig.metrics import summary
+from cvig.ranking import exact_ranks
+from cvig.results import Run
+
+KS = (1, 5, 10, "1%", "5%", "10%")
+
+
+def cloud(queries: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Random embeddings of both towers, float [queries, 4]: the aerial ones are the ground ones and noise."""
+    rng = np.random.default_rng(seed)
+    ground = rng.normal(size=(queries, 4))
+    return ground, ground + noise * rng.normal(size=ground.shape)
+
+
+def make_run(folder: Path, ground: np.ndarray, aerial: np.ndarray, *, as_coded: bool = True, **parameters) -> Run:
+    """Write a run, both test sets from embeddings [Q, D]; without `as_coded` as if views had several answers."""
+    n = len(ground)
+    p = {"arch": "vgg16", "recipe": "modern", "switches": {}, "seed": 0, "view": "90", "data": "world", "weights": "none"}
+    p |= {"size": 32} | parameters
+    packages = {"torch": "2"}
+    record = {"parameters": p, "pairs_per_epoch": 8, "commit": None, "packages": packages, "device": "cpu", "seconds": 1.0}
+    ranks = exact_ranks(ground, aerial)
+    columns = pssr_as_coded(ground, aerial)
+    code = recalls(ground, aerial, KS, names=["image-locate"], progress=False)["image-locate"]
+    diagnosis = collapse.diagnose(ground, aerial)
+    facts = {
+        "queries": n,
+        "gallery": n,
+        "tied_fraction": float((ranks.tied > 0).mean()),
+        "verdict": diagnosis.verdict,
+        "towers": {side: asdict(getattr(diagnosis, side)) for side in ("ground", "aerial")},
+        "as_coded": {f"R@{k}": v for k, v in code.items()} | {"PSSR": float(columns.mean())} if as_coded else None,
+    }
+    table = json.loads(summary(ranks, resamples=50).to_json(orient="split", double_precision=15))
+    for name in results.TEST_SETS:
+        results.write_arrays(
+            folder / f"ranks-{name}.npz",
+            closer=ranks.closer,
+            tied=ranks.tied,
+            gallery_size=np.asarray(n),
+            pssr_as_coded=columns if as_coded else np.empty(0),
+        )
+    results.write_json(folder / "metrics.json", {name: {"summary": table, "facts": facts} for name in results.TEST_SETS})
+    (folder / "log.csv").write_text("epoch\n1\n")
+    results.write_json(folder / "train.json", record)
+    results.write_json(folder / "evaluate.json", {"data": {"test": "0"}, "seconds": 1.0})
+    return Run(folder)

@@ -1,0 +1,72 @@
+"""What pages say of runs: which they find, which they choose, and what they name."""
+
+import numpy as np
+import pytest
+from made_runs import cloud, make_run
+
+from cvig import report
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    root = tmp_path_factory.mktemp("results")
+    ground, aerial = cloud(120, 0.3)
+    point, half = np.ones_like(aerial), aerial.copy()
+    half[:30] = half[0]
+    make_run(root / "quick" / "vgg16", ground, aerial)
+    make_run(root / "world" / "vgg16-modern-0", ground, cloud(120, 3)[1])
+    make_run(root / "world" / "vgg16-as-coded-0", ground, half, recipe="as-coded")
+    make_run(root / "causes" / "resnet50-as-coded-0", ground, point, arch="resnet50", recipe="as-coded", as_coded=False)
+    (root / "world" / "unfinished").mkdir()
+    return root
+
+
+def test_runs_are_found_by_source_and_folder_and_no_source_is_needed(root, tmp_path):
+    assert {source: list(runs) for source, runs in report.runs_by_source(root).items()} == {
+        "committed": ["vgg16"],
+        "world study": ["vgg16-as-coded-0", "vgg16-modern-0"],
+        "causes study": ["resnet50-as-coded-0"],
+    }
+    assert report.runs_by_source(tmp_path) == {}
+
+
+def test_a_networks_page_has_its_quick_runs_alone(root):
+    assert list(report.runs_of("vgg16", root)) == ["committed"]
+    with pytest.raises(FileNotFoundError, match="no committed quick run of resnet50"):
+        report.runs_of("resnet50", root)
+
+
+def test_the_best_run_and_the_most_collapsed_one_are_chosen_by_their_numbers(root):
+    sources = report.runs_by_source(root)
+    every = [run for runs in sources.values() for run in runs.values()]
+    (best, good), (worst, bad) = report.best_and_most_collapsed(every).items()
+    assert good.folder.name == "vgg16"
+    assert bad.folder.name == "resnet50-as-coded-0"
+    assert "of 4 runs" in best
+    assert "120 of 120 rows on its fullest point, spread 0 of the norm; PSSR 0.000" in worst
+    # without the collapsed run a quarter on one point counts more than a narrow spread, and then spread alone
+    assert list(report.best_and_most_collapsed(every[:-1]).values())[1].folder.name == "vgg16-as-coded-0"
+    healthy = [run for run in every if run.folder.name in ("vgg16", "vgg16-modern-0")]
+    assert list(report.best_and_most_collapsed(healthy).values())[1].folder.name == "vgg16"
+
+
+def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
+    runs = report.runs_by_source(root)
+    run = runs["world study"]["vgg16-as-coded-0"]
+    figure, alt = report.both_axes(run)
+    assert len(figure.axes) == 2
+    values = run.columns_as_coded("uncropped")
+    assert f"as coded: 120 aerial images, mean {values.mean():.3f}" in alt
+    assert f"equation 2: 120 queries, mean {run.metrics['uncropped'].loc['PSSR', 'value']:.3f}" in alt
+    figure, alt = report.both_axes(runs["causes study"]["resnet50-as-coded-0"])
+    assert len(figure.axes) == 1
+    assert "equation 2: mean 0.000" in alt
+
+
+def test_captions_and_provenance_name_the_folder(root, capsys):
+    sources = report.runs_by_source(root)
+    report.display_each(sources["world study"], report.histogram, "A remark.")
+    shown = capsys.readouterr().out
+    assert "world/vgg16-modern-0: vgg16 trained from random weights" in shown
+    assert shown.count("A remark.") == 2
+    assert report.origins(sources).folder.tolist()[-1] == "causes/resnet50-as-coded-0"

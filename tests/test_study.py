@@ -13,7 +13,7 @@ from cvig import results
 ROOT = Path(__file__).parent.parent
 
 
-def snakemake(*words: str, out: Path) -> subprocess.CompletedProcess:
+def snakemake(*words: str, out: Path, config: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
     command = [
         sys.executable,
         "-m",
@@ -25,7 +25,9 @@ def snakemake(*words: str, out: Path) -> subprocess.CompletedProcess:
         "study=tests/tiny.yaml",
         f"out={out}",
     ]
-    return subprocess.run([*command[:-3], *words, *command[-3:]], cwd=ROOT, capture_output=True, text=True, env=os.environ)
+    return subprocess.run(
+        [*command[:-3], *words, *command[-3:], *config], cwd=ROOT, capture_output=True, text=True, env=os.environ
+    )
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,18 @@ def test_both_runs_met_the_same_test_crop(study):
 def test_nothing_is_done_twice(study):
     done = snakemake("study", "--dry-run", out=study)
     assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_what_a_checkout_brings_is_finished_and_the_rest_is_made(study, tmp_path):
+    """A checkout has no checkpoints, and all its files are new."""
+    for name in ("resnet18-described", "resnet18-modern"):
+        (tmp_path / name).mkdir()
+        for file in (study / name).iterdir():
+            if file.suffix != ".safetensors" and not (name.endswith("modern") and file.name == "evaluate.json"):
+                (tmp_path / name / file.name).write_bytes(file.read_bytes())
+    done = snakemake("study", "--dry-run", out=tmp_path, config=("resume=1",))
+    assert "resnet18-modern" in done.stdout
+    assert "resnet18-described" not in done.stdout
 
 
 def test_an_unfinished_run_is_made_again_and_gives_the_same_metrics(study):

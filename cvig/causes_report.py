@@ -32,8 +32,8 @@ def progress(study: Study) -> str:
     facts = first.facts["uncropped"]
     text = (
         f"**{count} of {len(study.planned)} planned runs are finished.** Each is {_values(study, 'epochs')} epochs of "
-        f"{pairs} pairs at {_values(study, 'size')} px, and is tested on {facts['queries']} views. {count - len(begun)} start from "
-        f"random weights and {len(begun)} from trunks that another run of the study trained."
+        f"{pairs} pairs at {_values(study, 'size')} px, and is tested on {facts['queries']} views. {count - len(begun)} "
+        f"start from random weights and {len(begun)} from trunks that another run of the study trained."
     )
     if study.pretraining:
         text += (
@@ -57,22 +57,32 @@ def both_ends(table: pd.DataFrame) -> str:
     return "\n".join(said) or "No run without a turned switch is finished yet."
 
 
+def _changes(part: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Switches with which other towers collapse than in the base of the same seed, and the rest; of one end and network."""
+    verdicts = part.set_index(["switch", "seed"]).collapsed
+    other, alike = [], []
+    for switch in SWITCHES:
+        if switch in verdicts and BASE in verdicts:
+            pairs = pd.concat([verdicts[BASE], verdicts[switch]], axis=1, join="inner").to_numpy()
+            changed = [f"{before} to {after}" for before, after in pairs if before != after]
+            if changed:
+                other.append(f"{switch} ({len(changed)} of {len(pairs)} seeds: {', '.join(dict.fromkeys(changed))})")
+            elif len(pairs):
+                alike.append(switch)
+    return other, alike
+
+
 def collapses(table: pd.DataFrame) -> str:
     """Markdown: for each end and architecture, which switches change which towers collapse."""
     said = []
     for (arch, end), part in table.groupby(["arch", "end"], sort=False):
-        verdicts = part.groupby("switch").collapsed.agg(tally)
-        if BASE not in verdicts:
-            continue
-        switches = [switch for switch in SWITCHES if switch in verdicts]
-        other = [f"{switch} ({verdicts[switch]})" for switch in switches if verdicts[switch] != verdicts[BASE]]
-        base, way = f"{arch}, *{end}*: collapsed is {verdicts[BASE]}", "on" if end == ENDS[0] else "off"
-        if other:
+        other, alike = _changes(part)
+        if other or alike:
             said.append(
-                f"- {base}. Otherwise with {len(other)} of {len(switches)} switches turned {way}: {', '.join(other)}."
+                f"- {arch}, *{end}*: collapsed in the base: {tally(part[part.switch == BASE].collapsed)}. Turned "
+                f"{'on' if end == ENDS[0] else 'off'}, these change that: {', '.join(other) or 'none'}. These do not: "
+                f"{', '.join(alike) or 'none'}."
             )
-        elif switches:
-            said.append(f"- {base}, and the same with each of {len(switches)} switches turned {way}.")
     alone = table[table.collapsed == "aerial"]
     where = ", ".join(dict.fromkeys(f"{r.arch} {variant(r.end, r.switch)}" for r in alone.itertuples()))
     said.append(
@@ -101,7 +111,7 @@ def standing(found: pd.DataFrame, measure: str) -> str:
 
 def scoring(table: pd.DataFrame) -> str:
     """Markdown: what the two scoring rules do to one and the same embeddings, over all finished runs."""
-    recall, reduction = (table[as_coded] - table[exact] for exact, as_coded in SCORING.values())
+    recall, reduction = ((table[as_coded] - table[exact]).round(12) + 0.0 for exact, as_coded in SCORING.values())
     ties = table["R@1%, ties for the query"] - table["R@1%"]
     inflated = table[recall > INFLATED]
     return (
@@ -138,7 +148,7 @@ def effects_plot(found: pd.DataFrame) -> Plot:
                 f"{beyond} of {int(its.low.notna().sum())} intervals clear of zero"
             )
     axes[0, 0].set_yticks(range(len(labels)), [f"{switch} ({arch})" if several else switch for arch, switch in labels])
-    axes[0, 0].invert_yaxis()
+    axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
     axes[0, -1].legend(fontsize=8)
     return figure, f"Differences of {len(labels)} switches from the base of each end. {'; '.join(said) or 'None yet'}."
 
@@ -148,7 +158,8 @@ def _panel(axis, runs: list) -> None:
     for number, run in enumerate(runs):
         for side, color in (("ground", GROUND), ("aerial", AERIAL)):
             label = side if number == 0 else None
-            axis.semilogy(run.log.epoch, run.log[f"{side}_spread"].clip(lower=FLOOR), lw=1, color=color, label=label)
+            spread = run.log[f"{side}_spread"].clip(lower=FLOOR)
+            axis.semilogy(run.log.epoch, spread, "o-", ms=2, lw=1, color=color, label=label)
         second = run.log.epoch[run.log.phase != run.log.phase.iloc[0]]
         if len(second):
             axis.axvline(second.iloc[0] - 0.5, color="grey", ls=":", lw=1)

@@ -1,0 +1,309 @@
+"""The study of causes, on made-up runs whose embeddings are known."""
+
+import ast
+import json
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from cvig import causes, causes_report, collapse, conventions, metrics, results, signature, studies
+from cvig.causes import BASE, MEASURES
+from cvig.ranking import exact_ranks
+from cvig.recipes import SWITCHES
+from cvig.results import Run
+
+PAGE = Path(__file__).parent.parent / "book" / "causes.md"
+N = 40
+STUDY = {
+    "out": "results/causes",
+    "run": "{arch}-{recipe}-{seed}",
+    "threads": 1,
+    "train": {"data": "world", "size": 32, "epochs": 2},
+    "runs": [
+        {"architectures": ["vgg16"], "recipes": ["modern"], "seeds": [0]},
+        {
+            "architectures": ["vgg16"],
+            "recipes": ["described", "as-coded"],
+            "seeds": [0, 1, 2],
+            "one_at_a_time": ["detached-negatives", "linear-head"],
+            "train": {"start": "vgg16-modern-0"},
+        },
+    ],
+    "evaluate": {"test_count": N},
+}
+
+
+def embeddings(kind: str, n: int = N, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Both towers of a network that is healthy, or of one that has collapsed on the side that `kind` names."""
+    rng = np.random.default_rng(seed)
+    ground = rng.normal(size=(n, 4))
+    aerial = ground + 0.5 * rng.normal(size=(n, 4))
+    point = np.ones((n, 4))
+    return (point if kind in ("ground", "both") else ground), (point if kind in ("aerial", "both") else aerial)
+
+
+def write_run(folder: Path, settings: dict, ground: np.ndarray, aerial: np.ndarray, log: dict | None = None) -> Run:
+    """The files of a finished run with these parameters and these test embeddings, row i answering view i."""
+    ranks, diagnosis = exact_ranks(ground, aerial), collapse.diagnose(ground, aerial)
+    ks = [k for k in (1, 5, 10, "1%", "5%", "10%") if isinstance(k, str) or k <= len(ground)]
+    recall = conventions.recalls(ground, aerial, ks, names=["image-locate"], progress=False)["image-locate"]
+    facts = {
+        "queries": len(ground),
+        "gallery": len(aerial),
+        "verdict": diagnosis.verdict,
+        "towers": {side: asdict(getattr(diagnosis, side)) for side in ("ground", "aerial")},
+        "as_coded": {f"R@{k}": value for k, value in recall.items()}
+        | {"PSSR": float(conventions.pssr_as_coded(ground, aerial).mean())},
+    }
+    summary = json.loads(metrics.summary(ranks, resamples=20).to_json(orient="split", double_precision=15))
+    results.write_json(folder / "metrics.json", {key: {"summary": summary, "facts": facts} for key in results.TEST_SETS})
+    spread = {f"{side}_spread": facts["towers"][side]["spread"] for side in ("ground", "aerial")}
+    distinct = {f"{side}_distinct": facts["towers"][side]["distinct"] / len(ground) for side in ("ground", "aerial")}
+    phases = {"epoch": [1, 2], "phase": ["max-margin", "soft-margin"], "loss": 0.5}
+    results.write_csv(folder / "log.csv", pd.DataFrame(phases | spread | distinct | (log or {})))
+    results.write_arrays(
+        folder / "validation.npz", closer=[ranks.closer] * 2, tied=[ranks.tied] * 2, gallery_size=len(aerial)
+    )
+    results.write_json(folder / "train.json", {"parameters": {"start": "", **settings}, "pairs_per_epoch": 32})
+    results.write_json(folder / "evaluate.json", {})
+    return Run(folder)
+
+
+def write_study(root: Path, kinds: dict[str, str]) -> causes.Study:
+    """A study below `root` of which the named runs are finished, with embeddings of the kind given."""
+    path = root / "studies" / "causes.yaml"
+    path.parent.mkdir()
+    path.write_text(yaml.safe_dump(STUDY))
+    planned = studies.read(path)["runs"]
+    for name, kind in kinds.items():
+        settings = planned[name]
+        if "start" in settings:
+            settings = settings | {"start": f"results/causes/{settings['start']}"}
+        write_run(root / "results" / "causes" / name, settings, *embeddings(kind, seed=settings["seed"]))
+    return causes.load(path, root / "results" / "causes")
+
+
+def all_kinds() -> dict[str, str]:
+    """Every run: only the coded end collapses, on the aerial side, and detached negatives are what it takes."""
+    kinds = {"vgg16-modern-0": "neither"}
+    for seed in range(3):
+        for end, way in (("described", "with"), ("as-coded", "without")):
+            for switch in ("", "detached-negatives", "linear-head"):
+                is_detached = (end == "as-coded") != (switch == "detached-negatives")
+                name = f"vgg16-{end}-{way}-{switch}-{seed}" if switch else f"vgg16-{end}-{seed}"
+                kinds[name] = "aerial" if is_detached else "neither"
+    return kinds
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> causes.Study:
+    return write_study(tmp_path_factory.mktemp("whole"), all_kinds())
+
+
+def test_runs_that_pretrain_are_apart_and_unfinished_or_differently_trained_ones_are_none(tmp_path):
+    kinds = {"vgg16-modern-0": "neither", "vgg16-described-0": "neither", "vgg16-described-1": "neither"}
+    study = write_study(tmp_path, kinds)
+    assert (len(study.planned), list(study.runs)) == (18, ["vgg16-described-0", "vgg16-described-1"])
+    assert study.pretraining == {"vgg16-modern-0": True}
+
+    folder = tmp_path / "results" / "causes"
+    (folder / "vgg16-described-0" / "evaluate.json").unlink()
+    trained = json.loads((folder / "vgg16-described-1" / "train.json").read_text())
+    trained["parameters"]["epochs"] = 3
+    results.write_json(folder / "vgg16-described-1" / "train.json", trained)
+    with pytest.raises(FileNotFoundError, match="none of the 18 runs"):
+        causes.load(tmp_path / "studies" / "causes.yaml", folder)
+
+
+@pytest.mark.parametrize("kind", ["neither", "ground", "aerial", "both"])
+def test_the_verdict_names_the_collapsed_towers(kind, tmp_path):
+    assert causes.collapsed(write_run(tmp_path, {}, *embeddings(kind))) == kind
+
+
+@pytest.mark.parametrize(
+    ("aerial", "dead"),
+    [
+        (np.repeat(np.eye(15), 4, axis=0), False),  # four views a tile
+        (np.repeat(np.eye(3), 14, axis=0)[:N], True),
+        (np.ones((N, 4)) + 1e-3 * np.random.default_rng(0).normal(size=(N, 4)), True),  # a cloud without a tie
+        (np.concatenate([np.ones((N // 4, 4)), np.random.default_rng(0).normal(size=(N - N // 4, 4))]), True),
+        (np.random.default_rng(0).normal(size=(N, 4)), False),
+    ],
+)
+def test_copies_of_shared_tiles_are_no_collapse_but_few_rows_or_little_spread_are(aerial, dead):
+    assert causes.is_collapsed(collapse.diagnose(aerial, aerial).aerial) is dead
+
+
+def test_paired_differences_are_those_of_the_t_distribution_and_only_with_scatter():
+    # 4.302653 is the two-sided 95% point of t with two degrees of freedom, from any table
+    found = causes.paired(np.array([0.0, 0.01, 0.05]))
+    half = 4.302653 * np.std([0.0, 0.01, 0.05], ddof=1) / np.sqrt(3)
+    assert (found["low"], found["high"]) == pytest.approx((0.02 - half, 0.02 + half), abs=1e-7)
+    assert 0.05 < found["p_value"] < 0.5
+    alone, alike = causes.paired(np.array([0.3])), causes.paired(np.array([0.3, 0.1 + 0.2, 0.3]))
+    assert np.isnan([alone["low"], alone["p_value"]]).all()
+    assert (alike["low"], alike["high"]) == (0.3, 0.3)
+    assert np.isnan(alike["p_value"])
+    wide = causes.paired(np.array([-0.9, 0.9]))
+    assert (wide["low"], wide["high"]) == (-1, 1)
+
+
+def made_frame(values: dict[tuple[str, int], float]) -> pd.DataFrame:
+    """A frame of one end and architecture whose measures all are `values` of switch and seed."""
+    rows = [
+        {"end": "described", "arch": "vgg16", "switch": switch, "seed": seed} | dict.fromkeys(MEASURES, value)
+        for (switch, seed), value in values.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_run_is_compared_with_the_base_of_its_own_seed():
+    base = {(BASE, 0): 0.1, (BASE, 1): 0.5, (BASE, 2): 0.9}
+    found = causes.effects(made_frame(base | {("linear-head", 2): 0.95, ("linear-head", 0): 0.15}))
+    row = found[found.measure == "PSSR"].iloc[0]
+    assert (row.switch, row.seeds) == ("linear-head", 2)
+    assert row.difference == pytest.approx(0.05)
+
+
+def test_holm_counts_all_switches_of_an_end_also_those_without_a_test():
+    base = {(BASE, seed): 0.0 for seed in range(3)}
+    turned = {("linear-head", 0): 0.10, ("linear-head", 1): 0.11, ("linear-head", 2): 0.12}
+    turned |= {("detached-negatives", seed): 0.2 for seed in range(3)}
+    turned |= {("zero-at-collapse", 0): 0.1, ("zero-at-collapse", 1): -0.1, ("zero-at-collapse", 2): 0.05}
+    found = causes.effects(made_frame(base | turned))
+    found = found[found.measure == "PSSR"].set_index("switch")
+    assert found.p_holm["linear-head"] == pytest.approx(3 * found.p_value["linear-head"])
+    assert np.isnan(found.p_holm["detached-negatives"])
+    assert found.p_holm["linear-head"] < causes.LEVEL < found.p_holm["zero-at-collapse"]
+    said = causes_report.standing(found.reset_index(), "PSSR")
+    assert "Of 2 differences" in said
+    assert "described with linear-head, +0.110" in said
+    assert "p = 0.25" in said  # three seeds, by signs
+
+
+def test_nothing_to_compare_is_no_error():
+    assert causes.effects(made_frame({("linear-head", 0): 0.1})).empty
+    assert "nothing can be tested" in causes_report.standing(causes.effects(made_frame({(BASE, 0): 0.1})), "PSSR")
+
+
+def test_the_collapse_is_laid_at_the_switch_that_makes_it_from_both_ends(whole):
+    said = causes_report.collapses(causes.frame(whole)).splitlines()
+    assert (
+        "Turned on, these change that: detached-negatives (3 of 3 seeds: neither to aerial). These do not: linear-head"
+        in said[0]
+    )
+    assert (
+        "Turned off, these change that: detached-negatives (3 of 3 seeds: aerial to neither). These do not: linear-head"
+        in said[1]
+    )
+    assert "The aerial tower alone collapsed in 9 of 18 runs" in said[2]
+
+
+def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
+    table = causes.frame(whole)
+    coded = causes.effects_table(table, "as-coded").droplevel(0)
+    assert coded.collapsed.to_dict() == {BASE: "aerial", "detached-negatives": "neither", "linear-head": "aerial"}
+    assert coded.loc[BASE, ["PSSR", "R@1%", "R@1% as coded"]].tolist() == ["0", "0", "1"]
+    assert coded.loc["linear-head", "PSSR against base"] == "+0.000 [+0.000, +0.000]"
+
+
+def test_on_a_collapsed_gallery_the_two_rules_of_scoring_are_as_far_apart_as_theory_says(whole):
+    table = causes.frame(whole)
+    base = causes.scoring_table(table).xs("as-coded", level="end")
+    assert base["exact"].tolist() == ["0.000", "0.000"]
+    assert base["as coded"].tolist() == ["1.000", f"{(N + 1) / (2 * N):.3f}"]
+    assert "exceeds 10 points in 9 runs, of which 9 have" in causes_report.scoring(table)
+
+
+def test_figures_say_what_the_runs_say(whole):
+    figure, alt = causes_report.effects_plot(causes.effects(causes.frame(whole)))
+    assert len(figure.axes) == 3
+    assert "aerial distinct: largest -0.975 (vgg16 described with detached-negatives), 2 of 4 intervals" in alt
+    figure, alt = causes_report.spreads_plot(whole, "vgg16")
+    assert "6 panels" in alt
+    spread = np.mean([run.log.ground_spread.iloc[-1] for run in whole.runs.values()])
+    assert f"as-coded without linear-head {spread:.2g}, 0." in alt
+    assert [axis.get_title() for axis in figure.axes[:2]] == ["described\nbase", "described\nwith detached-negatives"]
+    assert figure.axes[3].lines[1].get_ydata()[-1] == causes_report.FLOOR  # the coded base's aerial tower
+
+
+def test_every_switch_has_its_words_and_its_source():
+    table = causes.switch_table()
+    assert list(table.index) == list(SWITCHES)
+    assert all(re.fullmatch(r"[\w/]+\.py(, [\w/]+\.py)*", source) for source in table.source)
+    assert all(f"{row['what the code does']} ({row.source})" == SWITCHES[name] for name, row in table.iterrows())
+
+
+def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(tmp_path):
+    line = signature.published_lines()["T1 resnet50"]
+    runs = {
+        "line": write_run(tmp_path / "line", {}, line.query, line.gallery),
+        **{kind: write_run(tmp_path / kind, {}, *embeddings(kind, 200)) for kind in ("aerial", "ground", "both", "neither")},
+    }
+    study = causes.Study({name: {} for name in runs}, runs, {})
+    found = signature.signatures(study)
+    assert found.index[0] == "line"
+    assert found.parts["line"] == len(signature.PARTS)
+    assert found.factor["line"] == pytest.approx(1, abs=0.02)
+    assert (found.parts.drop("line") < len(signature.PARTS)).all()
+    assert not found.gallery["aerial"]
+    assert "1 of 5 finished runs reproduce the ResNet50 row**: line" in signature.verdict(found)
+    assert "None of the 4 finished runs" in signature.verdict(found.drop("line"))
+    assert signature.closest_table(found).loc["line", "parts there"] == "gallery, queries, plateau"
+
+
+@pytest.mark.parametrize(
+    ("change", "epochs"),
+    [
+        ({}, 1),
+        ({"aerial_distinct": [0.025, 1.0]}, 0),  # one row only
+        ({"ground_distinct": [0.1, 1.0]}, 0),
+        ({"ground_spread": [0.001, 1.0]}, 0),
+    ],
+)
+def test_epochs_are_alike_where_the_gallery_is_a_few_points_and_the_queries_differ(change, epochs, tmp_path):
+    log = {"aerial_distinct": [0.05, 1.0], "ground_distinct": 1.0, "ground_spread": 0.5} | change
+    assert signature.epochs_alike(write_run(tmp_path, {}, *embeddings("neither"), log=log)) == epochs
+
+
+def run_page(folder: Path, monkeypatch) -> str:
+    """Run the page's cells from `folder`; everything they would show, as text."""
+    shown = []
+
+    def display(*objects) -> None:
+        shown.extend(str(getattr(x, "data", x)) for x in objects if x is not None)
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("IPython.display.display", display)
+    space: dict = {}
+    for cell in re.findall(r"```\{code-cell\} ipython3\n(?::tags:[^\n]*\n)?(.*?)```", PAGE.read_text(), re.DOTALL):
+        *body, last = ast.parse(cell).body
+        exec(compile(ast.Module(body, []), PAGE.name, "exec"), space)
+        if isinstance(last, ast.Expr):
+            display(eval(compile(ast.Expression(last.value), PAGE.name, "eval"), space))
+        else:
+            exec(compile(ast.Module([last], []), PAGE.name, "exec"), space)
+    return "\n".join(shown)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ({"vgg16-described-with-linear-head-1": "neither"}, "**1 of 18 planned runs are finished.**"),
+        ({"vgg16-as-coded-0": "both", "vgg16-as-coded-without-linear-head-0": "aerial"}, "both to aerial"),
+        (all_kinds(), "**18 of 18 planned runs are finished.**"),
+    ],
+    ids=["one", "two", "all"],
+)
+def test_the_page_runs_with_whatever_is_finished(kinds, said, tmp_path, monkeypatch):
+    write_study(tmp_path, kinds)
+    (tmp_path / "book").mkdir()
+    text = run_page(tmp_path / "book", monkeypatch)
+    assert said in text
+    assert ("may change" in text) == (len(kinds) < 18)
+    assert "None of the" in text

@@ -1,4 +1,4 @@
-"""The book's sources: its pages exist, its figures speak, no number is typed, and the check of the built book bites."""
+"""The book's sources: its pages exist, its figures speak, and the check of the built book bites."""
 
 import importlib.util
 import re
@@ -14,15 +14,6 @@ spec = importlib.util.spec_from_file_location("check", ROOT / "book" / "check.py
 check = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(check)
 
-# Numbers of the text itself, which no run can change: settings that the page states and then shows, parts of names.
-ALLOWED = {"90°", "95%", "1%", "60%", "70%", "100%"}
-
-
-def prose(page: Path) -> str:
-    """A page without its header, code and equations."""
-    text = re.sub(r"\A---.*?---", "", page.read_text(), flags=re.DOTALL)
-    return re.sub(r"```.*?```|\$\$.*?\$\$|\$[^$]*\$|`[^`]*`|section \d\.\d", "", text, flags=re.DOTALL)
-
 
 def test_every_page_is_in_the_table_of_contents_and_the_other_way_round():
     listed = check.pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
@@ -32,12 +23,6 @@ def test_every_page_is_in_the_table_of_contents_and_the_other_way_round():
 def test_the_links_in_book_lead_to_the_configuration():
     for name in ("_config.yml", "_toc.yml"):
         assert (ROOT / "book" / name).resolve() == ROOT / name
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_no_result_is_typed_into_prose(page):
-    typed = [n for n in re.findall(r"\d+\.\d+|\d+(?:\.\d+)?\s?[%°]", prose(page)) if n.replace(" ", "") not in ALLOWED]
-    assert not typed
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

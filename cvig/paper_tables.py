@@ -20,7 +20,6 @@ from cvig.metrics import share_interval
 from cvig.printed import counts, cutoffs
 from cvig.results import Run
 
-TEST_SET = {1: "cropped", 2: "uncropped"}  # of each table
 SIZES = range(500, 20_001)  # scanned for the test set's size, which the paper misprints
 CODE = CONVENTIONS["image-locate"]
 RULES = (
@@ -44,6 +43,11 @@ LINES = {
 def published_queries() -> int:
     """Size of the paper's test set: the one whose counts print both tables best (`cvig.examination`)."""
     return scan(tables.all_published_cells(), SIZES).best
+
+
+def tested_on(number: int) -> str:
+    """The test set of the paper's Table 1 or 2: ``"cropped"`` or ``"uncropped"``."""
+    return tables.published()["tables"][str(number)]["test_set"]
 
 
 def _by_code(shares: Mapping[str, float], queries: int) -> dict[str, dict[str, float]]:
@@ -76,9 +80,9 @@ def _published(number: int) -> dict[str, dict[str, dict[str, float]]]:
     return rows
 
 
-def _ours(run: Run, test_set: str) -> dict[str, dict[str, float]]:
-    """All rows of a run; those "as coded" are left out where views have several answers."""
-    summary, facts = run.metrics[test_set], run.facts[test_set]
+def _ours(run: Run, name: str) -> dict[str, dict[str, float]]:
+    """All rows of a run on the test set of that name; those "as coded" are left out where views have several answers."""
+    summary, facts = run.metrics[name], run.facts[name]
     names = [name for name in tables.METRICS if name in summary.index]
     scale = {name: 1 if name == "PSSR" else 100 for name in names}
     columns = {
@@ -122,11 +126,6 @@ class PaperTable:
     numbers: pd.DataFrame
 
     @property
-    def title(self) -> str:
-        """What it is."""
-        return f"Table {self.number} of the paper ({TEST_SET[self.number]} test set), and ours"
-
-    @property
     def text(self) -> pd.DataFrame:
         """For readers: str, a value and its interval in one cell, index architecture, source, line (`LINES`)."""
         rows = {}
@@ -163,7 +162,9 @@ class PaperTable:
 
     def _repr_html_(self) -> str:
         files = {"csv": self.csv, "md": self.markdown, "tex": self.latex}
-        return self.text.to_html() + "".join(_offer(f"table-{self.number}.{end}", text) for end, text in files.items())
+        # a head for each architecture: the table is long
+        parts = [part.to_html() for _, part in self.text.groupby(level=0, sort=False)]
+        return "".join(parts) + "".join(_offer(f"table-{self.number}.{end}", text) for end, text in files.items())
 
 
 def _offer(name: str, text: str) -> str:
@@ -199,7 +200,7 @@ def paper_table(number: int, runs: Iterable[Run]) -> PaperTable:
         No such table.
     """
     blocks = {(arch, "published"): rows for arch, rows in _published(number).items()}
-    blocks |= {(run.name, label(run)): _ours(run, TEST_SET[number]) for run in runs}
+    blocks |= {(run.name, label(run)): _ours(run, tested_on(number)) for run in runs}
     order = list(dict.fromkeys(arch for arch, _ in blocks))
     rows = {
         (*key, rule): row for key in sorted(blocks, key=lambda key: order.index(key[0])) for rule, row in blocks[key].items()

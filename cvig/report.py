@@ -8,6 +8,7 @@ import pandas as pd
 from cvig import figures, metrics, results, tables
 from cvig.collapse import Tower
 from cvig.explained import along_both_axes
+from cvig.paper_tables import PaperTable
 from cvig.results import TEST_SETS, Run
 
 SOURCES = {"quick": "committed", "world": "world study", "causes": "causes study", "local": "this machine"}
@@ -71,6 +72,21 @@ def histogram(run: Run) -> figures.Plot:
 def scores(runs: dict[str, Run]) -> pd.DataFrame:
     """Recall and PSSR of every run and test set, with chance."""
     return tables.recall_table({f"{label}, {name}": run.metrics[name] for label, run in runs.items() for name in TEST_SETS})
+
+
+def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:
+    """Of the runs that share architecture, recipe and switches those of the smallest seed."""
+    first: dict[str, str] = {}
+    for name in sorted(runs, key=lambda name: runs[name].parameters["seed"]):
+        first.setdefault(str([runs[name].parameters[key] for key in ("arch", "recipe", "switches")]), name)
+    return {name: run for name, run in runs.items() if name in first.values()}
+
+
+def display_folded(summary: str, table: PaperTable) -> None:
+    """Display a line that opens to a table."""
+    from IPython.display import HTML, display
+
+    display(HTML(f"<details><summary>{summary}</summary>{table._repr_html_()}</details>"))
 
 
 def both_axes(run: Run) -> figures.Plot:

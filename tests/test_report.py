@@ -50,6 +50,21 @@ def test_the_best_run_and_the_most_collapsed_one_are_chosen_by_their_numbers(roo
     assert list(report.best_and_most_collapsed(healthy).values())[1].folder.name == "vgg16"
 
 
+def test_duplicate_tiles_are_no_collapse(tmp_path):
+    ground, aerial = cloud(120, 0.1)
+    copies = make_run(tmp_path / "copies", ground, 10 * np.repeat(aerial[::4], 4, axis=0) + [1, 0, 0, 0])
+    narrow = make_run(tmp_path / "narrow", ground, 0.1 * aerial + [1, 0, 0, 0])
+    assert list(report.best_and_most_collapsed([copies, narrow]).values())[1] is narrow
+
+
+def test_of_several_seeds_the_smallest_stands_for_all(tmp_path):
+    ground, aerial = cloud(12, 0.1)
+    kinds = {"a-10": {"seed": 10}, "a-2": {"seed": 2}, "b-3": {"seed": 3, "recipe": "described"}}
+    kinds |= {"c-4": {"seed": 4, "switches": {"linear-head": True}}, "d-5": {"seed": 5, "arch": "resnet50"}}
+    runs = {name: make_run(tmp_path / name, ground, aerial, **parameters) for name, parameters in kinds.items()}
+    assert list(report.first_seeds(runs)) == ["a-2", "b-3", "c-4", "d-5"]
+
+
 def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
     runs = report.runs_by_source(root)
     run = runs["world study"]["vgg16-as-coded-0"]

@@ -15,6 +15,7 @@ from scipy import stats
 
 from cvig import paper_tables, tables
 from cvig.paper_tables import paper_table
+from cvig.results import Run
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +89,16 @@ def test_values_and_intervals_are_those_of_the_runs_summary(runs):
     assert (shown.loc["ties against", "tied"], shown.loc["chance", "tied"]) == ("0.0%", "")
 
 
+def test_each_table_takes_its_own_test_set_and_each_rule_its_own_gallery(runs):
+    run = Run(runs[1].folder)
+    run.metrics["cropped"].loc["R@1", "pessimistic"] = 0.125
+    run.facts["cropped"]["gallery"] = 50
+    cropped, uncropped = (paper_table(number, [run]).numbers.xs("vgg16").xs(paper_tables.label(run)) for number in (1, 2))
+    assert cropped.loc["exact", ["R@1", "gallery"]].tolist() == [12.5, 50]
+    assert cropped.loc["as coded", "gallery"] == 200  # a copy for each view
+    assert uncropped.loc["exact", "R@1"] != 12.5
+
+
 def test_where_views_have_several_answers_the_papers_code_has_no_say(runs):
     lines = paper_table(1, runs).text.loc["resnet18"].index.get_level_values("rule")
     assert list(lines) == ["ties against", "found", "ties for", "chance"]
@@ -117,6 +128,7 @@ def test_a_page_shows_the_table_and_offers_each_form_to_read_and_to_save(runs):
     table = paper_table(2, runs)
     page = table._repr_html_()
     assert "ties against" in page
+    assert page.count("<thead>") == 4  # vgg16, resnet50, cvm-net-i, resnet18
     for name, text in (("csv", table.csv), ("md", table.markdown), ("tex", table.latex)):
         saved = re.search(rf'download="table-2\.{name}" href="data:text/plain;charset=utf-8;base64,([^"]*)"', page)
         assert base64.b64decode(saved[1]).decode() == text

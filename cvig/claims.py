@@ -33,6 +33,12 @@ def learned(tests: Sequence[SameTest]) -> dict[str, tuple[Ranks, np.ndarray]]:
     return dict(sorted(found.items(), key=lambda item: means(item[1][0])["PSSR"]))
 
 
+def representatives(runs: Mapping[str, tuple[Ranks, np.ndarray]]) -> dict[str, Ranks]:
+    """The ranks of the worst, the middle and the best of the `learned` runs; fewer where there are fewer."""
+    labels = list(runs)
+    return {labels[i]: runs[labels[i]][0] for i in sorted({0, len(labels) // 2, len(labels) - 1})}
+
+
 def improved(ranks: Ranks, kind: str) -> Ranks:
     """What a better model would make of the same queries, by one of `IMPROVEMENTS`; no ties.
 
@@ -203,7 +209,7 @@ def size_verdicts(runs: Mapping[str, tuple[Ranks, np.ndarray]]) -> list[dict[str
     table = pd.DataFrame(far)
     return [
         _row(
-            f"{name} does not depend on the test set's size: the mean stays within a standard error from {SIZES[0]} pairs on",
+            f"{name} does not depend on the size of the test: its mean is within a standard error from {SIZES[0]} pairs on",
             f"{table.loc[name].min():.2f} to {table.loc[name].max():.2f} standard errors from the full test, at each run's "
             "worst size",
             _in(int((table.loc[name] < 1).sum()), len(runs)),
@@ -218,3 +224,9 @@ def verdicts(runs: Mapping[str, tuple[Ranks, np.ndarray]]) -> pd.DataFrame:
         raise ValueError("no run beats chance: there is nothing to test the claims on")
     parts = (improvement_verdicts, tie_verdicts, shape_verdicts, size_verdicts)
     return pd.DataFrame([row for part in parts for row in part(runs)])
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """A table of texts as Markdown, which wraps them."""
+    lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -5,15 +5,15 @@ from functools import lru_cache
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from cvig.metrics import chance, per_query_rank
+from cvig.metrics import chance
 from cvig.metrics.inference import SIMULATED, independent_layers, per_query_values
 from cvig.metrics.intervals import number_places
-from cvig.metrics.values import places_each
 from cvig.promises import validation_places
 from cvig.ranking import Ranks
 from cvig.results import Run
-from cvig.subsets import METRICS
+from cvig.subsets import METRICS, by_chance
 
 LEVEL = 0.01  # of the tests against chance, one-sided
 
@@ -33,26 +33,20 @@ def against_chance(ranks: Ranks, places: np.ndarray) -> pd.DataFrame:
         standard errors the value lies above chance. The error is that of the places' values, or chance's where that is
         larger: no hit at all is no certainty.
     """
-    n, rank = int(ranks.gallery_size), per_query_rank(ranks, ties="pessimistic")
+    n = int(ranks.gallery_size)
     layers, group = independent_layers(places), number_places(places, len(ranks))
-    count, reciprocal = group.max() + 1, 1 / np.arange(1, n + 1)
     each, rows = per_query_values(ranks, "pessimistic"), {}
-    for name in METRICS:
+    for name, (mean, variance) in by_chance(n).items():
+        values = [each[name][q] for q in layers]
         if name == "PSSR":
-            mean, variance = (n - 1) / (2 * n), (n**2 - 1) / (12 * n**2)
-            p_values = [chance.pssr_tail(each[name][q].mean(), np.full(len(q), n)) for q in layers]
+            p_values = [chance.pssr_tail(value.mean(), np.full(len(value), n)) for value in values]
         elif name == "MRR":
-            mean, variance = reciprocal.mean(), reciprocal.var()
             drawn = _reciprocal_draws(n, len(layers[0]))
-            p_values = [(1 + int((drawn >= (1 / rank[q]).mean() - 1e-12).sum())) / (1 + SIMULATED) for q in layers]
+            p_values = [(1 + int((drawn >= value.mean() - 1e-12).sum())) / (1 + SIMULATED) for value in values]
         else:
-            k = name.removeprefix("R@")
-            top = places_each(k if k.endswith("%") else int(k), ranks)
-            mean = top[0] / n
-            variance = mean * (1 - mean)
-            p_values = [chance.recall_tail(int(each[name][q].sum()), top[q], np.full(len(q), n)) for q in layers]
+            p_values = [float(stats.binom.sf(value.sum() - 1, len(value), mean)) for value in values]
         own = np.sqrt(np.square(np.bincount(group, each[name] - each[name].mean())).sum()) / len(ranks)
-        signal = (each[name].mean() - mean) / max(own, np.sqrt(variance / count))
+        signal = (each[name].mean() - mean) / max(own, np.sqrt(variance / (group.max() + 1)))
         # twice the mean of p-values is one, however the views of a place depend on each other
         p = p_values[0] if len(layers) == 1 else min(1.0, 2 * float(np.mean(p_values)))
         rows[name] = (each[name].mean(), p, signal)

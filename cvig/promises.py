@@ -46,14 +46,14 @@ def find(root: Path | str) -> dict[str, Run]:
     return {f"{study.name}/{run.folder.name}": run for study in studies for run in results.find(study)}
 
 
-def tested_places(run: Run) -> np.ndarray:
+def places_of_test(run: Run) -> np.ndarray:
     """The place of each query of the uncropped test set: int64 [Q], from 0."""
     return number_places(results.read_arrays(run.folder / "ranks-uncropped.npz")["place"], len(run.ranks("uncropped")))
 
 
 def validation_places(run: Run) -> np.ndarray:
     """The place of each validation view: int64 [Q]. As in the test set, views of one place follow each other."""
-    tested, queries = tested_places(run), len(run.validation[0])
+    tested, queries = places_of_test(run), len(run.validation[0])
     views = len(tested) // (int(tested.max()) + 1)
     if not np.array_equal(tested, np.arange(len(tested)) // views):
         raise ValueError(f"{run.folder}: the test views of a place do not follow each other, equally many a place")
@@ -66,7 +66,7 @@ def same_tests(runs: Mapping[str, Run]) -> list[SameTest]:
     for label, run in runs.items():
         ranks = run.ranks("uncropped")
         key = (run.evaluate["data"]["test"], len(ranks), int(np.max(ranks.gallery_size)))
-        found.setdefault(key, SameTest(tested_places(run))).ranks[label] = ranks
+        found.setdefault(key, SameTest(places_of_test(run))).ranks[label] = ranks
     return sorted(found.values(), key=lambda test: -len(test.ranks))
 
 
@@ -167,3 +167,15 @@ def disagreements(test: SameTest, *, level: float = 0.05) -> pd.DataFrame:
                 )
     columns = ["first", "second", "metric", "other", "gain", "loss", "p"]
     return pd.DataFrame(found, columns=columns).sort_values("p", kind="stable", ignore_index=True)
+
+
+def contradictions(found: pd.DataFrame) -> pd.Series:
+    """How many pairs of models each two metrics order oppositely in `disagreements`, most first."""
+    pairs = [" and ".join(sorted(row, key=METRICS.index)) for row in found[["metric", "other"]].itertuples(index=False)]
+    return pd.Series(pairs, dtype=str).value_counts().rename("pairs of runs")
+
+
+def strongest(found: pd.DataFrame, count: int = 5) -> pd.DataFrame:
+    """Of each pair of models its surest row of `disagreements`; the surest pairs first."""
+    pairs = [frozenset(row) for row in found[["first", "second"]].itertuples(index=False)]
+    return found[~pd.Series(pairs, dtype=object).duplicated()].head(count)

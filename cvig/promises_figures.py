@@ -23,11 +23,9 @@ def orders(tables: Mapping[str, pd.DataFrame]) -> Plot:
         sns.heatmap(shown, ax=axis, annot_kws={"size": 6}, cbar=axis is axes[0, -1], **options)
         axis.set_title(label)
         axis.tick_params(labelsize=7)
-        off = table.to_numpy()[~np.eye(len(table), dtype=bool)]
-        low = np.unravel_index(np.nanargmin(np.nan_to_num(table.to_numpy(), nan=2)), table.shape)
-        said.append(
-            f"{label}: from {np.nanmin(off):.2f}, between {names[low[0]]} and {names[low[1]]}, to {np.nanmax(off):.2f}"
-        )
+        pairs = shown.where(~np.eye(len(names), dtype=bool)).stack().dropna()
+        low = " and ".join(pairs.idxmin())
+        said.append(f"{label}: from {pairs.min():.2f}, between {low}, to {pairs.max():.2f}")
     return figure, "Heat maps of rank correlation between metrics and tie rules. " + "; ".join(said) + "."
 
 
@@ -61,21 +59,19 @@ def earliness(seen: pd.DataFrame, signal: pd.DataFrame) -> Plot:
 
 
 def stability(table: pd.DataFrame) -> Plot:
-    """Mean and spread of each metric in smaller tests, as shares of its full value (`cvig.subsets.stability`)."""
+    """Mean and noise of each metric in smaller tests (`cvig.subsets.stability`)."""
     figure, axes = new(1, 2, size=(9.6, 3.4))
-    bias, spread = axes[0]
+    bias, noise = axes[0]
     said = []
     for name in METRICS:
         part = table.xs(name, level="metric")
         bias.semilogx(part.index, 1 + part.bias, label=name, **STYLE[name])
-        spread.loglog(part.index, part.spread, label=name, **STYLE[name])
+        noise.loglog(part.index, part.noise, label=name, **STYLE[name])
         first = part.iloc[0]
-        said.append(
-            f"{name} at {part.index[0]} is {1 + first.bias:.2f} of its full value, with a deviation of {first.spread:.2f} of it"
-        )
+        said.append(f"{name} at {part.index[0]} is {1 + first.bias:.2f} of its full value, its noise {first.noise:.2f}")
     bias.axhline(1, color="black", lw=1, ls=":")
     bias.set(xlabel="test pairs", ylabel="mean / full value", yscale="log")
-    spread.set(xlabel="test pairs", ylabel="standard deviation / full value")
+    noise.set(xlabel="test pairs", ylabel="standard deviation / excess over chance")
     bias.legend()
     return figure, "Two panels over the number of test pairs. " + "; ".join(said) + "."
 

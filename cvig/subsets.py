@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy.special import gammaln
 
 from cvig.metrics import places
 from cvig.metrics.inference import per_query_values
@@ -27,13 +27,43 @@ def check_size(ranks: Ranks, m: int) -> int:
     return int(ranks.gallery_size)
 
 
+def by_chance(n: int) -> dict[str, tuple[float, float]]:
+    """Mean and variance of what one query adds to each of `METRICS` when its rank is uniform on 1 … n."""
+    top, reciprocal = {k: places(k, n) / n for k in (1, "1%", "10%")}, 1 / np.arange(1, n + 1)
+    recall = {f"R@{k}": (share, share * (1 - share)) for k, share in top.items()}
+    return recall | {
+        "MRR": (float(reciprocal.mean()), float(reciprocal.var())),
+        "PSSR": ((n - 1) / (2 * n), (n**2 - 1) / (12 * n**2)),
+    }
+
+
+def kept_below(k: int, before: np.ndarray, n: int, m: int) -> np.ndarray:
+    """Probability that fewer than k of the `before` rows are among m - 1 chosen of n - 1: float64, as many as `before`.
+
+    SciPy's hypergeometric distribution, thousands of which a curve needs, in a table of logarithms of factorials: the same
+    to about 1e-11.
+    """
+    if k >= m:
+        return np.ones(len(before))
+    log = gammaln(np.arange(n) + 1)
+    kept, after = np.arange(k)[:, None], n - 1 - before
+    possible = (kept <= before) & (m - 1 - kept <= after)
+
+    def choose(total: np.ndarray, part: np.ndarray) -> np.ndarray:
+        part = np.where(possible, part, 0)
+        return log[total] - log[part] - log[total - part]
+
+    each = choose(before, kept) + choose(after, m - 1 - kept) - (log[n - 1] - log[m - 1] - log[n - m])
+    return np.where(possible, np.exp(each), 0).sum(axis=0)
+
+
 def expected(ranks: Ranks, m: int) -> dict[str, float]:
     """Exact mean of each of `METRICS` over all galleries of m rows that keep a query's positive.
 
     Notes
     -----
     With X hypergeometric, rows kept of the c before the positive: recall at k is P(X < k), PSSR is linear in E X, and
-    E 1/(X + 1) = n / (m (c + 1)) · P(one of c + 1 marked rows is among m of n).
+    E 1/(X + 1) = n / (m (c + 1)) · P(one of c + 1 marked rows is among m of all n).
 
     Examples
     --------
@@ -43,9 +73,8 @@ def expected(ranks: Ranks, m: int) -> dict[str, float]:
     n = check_size(ranks, m)
     before, count = np.unique(ranks.closer + ranks.tied, return_counts=True)
     weight = count / count.sum()
-    recall = {k: stats.hypergeom.cdf(places(k, m) - 1, n - 1, before, m - 1) for k in (1, "1%", "10%")}
-    each = {f"R@{k}": value for k, value in recall.items()}
-    each["MRR"] = n / (m * (before + 1)) * stats.hypergeom.sf(0, n, before + 1, m)
+    each = {f"R@{k}": kept_below(places(k, m), before, n, m) for k in (1, "1%", "10%")}
+    each["MRR"] = n / (m * (before + 1)) * (1 - kept_below(1, before + 1, n + 1, m + 1))
     each["PSSR"] = (m - 1) / m * (1 - before / max(n - 1, 1))
     return {name: float(weight @ each[name]) for name in METRICS}
 
@@ -76,24 +105,39 @@ def stability(ranks: Ranks, sizes: Sequence[int], *, draws: int = 200, seed: int
     -------
     DataFrame
         Rows (size, metric) for the sizes up to the gallery's and the gallery's itself. Columns ``expected``, the exact mean;
-        ``bias``, its distance from the full value, as a share of that; ``drawn`` and ``deviation``, mean and standard
-        deviation of `draws` draws; ``spread``, the deviation as a share of the full value (both shares NaN where that is 0).
+        ``bias``, its distance from the full value, as a share of that (NaN where that is 0); ``drawn`` and ``deviation``,
+        mean and standard deviation of `draws` draws; ``noise``, the deviation as a share of what the mean exceeds chance by
+        at that size (NaN where it does not). PSSR starts from one half: as a share of the whole value its deviation would
+        look smaller than it is.
     """
     n, full = check_size(ranks, 1), means(ranks)
     rng = np.random.default_rng(seed)
     rows = {}
     for m in sorted({size for size in sizes if size < n} | {n}):
-        mean, drawn = expected(ranks, m), pd.DataFrame([means(draw(ranks, m, rng)) for _ in range(draws)])
+        mean, chance = expected(ranks, m), by_chance(m)
+        drawn = pd.DataFrame([means(draw(ranks, m, rng)) for _ in range(draws)])
         for name in METRICS:
-            scale = full[name] or np.nan
-            deviation = float(drawn[name].std())
-            rows[m, name] = (mean[name], mean[name] / scale - 1, drawn[name].mean(), deviation, deviation / scale)
-    return pd.DataFrame(rows, index=["expected", "bias", "drawn", "deviation", "spread"]).T.rename_axis(["size", "metric"])
+            bias, deviation = mean[name] / (full[name] or np.nan) - 1, float(drawn[name].std())
+            above = mean[name] - chance[name][0]
+            rows[m, name] = (mean[name], bias, drawn[name].mean(), deviation, deviation / above if above > 0 else np.nan)
+    return pd.DataFrame(rows, index=["expected", "bias", "drawn", "deviation", "noise"]).T.rename_axis(["size", "metric"])
 
 
 def growth(ranks: Ranks, sizes: Sequence[int]) -> pd.DataFrame:
     """`expected` at each of several gallery sizes: a row a size, a column a metric."""
     return pd.DataFrame({m: expected(ranks, m) for m in sizes}).T.rename_axis("gallery")
+
+
+def telling_sizes(n: int) -> list[int]:
+    """Sizes from 100 to n at which rounding shows: hundreds, and one less, where 1% is rounded down most; sparser from 2000.
+
+    Examples
+    --------
+    >>> telling_sizes(320)
+    [100, 199, 200, 299, 300, 320]
+    """
+    whole = [*range(100, 2000, 100), *range(2000, n + 1, 500)]
+    return sorted({m for size in whole for m in (size - 1, size) if 100 <= m <= n} | {n})
 
 
 def shared_deviation(query: np.ndarray, gallery: np.ndarray, m: int, *, draws: int = 200, seed: int = 0) -> pd.DataFrame:

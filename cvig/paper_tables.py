@@ -20,7 +20,7 @@ from cvig.metrics import share_interval
 from cvig.printed import counts, cutoffs
 from cvig.results import Run
 
-SIZES = range(500, 20_001)  # scanned for the test set's size, which the paper misprints
+SIZES = range(500, 20_001)  # scanned for the size that explains the printed cells, as in the book
 CODE = CONVENTIONS["image-locate"]
 RULES = (
     *("exact", "exact low", "exact high", "exact found", "optimistic", "chance"),
@@ -45,7 +45,7 @@ def published_queries() -> int:
     return scan(tables.all_published_cells(), SIZES).best
 
 
-def crops_of(number: int) -> str:
+def name_of_test_set(number: int) -> str:
     """The test set of the paper's Table 1 or 2: ``"cropped"`` or ``"uncropped"``."""
     return tables.published()["tables"][str(number)]["test_set"]
 
@@ -200,7 +200,7 @@ def paper_table(number: int, runs: Iterable[Run]) -> PaperTable:
         No such table.
     """
     blocks = {(arch, "published"): rows for arch, rows in _published(number).items()}
-    blocks |= {(run.name, label(run)): _ours(run, crops_of(number)) for run in runs}
+    blocks |= {(run.name, label(run)): _ours(run, name_of_test_set(number)) for run in runs}
     order = list(dict.fromkeys(arch for arch, _ in blocks))
     rows = {
         (*key, rule): row for key in sorted(blocks, key=lambda key: order.index(key[0])) for rule, row in blocks[key].items()

@@ -1,7 +1,7 @@
 """Tables 1 and 2 of the paper with our runs below the published rows, as one data frame, CSV, Markdown and LaTeX.
 
-Published recalls follow the rule of the paper's code: ties for the query, one place more than k names. Ours follow exact
-ranks, ties against the query, and stand there a second time by the rule of the paper's code, so that like meets like.
+Published recalls are taken to follow the rule of the paper's code: ties for the query, one place more than k names. Ours
+follow exact ranks, ties against the query, and stand there a second time by the rule of the code, so that like meets like.
 """
 
 import base64

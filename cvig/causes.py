@@ -182,8 +182,8 @@ def effects(table: pd.DataFrame) -> pd.DataFrame:
                 rows.append(where | paired(difference))
     columns = ["end", "arch", "switch", "measure", "seeds", "difference", "low", "high", "p_value"]
     found = pd.DataFrame(rows, columns=columns)
-    groups = found.fillna({"p_value": 1.0}).groupby(["end", "arch", "measure"]).p_value
-    found["p_holm"] = groups.transform(lambda p: holm(p.to_numpy())).where(found.p_value.notna())
+    groups = found.groupby(["end", "arch", "measure"]).p_value
+    found["p_holm"] = groups.transform(lambda p: holm(p.to_numpy()))  # NaN sorts last: it counts, and stays NaN
     return found
 
 

@@ -129,7 +129,7 @@ def test_the_verdict_names_the_collapsed_towers(kind, tmp_path):
     ("aerial", "dead"),
     [
         (np.repeat(np.eye(15), 4, axis=0), False),  # four views a tile
-        (np.repeat(np.eye(3), 14, axis=0)[:N], True),
+        (np.repeat(np.eye(15), 20, axis=0), True),
         (np.ones((N, 4)) + 1e-3 * np.random.default_rng(0).normal(size=(N, 4)), True),  # a cloud without a tie
         (np.concatenate([np.ones((N // 4, 4)), np.random.default_rng(0).normal(size=(N - N // 4, 4))]), True),
         (np.random.default_rng(0).normal(size=(N, 4)), False),
@@ -164,7 +164,7 @@ def made_frame(values: dict[tuple[str, int], float]) -> pd.DataFrame:
 
 def test_a_run_is_compared_with_the_base_of_its_own_seed():
     base = {(BASE, 0): 0.1, (BASE, 1): 0.5, (BASE, 2): 0.9}
-    found = causes.effects(made_frame(base | {("linear-head", 2): 0.95, ("linear-head", 0): 0.15}))
+    found = causes.effects(made_frame(base | {("linear-head", 1): 0.55, ("linear-head", 0): 0.15}))
     row = found[found.measure == "PSSR"].iloc[0]
     assert (row.switch, row.seeds) == ("linear-head", 2)
     assert row.difference == pytest.approx(0.05)
@@ -241,8 +241,10 @@ def test_every_switch_has_its_words_and_its_source():
 
 def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(tmp_path):
     line = signature.published_lines()["T1 resnet50"]
+    three = embeddings("neither", 800)
     runs = {
         "line": write_run(tmp_path / "line", {}, line.query, line.gallery),
+        "three points": write_run(tmp_path / "points", {}, three[0], np.where(np.arange(800)[:, None] < 2, three[1], 1)),
         **{kind: write_run(tmp_path / kind, {}, *embeddings(kind, 200)) for kind in ("aerial", "ground", "both", "neither")},
     }
     study = causes.Study({name: {} for name in runs}, runs, {})
@@ -252,8 +254,9 @@ def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(
     assert found.factor["line"] == pytest.approx(1, abs=0.02)
     assert (found.parts.drop("line") < len(signature.PARTS)).all()
     assert not found.gallery["aerial"]
-    assert "1 of 5 finished runs reproduce the ResNet50 row**: line" in signature.verdict(found)
-    assert "None of the 4 finished runs" in signature.verdict(found.drop("line"))
+    assert not found.gallery["three points"]
+    assert "1 of 6 finished runs reproduce the ResNet50 row**: line" in signature.verdict(found)
+    assert "None of the 5 finished runs" in signature.verdict(found.drop("line"))
     assert signature.closest_table(found).loc["line", "parts there"] == "gallery, queries, plateau"
 
 

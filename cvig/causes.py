@@ -119,7 +119,7 @@ def measures(run: Run, test_set: str = TEST_SET) -> dict[str, float]:
 
 
 def frame(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
-    """Every finished run: end, arch, switch (`BASE` where none is turned), seed, collapsed, chance and `MEASURES`."""
+    """Every finished run: end, arch, switch (or `BASE`), seed, collapsed, chance and p_value of PSSR, `MEASURES`."""
     rows = {}
     for name, run in study.runs.items():
         p = run.parameters
@@ -129,7 +129,7 @@ def frame(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
             "switch": turned(run),
             "seed": p["seed"],
             "collapsed": collapsed(run, test_set),
-            "chance": float(run.metrics[test_set].loc["PSSR", "chance"]),
+            **run.metrics[test_set].loc["PSSR", ["chance", "p_value"]].astype(float),
             **measures(run, test_set),
         }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -8,6 +8,7 @@ from cvig.causes import BASE, ENDS, LEVEL, SCORING, Study, interval, tally, turn
 from cvig.figures import AERIAL, GROUND, PALETTE, Plot, new
 from cvig.recipes import SWITCHES
 
+BEATS = 0.001  # level of the tests against chance, one a run
 INFLATED = 0.1  # difference in recall that is called large
 FLOOR = 1e-8  # least spread that is drawn
 SHOWN = ("PSSR", "R@1% as coded", "aerial distinct")
@@ -49,10 +50,12 @@ def both_ends(table: pd.DataFrame) -> str:
     """Markdown: what the base runs of both ends came to; `table` as `cvig.causes.frame` makes it."""
     said = []
     for (arch, end), part in table[table.switch == BASE].groupby(["arch", "end"], sort=False):
+        better = int((part.p_value < BEATS).sum())
         recall, as_coded = (100 * part[name].mean() for name in ("R@1%", "R@1% as coded"))
         said.append(
             f"- {arch}, *{end}* ({len(part)} seed{'s' * (len(part) > 1)}): PSSR {part.PSSR.mean():.3f}, where chance gives "
-            f"{part.chance.mean():.3f}; R@1% {recall:.2f}%, as coded {as_coded:.2f}%; collapsed: {tally(part.collapsed)}."
+            f"{part.chance.mean():.3f} (better than chance at the level of {BEATS:g} in {better}); "
+            f"R@1% {recall:.2f}%, as coded {as_coded:.2f}%; collapsed: {tally(part.collapsed)}."
         )
     return "\n".join(said) or "No run without a turned switch is finished yet."
 

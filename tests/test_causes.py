@@ -204,6 +204,15 @@ def test_the_collapse_is_laid_at_the_switch_that_makes_it_from_both_ends(whole):
     assert "The aerial tower alone collapsed in 9 of 18 runs" in said[2]
 
 
+def test_the_ends_are_held_against_chance_seed_by_seed(whole):
+    described, coded = causes_report.both_ends(causes.frame(whole)).splitlines()
+    assert "*described* (3 seeds)" in described
+    assert "in 3)" in described
+    assert "PSSR 0.000" in coded
+    assert "in 0)" in coded
+    assert coded.endswith("as coded 100.00%; collapsed: aerial.")
+
+
 def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
     table = causes.frame(whole)
     coded = causes.effects_table(table, "as-coded").droplevel(0)

@@ -1,8 +1,8 @@
 """What the chapter on causes says and shows of its runs: sentences and figures, all from the runs that are finished."""
 
-import matplotlib.ticker
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from cvig.causes import BASE, ENDS, LEVEL, SCORING, Study, interval, tally, turned
 from cvig.figures import AERIAL, GROUND, PALETTE, Plot, new
@@ -152,7 +152,7 @@ def effects_plot(found: pd.DataFrame) -> Plot:
             )
     axes[0, 0].set_yticks(range(len(labels)), [f"{switch} ({arch})" if several else switch for arch, switch in labels])
     axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
-    axes[0, -1].legend(fontsize=8)
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8)
     return figure, f"Differences of {len(labels)} switches from the base of each end. {'; '.join(said) or 'None yet'}."
 
 
@@ -171,26 +171,30 @@ def _panel(axis, runs: list) -> None:
 def spreads_plot(study: Study, arch: str) -> Plot:
     """Spread of both towers on the validation views after each epoch: a panel a variant, a line a seed."""
     its = [run for run in study.runs.values() if run.name == arch]
-    keys = [(end, switch) for end in ENDS for switch in (BASE, *SWITCHES)]
-    panels = {key: [run for run in its if (run.parameters["recipe"], turned(run)) == key] for key in keys}
-    panels = {key: runs for key, runs in panels.items() if runs}
-    columns = min(COLUMNS, len(panels))
-    rows = -(-len(panels) // columns)
-    figure, axes = new(rows, columns, size=(2.3 * columns + 0.6, 1.9 * rows + 0.4), sharex=True, sharey=True)
+    places, rows = {}, 0  # each end begins a line
+    for end in ENDS:
+        switches = [s for s in (BASE, *SWITCHES) if any((run.parameters["recipe"], turned(run)) == (end, s) for run in its)]
+        places |= {(end, switch): (rows + i // COLUMNS, i % COLUMNS) for i, switch in enumerate(switches)}
+        rows += -(-len(switches) // COLUMNS)
+    columns = 1 + max(column for _, column in places.values())
+    figure, axes = new(rows, columns, size=(2.3 * columns + 0.6, 2 * rows + 0.4), sharey=True)
+    for axis in axes.flat:
+        axis.set_visible(False)
     ends = {}
-    for axis, ((end, switch), runs) in zip(axes.flat, panels.items(), strict=False):
+    for (end, switch), place in places.items():
+        runs = [run for run in its if (run.parameters["recipe"], turned(run)) == (end, switch)]
+        axis = axes[place]
+        axis.set_visible(True)
         _panel(axis, runs)
         axis.set_title(f"{end}\n{'base' if switch == BASE else variant(end, switch).removeprefix(end + ' ')}", fontsize=7)
         axis.set_ylim(FLOOR / 2, 2)
-        axis.xaxis.set_major_locator(matplotlib.ticker.MaxNLocator(4, integer=True))
+        axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ends[end, switch] = [np.mean([run.log[f"{side}_spread"].iloc[-1] for run in runs]) for side in ("ground", "aerial")]
-    for axis in axes.flat[len(panels) :]:
-        axis.axis("off")
     axes[0, 0].legend(fontsize=7)
     figure.supxlabel("epoch", fontsize=9)
     figure.supylabel("spread", fontsize=9)
     said = "; ".join(f"{variant(*key)} {ground:.2g}, {aerial:.2g}" for key, (ground, aerial) in ends.items())
     return (
         figure,
-        f"{len(panels)} panels of spread over epochs for {arch}. Mean spread of ground and aerial at the end: {said}.",
+        f"{len(places)} panels of spread over epochs for {arch}. Mean spread of ground and aerial at the end: {said}.",
     )

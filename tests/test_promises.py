@@ -78,6 +78,14 @@ def test_rows_kept_follow_the_hypergeometric_distribution():
         )
 
 
+def test_how_many_rows_a_draw_keeps_varies_as_the_hypergeometric_distribution_does():
+    rng, ranks = np.random.default_rng(0), Ranks(np.full(401, 200), np.zeros(401), 401)
+    kept = np.concatenate([subsets.draw(ranks, 101, rng).closer for _ in range(50)])
+    mean, variance = stats.hypergeom.stats(400, 200, 100)
+    assert kept.mean() == pytest.approx(mean, abs=0.3)
+    assert kept.var() == pytest.approx(variance, rel=0.1)
+
+
 def model(power: float, queries: int = 600, n: int = 600, seed: int = 0) -> Ranks:
     """Ranks without ties; of power 1 chance, of more a model that has learned."""
     closer = np.floor(n * np.random.default_rng(seed).uniform(size=queries) ** power).astype(int)
@@ -109,16 +117,19 @@ def test_a_tie_rule_alone_can_turn_an_order_round():
 def test_a_contradiction_needs_both_differences_to_be_sure():
     n = 600
     head, steady = flat(150), Ranks(np.full(n, 100), np.zeros(n), n)
-    found = promises.disagreements(promises.SameTest(np.arange(n), {"head": head, "steady": steady}))
+    found = promises.disagreements(promises.SameTest(np.arange(n), {"steady": steady, "head": head}))
     row = found[(found.metric == "R@1") & (found.other == "PSSR")].iloc[0]
     assert (row["first"], row.second) == ("head", "steady")
     assert row.gain == pytest.approx(recall_at_k(head, 1))
     assert row.loss == pytest.approx(pssr(head) - pssr(steady))
+    assert row.loss < 0 < row.gain
     assert promises.contradictions(found)["R@1 and PSSR"] == 1
     assert len(promises.strongest(found)) == 1
     unsure = promises.SameTest(np.arange(n), {"a": flat(2), "b": Ranks(np.full(n, 280), np.zeros(n), n)})
-    assert (unsure.ranks["a"].closer == 0).sum() > 0
-    assert not len(promises.disagreements(unsure, level=1e-9))
+    assert recall_at_k(unsure.ranks["a"], 1) > 0
+    assert pssr(unsure.ranks["a"]) < pssr(unsure.ranks["b"])
+    found = promises.disagreements(unsure)
+    assert not ((found.metric == "R@1") & (found.other == "PSSR")).any()
     # copies of one place are no evidence
     places = np.repeat(np.arange(2), n // 2)
     assert not len(promises.disagreements(promises.SameTest(places, {"head": head, "steady": steady})))

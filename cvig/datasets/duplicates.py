@@ -4,6 +4,7 @@ import numpy as np
 import torch
 
 from cvig.datasets.base import PairedViews
+from cvig.results import digest
 
 
 class RepeatedTiles(PairedViews):
@@ -23,8 +24,8 @@ class RepeatedTiles(PairedViews):
 
     @property
     def digest(self) -> str:
-        """Digest of the views it repeats."""
-        return self.source.digest
+        """Not that of the views it repeats: its gallery is another, and so is the test crop of its copies."""
+        return digest("repeated", self.source.digest)
 
     def set_epoch(self, epoch: int) -> None:
         """Draw the fresh views of `epoch`."""

@@ -202,9 +202,10 @@ def test_verdicts_follow_the_runs():
     words = told.verdict.str.split(" \\(").str[0].tolist()
     assert words == ["holds", "holds", "fails", "fails", "holds", "fails", "holds", "holds", "fails", "holds"]
     assert len(claims.as_markdown(told).splitlines()) == 2 + len(told)
-    # a model whose queries all stand in the middle of the upper half has no tail and no peak at the end
-    middle = Ranks(np.full(600, 150), np.zeros(600), 600)
-    assert claims.shape_verdicts({"middle": (middle, np.arange(600))})[0]["verdict"].startswith("fails")
+    # a tail to the left, but the peak is in the ninth tenth
+    short = Ranks(np.r_[np.full(500, 100), np.arange(100, 600, 5)], np.zeros(600), 600)
+    assert claims.shape(short)["skewness"] < 0
+    assert claims.shape_verdicts({"short": (short, np.arange(600))})[0]["verdict"].startswith("fails")
     with pytest.raises(ValueError, match="no run beats chance"):
         claims.verdicts({})
 

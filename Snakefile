@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from cvig.studies import finished, read
+from cvig.studies import diverged, finished, read
 
 # the environment that runs snakemake also runs its jobs, activated or not
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -49,8 +49,9 @@ wildcard_constraints:
 
 
 # Both marks of every run: where one is missing, the run is made again.
-# With resume, runs that were finished with the study's parameters are taken as they are, however new the code is.
-WANTED = [run for run in RUNS if not (config.get("resume") and finished(f"{OUT}/{run}", RUNS[run]))]
+# With resume, runs that ended with the study's parameters are taken as they are, however new the code is.
+ENDED = [run for run in RUNS if finished(f"{OUT}/{run}", RUNS[run]) or diverged(f"{OUT}/{run}", RUNS[run])]
+WANTED = [run for run in RUNS if not (config.get("resume") and run in ENDED)]
 MARKS = expand("{out}/{run}/{mark}.json", out=OUT, run=WANTED, mark=("train", "evaluate"))
 
 

@@ -6,7 +6,7 @@ the second. All scores are of one test set, uncropped unless said otherwise.
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -55,11 +55,14 @@ class Study:
         The finished ones of these.
     pretraining : dict
         For each run that only trains trunks for others to start from, whether it is finished.
+    diverged : dict
+        What stopped each planned run whose loss was no longer finite.
     """
 
     planned: dict[str, dict]
     runs: dict[str, Run]
     pretraining: dict[str, bool]
+    diverged: dict[str, str] = field(default_factory=dict)
 
 
 def load(path: Path | str, folder: Path | str) -> Study:
@@ -76,7 +79,9 @@ def load(path: Path | str, folder: Path | str) -> Study:
     runs = {name: Run(folder / name) for name in planned if done[name]}
     if not runs:
         raise FileNotFoundError(f"none of the {len(planned)} runs of {path} is finished below '{folder}'")
-    return Study(planned, runs, {name: done[name] for name in wanted if name not in planned})
+    stopped = {name: studies.diverged(folder / name, settings) for name, settings in planned.items()}
+    stopped = {name: error for name, error in stopped.items() if error and name not in runs}
+    return Study(planned, runs, {name: done[name] for name in wanted if name not in planned}, stopped)
 
 
 def turned(run: Run) -> str:

@@ -41,7 +41,9 @@ def progress(study: Study) -> str:
             f" Those trunks come from runs of the modern recipe, {sum(study.pretraining.values())} of "
             f"{len(study.pretraining)} of them finished, which are counted nowhere else."
         )
-    if count < len(study.planned):
+    for name, error in study.diverged.items():
+        text += f" `{name}` ended without a network: {error.split(':')[0]}."
+    if count + len(study.diverged) < len(study.planned):
         text += " What follows speaks of the finished ones alone, and may change."
     return text
 

@@ -88,23 +88,42 @@ class TrainingSession:
         return tuple(np.stack([pair[key].numpy() for pair in pairs]) for key in ("ground", "aerial"))
 
     def fit(self) -> pd.DataFrame:
-        """Train; print a line an epoch."""
+        """Train; print a line an epoch.
+
+        Raises
+        ------
+        FloatingPointError
+            The loss is no longer finite. What it says is left in ``diverged.json``: of a study that is a result too.
+        """
         s = self.settings
-        self.log, self.val_ranks = training.fit(
-            self.network,
-            self.recipe,
-            self.train,
-            self.val,
-            epochs=s.epochs,
-            batch=self.batch,
-            learning_rate=s.learning_rate or None,
-            seed=s.seed,
-            workers=s.workers,
-            device=self.device,
-            bf16=s.precision == "bf16",
-            report=_print_row,
-        )
+        try:
+            self.log, self.val_ranks = training.fit(
+                self.network,
+                self.recipe,
+                self.train,
+                self.val,
+                epochs=s.epochs,
+                batch=self.batch,
+                learning_rate=s.learning_rate or None,
+                seed=s.seed,
+                workers=s.workers,
+                device=self.device,
+                bf16=s.precision == "bf16",
+                report=_print_row,
+            )
+        except FloatingPointError as error:
+            results.write_json(self.settings.folder / "diverged.json", self._provenance() | {"error": str(error)})
+            raise
         return self.log
+
+    def _provenance(self) -> dict:
+        return results.provenance(
+            self.settings.to_dict(),
+            data={"train": self.train.digest, "val": self.val.digest},
+            device=self.device,
+            threads=self.settings.threads,
+            seconds=time.perf_counter() - self.started,
+        )
 
     def finish(self) -> dict:
         """Write log, checkpoint and, last, ``train.json``; give back the provenance."""
@@ -119,13 +138,7 @@ class TrainingSession:
         with results.atomic(folder / "checkpoint.safetensors") as temporary:
             # one copy of what both towers share
             save_model(self.network.to("cpu", memory_format=torch.contiguous_format), str(temporary))
-        record = results.provenance(
-            self.settings.to_dict(),
-            data={"train": self.train.digest, "val": self.val.digest},
-            device=self.device,
-            threads=self.settings.threads,
-            seconds=time.perf_counter() - self.started,
-        )
+        record = self._provenance()
         record |= {"epochs": len(self.log), "pairs_per_epoch": self.train.ground_count}
         results.write_json(folder / "train.json", record)
         return record
@@ -160,6 +173,6 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     if "frozen-batch-norm" in recipe.switches and settings.weights == "none" and not settings.start:
         session.network.fit_statistics(*(preprocess(x) for x in samples))
     session.network.fit_clusters(*(session.network.prepare(x, training=True) for x in samples), settings.seed)
-    for mark in ("evaluate.json", "metrics.json", "train.json"):
+    for mark in ("evaluate.json", "metrics.json", "train.json", "diverged.json"):
         (settings.folder / mark).unlink(missing_ok=True)
     return session

@@ -67,10 +67,19 @@ def read(path: Path | str) -> dict:
     return {**study, "runs": runs}
 
 
+def _as_asked(mark: Path, settings: dict) -> bool:
+    if not mark.exists():
+        return False
+    parameters = json.loads(mark.read_text())["parameters"]
+    return all(parameters.get(key) == value for key, value in settings.items() if key != "start")
+
+
 def finished(folder: Path | str, settings: dict) -> bool:
     """Whether the run in `folder` was trained with these parameters, and evaluated."""
-    folder = Path(folder)
-    if not all((folder / f"{mark}.json").exists() for mark in ("train", "evaluate")):
-        return False
-    parameters = json.loads((folder / "train.json").read_text())["parameters"]
-    return all(parameters.get(key) == value for key, value in settings.items() if key != "start")
+    return _as_asked(Path(folder) / "train.json", settings) and (Path(folder) / "evaluate.json").exists()
+
+
+def diverged(folder: Path | str, settings: dict) -> str | None:
+    """What stopped the run in `folder`, trained with these parameters, when its loss was no longer finite; else None."""
+    mark = Path(folder) / "diverged.json"
+    return json.loads(mark.read_text())["error"] if _as_asked(mark, settings) else None

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from cvig.settings import TrainSettings
-from cvig.studies import finished, read
+from cvig.studies import diverged, finished, read
 
 ROOT = Path(__file__).parent.parent
 STUDY = {
@@ -74,3 +74,11 @@ def test_a_run_is_finished_when_both_marks_are_there_and_its_parameters_are_the_
     (tmp_path / "evaluate.json").write_text("{}")
     assert finished(tmp_path, settings)
     assert not finished(tmp_path, settings | {"epochs": 3})
+
+
+def test_a_run_that_diverged_says_why(tmp_path):
+    settings = {"arch": "vgg16", "epochs": 2}
+    assert diverged(tmp_path, settings) is None
+    (tmp_path / "diverged.json").write_text('{"parameters": {"arch": "vgg16", "epochs": 2}, "error": "loss is inf"}')
+    assert diverged(tmp_path, settings) == "loss is inf"
+    assert diverged(tmp_path, settings | {"epochs": 3}) is None

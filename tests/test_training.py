@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -253,3 +254,15 @@ def test_as_coded_trains_and_is_scored_by_both_rules(tmp_path):
     optimistic = recall_at_k(run.ranks("uncropped"), 6, ties="optimistic")
     assert facts["as_coded"]["R@5"] == optimistic
     assert len(run.validation) == 1
+
+
+def test_a_run_that_diverges_leaves_word_of_it_and_no_result(tmp_path):
+    session = open_training(small(tmp_path / "run", learning_rate=1e30, recipe="described", epochs=3))
+    with pytest.raises(FloatingPointError):
+        session.fit()
+    word = json.loads((tmp_path / "run" / "diverged.json").read_text())
+    assert word["error"].startswith("loss is ")
+    assert word["parameters"]["learning_rate"] == 1e30
+    assert not (tmp_path / "run" / "train.json").exists()
+    open_training(small(tmp_path / "run"))
+    assert not (tmp_path / "run" / "diverged.json").exists()

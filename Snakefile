@@ -59,7 +59,8 @@ rule book:
     input:
         MARKS,
         glob("book/*.md") + glob("book/*/*.md") + glob("book/*.bib") + glob("book/_static/*"),
-        glob("results/quick/*/*.json") + glob("cvig/**/*.py", recursive=True) + glob("cvig/*.json"),
+        [path for study in ("quick", "causes", "world") for path in glob(f"results/{study}/*/*.json")],
+        glob("cvig/**/*.py", recursive=True) + glob("cvig/*.json"),
         ["_config.yml", "_toc.yml", "book/check.py"],
     output:
         touch("book/_build/complete"),

@@ -212,7 +212,7 @@ class Run:
             start = f"from the trunks of {Path(p['start']).name}"
         return (
             f"{p['arch']} trained {start} with the '{p['recipe']}' recipe for {len(self.log)} epochs at {p['size']} px "
-            f"on {self.train['pairs_per_epoch']} pairs an epoch of {data}; tested on {queries} places it never saw"
+            f"on {self.train['pairs_per_epoch']} pairs an epoch of {data}; tested on {queries} views of places it never saw"
         )
 
 

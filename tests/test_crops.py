@@ -12,6 +12,7 @@ from cvig.datasets.files import FileViews, Paths
 from cvig.embedding import embed_gallery, retrieve
 from cvig.geometry import crop_resize, polar_transform
 from cvig.metrics import summary
+from cvig.models import SiameseNetwork
 from cvig.panorama import perspective_view
 from cvig.ranking import exact_ranks
 
@@ -137,14 +138,11 @@ def test_a_polar_image_is_rolled_round_the_middle_of_the_crop(cvusa):
     expected = polar_transform(crop_resize(whole, box[None], 60), size=(20, 80))[0]
     assert torch.equal(data.cropped_aerial(1, box), expected)
 
-    class Network(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.aerial = torch.nn.Flatten()
-
+    flat = torch.nn.Flatten()
+    network = SiameseNetwork("flat", flat, flat, 4800, 20)
     boxes = box.repeat(data.gallery_count, 1)
-    embedded = embed_gallery(Network(), data, boxes)
-    plain = embed_gallery(Network(), data, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).repeat(data.gallery_count, 1))
+    embedded = embed_gallery(network, data, boxes)
+    plain = embed_gallery(network, data, torch.tensor([[0.0, 0.0, 1.0, 1.0]]).repeat(data.gallery_count, 1))
     assert (embedded[1] != plain[1]).any()
     shown = retrieve(data, embedded[:1], embedded, [0], np.ones(4), boxes, top=1)["retrieved"][0, 0]
     assert np.array_equal(shown, data.cropped_aerial(0, box).numpy())

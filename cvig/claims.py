@@ -224,9 +224,3 @@ def verdicts(runs: Mapping[str, tuple[Ranks, np.ndarray]]) -> pd.DataFrame:
         raise ValueError("no run beats chance: there is nothing to test the claims on")
     parts = (improvement_verdicts, tie_verdicts, shape_verdicts, size_verdicts)
     return pd.DataFrame([row for part in parts for row in part(runs)])
-
-
-def as_markdown(table: pd.DataFrame) -> str:
-    """A table of texts as Markdown, which wraps them."""
-    lines = [table.columns, ["---"] * len(table.columns), *table.itertuples(index=False)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)

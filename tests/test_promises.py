@@ -201,7 +201,6 @@ def test_verdicts_follow_the_runs():
     told = claims.verdicts(good)
     words = told.verdict.str.split(" \\(").str[0].tolist()
     assert words == ["holds", "holds", "fails", "fails", "holds", "fails", "holds", "holds", "fails", "holds"]
-    assert len(claims.as_markdown(told).splitlines()) == 2 + len(told)
     # a tail to the left, but the peak is in the ninth tenth
     short = Ranks(np.r_[np.full(500, 100), np.arange(100, 600, 5)], np.zeros(600), 600)
     assert claims.shape(short)["skewness"] < 0

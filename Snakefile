@@ -20,7 +20,7 @@ STUDY = read(config.get("study", "studies/quick.yaml"))
 OUT = config.get("out", STUDY["out"])
 RUNS = STUDY["runs"]
 DATA_CODE = glob("cvig/datasets/*.py") + ["cvig/geometry.py", "cvig/panorama.py"]
-TRAIN_MODULES = "models losses netvlad recipes training embedding ranking certified arithmetic runs".split()
+TRAIN_MODULES = "models weights losses netvlad recipes training embedding ranking certified arithmetic runs".split()
 TRAIN_CODE = DATA_CODE + [f"cvig/{name}.py" for name in TRAIN_MODULES]
 
 
@@ -50,8 +50,11 @@ wildcard_constraints:
 
 # Both marks of every run: where one is missing, the run is made again.
 # With resume, runs that ended with the study's parameters are taken as they are, however new the code is.
-ENDED = [run for run in RUNS if finished(f"{OUT}/{run}", RUNS[run]) or diverged(f"{OUT}/{run}", RUNS[run])]
-WANTED = [run for run in RUNS if not (config.get("resume") and run in ENDED)]
+def ended(run):
+    return any(word(f"{OUT}/{run}", RUNS[run]) for word in (finished, diverged))
+
+
+WANTED = [run for run in RUNS if not (config.get("resume") and ended(run))]
 MARKS = expand("{out}/{run}/{mark}.json", out=OUT, run=WANTED, mark=("train", "evaluate"))
 
 

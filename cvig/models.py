@@ -6,16 +6,15 @@ convolutional feature map is an architecture too, with the same head as VGG16 an
 
 import copy
 from http.client import HTTPException
-from pathlib import Path
 
 import pandas as pd
 import torch
 import torchvision
-from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
 from cvig.netvlad import NetVLAD
+from cvig.weights import load_state_dict
 
 ARCHITECTURES = ("vgg16", "resnet50", "cvm-net-i")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -45,64 +44,6 @@ def preprocess(images: torch.Tensor) -> torch.Tensor:
     mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
     std = torch.tensor(STD, device=images.device).view(3, 1, 1)
     return (images.float() / 255 - mean) / std
-
-
-def _read_state(path: Path) -> dict[str, torch.Tensor]:
-    if not path.is_file():
-        raise ValueError(f"weights '{path}': no such file; expected 'none', 'imagenet' or the path of a state dict")
-    try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-        return {key: torch.as_tensor(value) for key, value in state.get("state_dict", state).items()}
-    except Exception as error:
-        raise ValueError(f"weights '{path}': not a readable state dict ({type(error).__name__})") from error
-
-
-def _fill(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
-    wanted = network.state_dict()
-    # Batch norm only counts its batches under this key; files from before 2018 lack it.
-    missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in state if key not in wanted]
-    shapes = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    for what, keys in (("lacks the", missing), ("has the unexpected", unexpected), ("has another shape for", shapes)):
-        if keys:
-            raise ValueError(f"weights '{path}': {what} key '{keys[0]}' ({len(keys)} such keys)")
-    network.load_state_dict(state, strict=False)
-
-
-def load_state_dict(network: nn.Module, path: str | Path, ignore: tuple[str, ...] = ()) -> None:
-    """Fill a network from a local state dict (``.pt``, ``.pth``, ``.safetensors``).
-
-    Parameters
-    ----------
-    network : nn.Module
-    path : path
-        A mapping of keys to tensors, or one under the key ``state_dict`` as training scripts save it.
-    ignore : tuple of str
-        Top-level parts whose keys in the file are passed over.
-
-    Raises
-    ------
-    ValueError
-        No such file, not a state dict, or keys or shapes that do not fit: the first of them, and how many.
-    """
-    path = Path(path)
-    state = {key: value for key, value in _read_state(path).items() if key.split(".")[0] not in ignore}
-    _fill(network, state, path)
-
-
-def load_trunks(network: "SiameseNetwork", path: str | Path) -> None:
-    """Fill both trunks of a network from the checkpoint of another of the same architecture; heads stay as they are.
-
-    Raises
-    ------
-    ValueError
-        As `load_state_dict`.
-    """
-    path = Path(path)
-    state = _read_state(path)
-    for side, tower in (("ground", network.ground), ("aerial", network.aerial)):
-        prefix = f"{side}.trunk."
-        _fill(tower.trunk, {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}, path)
 
 
 def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:

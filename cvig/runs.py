@@ -15,10 +15,11 @@ from safetensors.torch import save_model
 
 from cvig import results, training
 from cvig.datasets import PairedViews, load
-from cvig.models import SiameseNetwork, build, load_trunks, preprocess
+from cvig.models import SiameseNetwork, build, preprocess
 from cvig.ranking import Ranks
 from cvig.recipes import Recipe
 from cvig.settings import TrainSettings
+from cvig.weights import load_trunks
 
 SAMPLES = 256  # training pairs that NetVLAD's first clusters, or batch norm's statistics, come from
 

@@ -15,8 +15,9 @@ import torchvision
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from cvig.models import MEAN, STD, load_state_dict, preprocess
+from cvig.models import MEAN, STD, preprocess
 from cvig.results import digest, read_arrays, write_arrays
+from cvig.weights import load_state_dict
 
 PLACES_CLASSES = 365
 LAYERS = ("penultimate", "scores")

@@ -6,8 +6,9 @@ import torchvision
 from safetensors.torch import save_file
 
 from cvig.collapse import relative_spread
-from cvig.models import ARCHITECTURES, build, feature_shape, load_state_dict, preprocess, trunk_name
+from cvig.models import ARCHITECTURES, build, feature_shape, preprocess, trunk_name
 from cvig.netvlad import NetVLAD
+from cvig.weights import load_state_dict
 
 WIDTH = {"vgg16": 256, "resnet50": 256, "cvm-net-i": 64}  # CVM-Net-I's own 4096 are slow
 

@@ -209,9 +209,14 @@ def interval(row: pd.Series) -> str:
     return f"{row.difference:+.3f}" + ("" if np.isnan(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]")
 
 
-def effects_table(table: pd.DataFrame, end: str) -> pd.DataFrame:
-    """One end for a reader: means over seeds, the difference in PSSR, its adjusted p-value, and which towers collapsed."""
-    found = effects(table)
+def effects_table(table: pd.DataFrame, found: pd.DataFrame, end: str) -> pd.DataFrame:
+    """One end for a reader: means over seeds, the difference in PSSR, its adjusted p-value, and which towers collapsed.
+
+    Parameters
+    ----------
+    table, found : DataFrame
+        As `frame` and `effects` make them.
+    """
     found = found[found.measure == "PSSR"].set_index(["end", "arch", "switch"])
     rows = {}
     for arch, part in table[table.end == end].groupby("arch", sort=False):
@@ -249,6 +254,4 @@ def scoring_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def switch_table() -> pd.DataFrame:
     """Every switch: what it does, and the file of the public code below src/ that has it."""
-    parts = {name: text.removesuffix(")").rpartition(" (") for name, text in SWITCHES.items()}
-    rows = {name: {"what the code does": text, "source": source} for name, (text, _, source) in parts.items()}
-    return pd.DataFrame(rows).T.rename_axis("switch")
+    return pd.DataFrame(SWITCHES, index=["what the code does", "source"]).T.rename_axis("switch")

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from cvig.metrics import chance
-from cvig.metrics.inference import SIMULATED, independent_layers, per_query_values
+from cvig.metrics.inference import SIMULATED, combine, independent_layers, per_query_values
 from cvig.metrics.intervals import number_places
 from cvig.promises import validation_places
 from cvig.ranking import Ranks
@@ -37,19 +37,19 @@ def against_chance(ranks: Ranks, places: np.ndarray) -> pd.DataFrame:
     layers, group = independent_layers(places), number_places(places, len(ranks))
     each, rows = per_query_values(ranks, "pessimistic"), {}
     for name, (mean, variance) in by_chance(n).items():
-        values = [each[name][q] for q in layers]
-        if name == "PSSR":
-            p_values = [chance.pssr_tail(value.mean(), np.full(len(value), n)) for value in values]
-        elif name == "MRR":
-            drawn = _reciprocal_draws(n, len(layers[0]))
-            p_values = [(1 + int((drawn >= value.mean() - 1e-12).sum())) / (1 + SIMULATED) for value in values]
-        else:
-            p_values = [float(stats.binom.sf(value.sum() - 1, len(value), mean)) for value in values]
+
+        def test(query: np.ndarray, name: str = name, mean: float = mean) -> float:
+            value = each[name][query]
+            if name == "PSSR":
+                return chance.pssr_tail(value.mean(), np.full(len(value), n))
+            if name == "MRR":
+                drawn = _reciprocal_draws(n, len(value))
+                return (1 + int((drawn >= value.mean() - 1e-12).sum())) / (1 + SIMULATED)
+            return float(stats.binom.sf(value.sum() - 1, len(value), mean))
+
         own = np.sqrt(np.square(np.bincount(group, each[name] - each[name].mean())).sum()) / len(ranks)
         signal = (each[name].mean() - mean) / max(own, np.sqrt(variance / (group.max() + 1)))
-        # twice the mean of p-values is one, however the views of a place depend on each other
-        p = p_values[0] if len(layers) == 1 else min(1.0, 2 * float(np.mean(p_values)))
-        rows[name] = (each[name].mean(), p, signal)
+        rows[name] = (each[name].mean(), combine(test, layers), signal)
     return pd.DataFrame(rows, index=["value", "p_value", "signal"]).T
 
 

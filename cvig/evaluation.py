@@ -15,12 +15,12 @@ from cvig import collapse, conventions, metrics, results, training
 from cvig.datasets import PairedViews, load
 from cvig.embedding import embed_gallery, embed_ground, principal_components, retrieve
 from cvig.geometry import random_crop_boxes
+from cvig.metrics.inference import RECALL_AT
 from cvig.models import SiameseNetwork
 from cvig.ranking import Ranks, exact_ranks
 from cvig.runs import build_network
 from cvig.settings import EvaluateSettings, TrainSettings
 
-RECALLS = (1, 5, 10, "1%", "5%", "10%")
 PAPER_CODE = "image-locate"
 
 
@@ -60,7 +60,7 @@ def score_as_coded(ground: np.ndarray, aerial: np.ndarray, data: PairedViews) ->
     if any(len(np.atleast_1d(rows)) > 1 for rows in data.positives):
         return None, np.empty(0)
     paired = aerial[[data.partner(i) for i in range(data.ground_count)]]
-    ks = [k for k in RECALLS if isinstance(k, str) or k <= len(paired)]
+    ks = [k for k in RECALL_AT if isinstance(k, str) or k <= len(paired)]
     recalls = conventions.recalls(ground, paired, ks, names=[PAPER_CODE], progress=False)[PAPER_CODE]
     columns = conventions.pssr_as_coded(ground, paired)
     return {f"R@{k}": value for k, value in recalls.items()} | {"PSSR": float(columns.mean())}, columns

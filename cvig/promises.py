@@ -48,7 +48,8 @@ def find(root: Path | str) -> dict[str, Run]:
 
 def places_of_test(run: Run) -> np.ndarray:
     """The place of each query of the uncropped test set: int64 [Q], from 0."""
-    return number_places(results.read_arrays(run.folder / "ranks-uncropped.npz")["place"], len(run.ranks("uncropped")))
+    place = results.read_arrays(run.folder / "ranks-uncropped.npz")["place"]
+    return number_places(place, len(place))
 
 
 def validation_places(run: Run) -> np.ndarray:

@@ -6,6 +6,7 @@ public code departs from the text, and each can be turned on or off alone.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -26,18 +27,30 @@ class Phase:
     patience: int = 2
 
 
-# How S010MON/image-locate, commit 7875c71, departs from the paper's text; files in src/.
+class Switch(NamedTuple):
+    """A way in which the public code departs from the text: what it does, and the files below src/ that do it."""
+
+    what: str
+    source: str
+
+
+# How S010MON/image-locate, commit 7875c71, departs from the paper's text.
 SWITCHES = {
-    "detached-negatives": "no gradient passes through the negatives, whose distances come from SciPy (losses.py)",
-    "zero-at-collapse": "a query without a farther negative costs nothing (losses.py)",
-    "soft-margin-as-coded": "one direction compares unrelated pairs, the other direction is missing (losses.py)",
-    "zero-netvlad": "all NetVLAD clusters start at zero, so they stay one cluster (models.py)",
-    "mixed-preprocessing": "trained on images 255 times too dark, tested on others 255 times too faint "
-    "(dataset.py, models.py, testModel.py)",
-    "frozen-batch-norm": "batch norm never sees the training flag: its statistics stay as they start (trainModel.py)",
-    "duplicate-tiles": "the views of one place each bring a copy of its aerial image (scripts/streetviewCropping.py)",
-    "linear-head": "no ReLU after the last layer (models.py)",
-    "no-training-crop": "aerial images are not cropped in training (trainModel.py)",
+    "detached-negatives": Switch("no gradient passes through the negatives, whose distances come from SciPy", "losses.py"),
+    "zero-at-collapse": Switch("a query without a farther negative costs nothing", "losses.py"),
+    "soft-margin-as-coded": Switch("one direction compares unrelated pairs, the other direction is missing", "losses.py"),
+    "zero-netvlad": Switch("all NetVLAD clusters start at zero, so they stay one cluster", "models.py"),
+    "mixed-preprocessing": Switch(
+        "trained on images 255 times too dark, tested on others 255 times too faint", "dataset.py, models.py, testModel.py"
+    ),
+    "frozen-batch-norm": Switch(
+        "batch norm never sees the training flag: its statistics stay as they start", "trainModel.py"
+    ),
+    "duplicate-tiles": Switch(
+        "the views of one place each bring a copy of its aerial image", "scripts/streetviewCropping.py"
+    ),
+    "linear-head": Switch("no ReLU after the last layer", "models.py"),
+    "no-training-crop": Switch("aerial images are not cropped in training", "trainModel.py"),
 }
 
 

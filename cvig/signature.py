@@ -9,11 +9,10 @@ from cvig import printed, tables
 from cvig.causes import NO_SPREAD, TEST_SET, Study, towers
 from cvig.construction import Line, on_a_line
 from cvig.count_tests import places_under
-from cvig.examination import scan
+from cvig.paper_tables import published_queries
 from cvig.results import Run
 
 PUBLISHED = "resnet50"
-SIZES = range(500, 20_001)  # of the test set, those that are tried
 FEW = (0.005, 0.1)  # share of distinct gallery rows: a few per cent
 ONE_POINT = 0.5  # share of the gallery on its commonest point, at least
 ALIVE = 0.9  # share of distinct queries, at least
@@ -29,7 +28,7 @@ PARTS = {
 def published_lines() -> dict[str, Line]:
     """Fewest distinct rows that print the paper's ResNet50 rows, by table: embeddings on a line (`cvig.construction`)."""
     cells = tables.all_published_cells()
-    n = scan(cells, SIZES).best
+    n = published_queries()
     counts = np.sort(printed.counts(cells, n).astype(int).to_numpy(), axis=1)  # two cells of one row stand exchanged
     top = places_under(printed.cutoffs(cells), n, "as-coded").to_numpy()
     names = [name for name in cells.index if name.endswith(PUBLISHED)]

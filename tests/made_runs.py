@@ -9,10 +9,9 @@ import numpy as np
 from cvig import collapse, results
 from cvig.conventions import pssr_as_coded, recalls
 from cvig.metrics import summary
-from cvig.ranking import exact_ranks
+from cvig.metrics.inference import RECALL_AT
+from cvig.ranking import Ranks, exact_ranks
 from cvig.results import Run
-
-KS = (1, 5, 10, "1%", "5%", "10%")
 
 
 def cloud(queries: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -22,6 +21,25 @@ def cloud(queries: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.nda
     return ground, ground + noise * rng.normal(size=ground.shape)
 
 
+def write_metrics(folder: Path, ground: np.ndarray, aerial: np.ndarray, *, as_coded: bool = True) -> tuple[Ranks, dict]:
+    """Write ``metrics.json``, both test sets from embeddings [Q, D]; give their ranks and facts."""
+    ranks, diagnosis = exact_ranks(ground, aerial), collapse.diagnose(ground, aerial)
+    ks = [k for k in RECALL_AT if isinstance(k, str) or k <= len(ground)]
+    code = recalls(ground, aerial, ks, names=["image-locate"], progress=False)["image-locate"]
+    columns = pssr_as_coded(ground, aerial)
+    facts = {
+        "queries": len(ground),
+        "gallery": len(aerial),
+        "tied_fraction": float((ranks.tied > 0).mean()),
+        "verdict": diagnosis.verdict,
+        "towers": {side: asdict(getattr(diagnosis, side)) for side in ("ground", "aerial")},
+        "as_coded": {f"R@{k}": v for k, v in code.items()} | {"PSSR": float(columns.mean())} if as_coded else None,
+    }
+    table = json.loads(summary(ranks, resamples=50).to_json(orient="split", double_precision=15))
+    results.write_json(folder / "metrics.json", {name: {"summary": table, "facts": facts} for name in results.TEST_SETS})
+    return ranks, facts
+
+
 def make_run(folder: Path, ground: np.ndarray, aerial: np.ndarray, *, as_coded: bool = True, **parameters) -> Run:
     """Write a run, both test sets from embeddings [Q, D]; without `as_coded` as if views had several answers."""
     n = len(ground)
@@ -29,28 +47,15 @@ def make_run(folder: Path, ground: np.ndarray, aerial: np.ndarray, *, as_coded: 
     p |= {"size": 32} | parameters
     packages = {"torch": "2"}
     record = {"parameters": p, "pairs_per_epoch": 8, "commit": None, "packages": packages, "device": "cpu", "seconds": 1.0}
-    ranks = exact_ranks(ground, aerial)
-    columns = pssr_as_coded(ground, aerial)
-    code = recalls(ground, aerial, KS, names=["image-locate"], progress=False)["image-locate"]
-    diagnosis = collapse.diagnose(ground, aerial)
-    facts = {
-        "queries": n,
-        "gallery": n,
-        "tied_fraction": float((ranks.tied > 0).mean()),
-        "verdict": diagnosis.verdict,
-        "towers": {side: asdict(getattr(diagnosis, side)) for side in ("ground", "aerial")},
-        "as_coded": {f"R@{k}": v for k, v in code.items()} | {"PSSR": float(columns.mean())} if as_coded else None,
-    }
-    table = json.loads(summary(ranks, resamples=50).to_json(orient="split", double_precision=15))
+    ranks, _ = write_metrics(folder, ground, aerial, as_coded=as_coded)
     for name in results.TEST_SETS:
         results.write_arrays(
             folder / f"ranks-{name}.npz",
             closer=ranks.closer,
             tied=ranks.tied,
             gallery_size=np.asarray(n),
-            pssr_as_coded=columns if as_coded else np.empty(0),
+            pssr_as_coded=pssr_as_coded(ground, aerial) if as_coded else np.empty(0),
         )
-    results.write_json(folder / "metrics.json", {name: {"summary": table, "facts": facts} for name in results.TEST_SETS})
     (folder / "log.csv").write_text("epoch\n1\n")
     results.write_json(folder / "train.json", record)
     results.write_json(folder / "evaluate.json", {"data": {"test": "0"}, "seconds": 1.0})

@@ -3,17 +3,16 @@
 import ast
 import json
 import re
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from made_runs import write_metrics
 
-from cvig import causes, causes_report, collapse, conventions, metrics, results, signature, studies
+from cvig import causes, causes_report, collapse, results, signature, studies
 from cvig.causes import BASE, MEASURES
-from cvig.ranking import exact_ranks
 from cvig.recipes import SWITCHES
 from cvig.results import Run
 
@@ -49,19 +48,7 @@ def embeddings(kind: str, n: int = N, seed: int = 0) -> tuple[np.ndarray, np.nda
 
 def write_run(folder: Path, settings: dict, ground: np.ndarray, aerial: np.ndarray, log: dict | None = None) -> Run:
     """The files of a finished run with these parameters and these test embeddings, row i answering view i."""
-    ranks, diagnosis = exact_ranks(ground, aerial), collapse.diagnose(ground, aerial)
-    ks = [k for k in (1, 5, 10, "1%", "5%", "10%") if isinstance(k, str) or k <= len(ground)]
-    recall = conventions.recalls(ground, aerial, ks, names=["image-locate"], progress=False)["image-locate"]
-    facts = {
-        "queries": len(ground),
-        "gallery": len(aerial),
-        "verdict": diagnosis.verdict,
-        "towers": {side: asdict(getattr(diagnosis, side)) for side in ("ground", "aerial")},
-        "as_coded": {f"R@{k}": value for k, value in recall.items()}
-        | {"PSSR": float(conventions.pssr_as_coded(ground, aerial).mean())},
-    }
-    summary = json.loads(metrics.summary(ranks, resamples=20).to_json(orient="split", double_precision=15))
-    results.write_json(folder / "metrics.json", {key: {"summary": summary, "facts": facts} for key in results.TEST_SETS})
+    ranks, facts = write_metrics(folder, ground, aerial)
     spread = {f"{side}_spread": facts["towers"][side]["spread"] for side in ("ground", "aerial")}
     distinct = {f"{side}_distinct": facts["towers"][side]["distinct"] / len(ground) for side in ("ground", "aerial")}
     phases = {"epoch": [1, 2], "phase": ["max-margin", "soft-margin"], "loss": 0.5}
@@ -215,7 +202,7 @@ def test_the_ends_are_held_against_chance_seed_by_seed(whole):
 
 def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
     table = causes.frame(whole)
-    coded = causes.effects_table(table, "as-coded").droplevel(0)
+    coded = causes.effects_table(table, causes.effects(table), "as-coded").droplevel(0)
     assert coded.collapsed.to_dict() == {BASE: "aerial", "detached-negatives": "neither", "linear-head": "aerial"}
     assert coded.loc[BASE, ["PSSR", "R@1%", "R@1% as coded"]].tolist() == ["0", "0", "1"]
     assert coded.loc["linear-head", "PSSR against base"] == "+0.000 [+0.000, +0.000]"
@@ -246,7 +233,7 @@ def test_every_switch_has_its_words_and_its_source():
     table = causes.switch_table()
     assert list(table.index) == list(SWITCHES)
     assert all(re.fullmatch(r"[\w/]+\.py(, [\w/]+\.py)*", source) for source in table.source)
-    assert all(f"{row['what the code does']} ({row.source})" == SWITCHES[name] for name, row in table.iterrows())
+    assert all((row["what the code does"], row.source) == SWITCHES[name] for name, row in table.iterrows())
 
 
 def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(tmp_path):

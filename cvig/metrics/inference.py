@@ -54,7 +54,7 @@ def independent_layers(places: np.ndarray) -> list[np.ndarray]:
     return [order[start + layer % views] for layer in range(int(views.max()))]
 
 
-def _combine(test: Callable[[np.ndarray], float], layers: list[np.ndarray]) -> float:
+def combine(test: Callable[[np.ndarray], float], layers: list[np.ndarray]) -> float:
     """A test of all queries from a test of independent ones: twice the mean p-value of the layers, whatever ties them."""
     p_values = [test(layer) for layer in layers]
     return p_values[0] if len(layers) == 1 else min(1.0, 2 * float(np.mean(p_values)))
@@ -69,7 +69,7 @@ def _chance_rows(ranks: Ranks, sizes: np.ndarray, places: np.ndarray, tail: floa
 
     def add(name: str, value: float, low_high: tuple[float, float], test: Callable[[np.ndarray], float]) -> None:
         low, high = low_high
-        rows[name] = {"chance": value, "chance_low": low, "chance_high": high, "p_value": _combine(test, layers)}
+        rows[name] = {"chance": value, "chance_low": low, "chance_high": high, "p_value": combine(test, layers)}
 
     for k in RECALL_AT:
         if isinstance(k, int) and k > sizes.min():

@@ -6,6 +6,7 @@
 #   snakemake --cores all study --config study=studies/X.yaml   another study
 #   ... --config study=studies/X.yaml resume=1                  what of it is not finished, whatever changed since
 import os
+import re
 import sys
 from glob import glob
 from pathlib import Path
@@ -20,7 +21,7 @@ STUDY = read(config.get("study", "studies/quick.yaml"))
 OUT = config.get("out", STUDY["out"])
 RUNS = STUDY["runs"]
 DATA_CODE = glob("cvig/datasets/*.py") + ["cvig/geometry.py", "cvig/panorama.py"]
-TRAIN_MODULES = "models weights losses netvlad recipes training embedding ranking certified arithmetic runs".split()
+TRAIN_MODULES = "models weights losses netvlad recipes batches training embedding ranking certified arithmetic runs".split()
 TRAIN_CODE = DATA_CODE + [f"cvig/{name}.py" for name in TRAIN_MODULES]
 
 
@@ -45,7 +46,7 @@ def evaluate_parameters(wildcards):
 
 
 wildcard_constraints:
-    run="|".join(RUNS),
+    run="|".join(map(re.escape, RUNS)),
 
 
 # Both marks of every run: where one is missing, the run is made again.

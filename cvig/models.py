@@ -156,12 +156,14 @@ class SiameseNetwork(nn.Module):
         Pixels a side of the square input that the heads were made for.
     dark : bool
         Train on images 255 times too dark and test on others 255 times too faint (`prepare`).
+    half_size : bool
+        See images at half their size; false unless set.
     """
 
     def __init__(self, arch: str, ground: Tower, aerial: Tower, embedding_dim: int, size: int, dark: bool = False):
         super().__init__()
         self.arch, self.ground, self.aerial = arch, ground, aerial
-        self.embedding_dim, self.size, self.dark = embedding_dim, size, dark
+        self.embedding_dim, self.size, self.dark, self.half_size = embedding_dim, size, dark, False
 
     def prepare(self, images: torch.Tensor, *, training: bool = False) -> torch.Tensor:
         """Make uint8 images [B, 3, H, W] this network's input: `preprocess`, or what the paper's code makes of it.
@@ -170,10 +172,17 @@ class SiameseNetwork(nn.Module):
         255th of the contrast. It tests on images over 255 alone, which to the same trunk are the mean gray, but for a
         255th of the contrast.
         """
+        x = preprocess(images)
+        if self.half_size:
+            x = F.avg_pool2d(x, 2)
         if not self.dark:
-            return preprocess(images)
-        black = preprocess(torch.zeros_like(images))
-        return (preprocess(images) - black) / 255 + (black if training else 0)
+            return x
+        black = preprocess(torch.zeros_like(images[:, :, :1, :1]))
+        return (x - black) / 255 + (black if training else 0)
+
+    def takes_half_size(self) -> bool:
+        """Whether the heads were made for feature maps of any size, as NetVLAD is, and images of half the size have one."""
+        return isinstance(self.ground.head[0], NetVLAD) and feature_shape(self.ground.trunk, self.size // 2) is not None
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embed ground views and aerial images: two tensors [B, D]."""

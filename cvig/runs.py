@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import save_model
 
 from cvig import results, training
+from cvig.batches import EpochBatches
 from cvig.datasets import PairedViews, load
 from cvig.models import SiameseNetwork, build, preprocess
 from cvig.ranking import Ranks
@@ -110,6 +111,7 @@ class TrainingSession:
                 workers=s.workers,
                 device=self.device,
                 bf16=s.precision == "bf16",
+                half_size_epochs=s.half_size_epochs,
                 report=_print_row,
             )
         except FloatingPointError as error:
@@ -169,10 +171,11 @@ def open_training(settings: TrainSettings) -> TrainingSession:
             raise FileNotFoundError(f"no finished training run to start from in '{settings.start}': train.json is not there")
         load_trunks(network, Path(settings.start) / "checkpoint.safetensors")
     session = TrainingSession(settings, recipe, train, val, network, device)
-    training.EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
+    EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
     samples = [torch.from_numpy(x) for x in session.samples(SAMPLES)]
     if "frozen-batch-norm" in recipe.switches and settings.weights == "none" and not settings.start:
         session.network.fit_statistics(*(preprocess(x) for x in samples))
+    network.half_size = settings.half_size_epochs > 0  # clusters of what the first epoch sees
     session.network.fit_clusters(*(session.network.prepare(x, training=True) for x in samples), settings.seed)
     for mark in ("evaluate.json", "metrics.json", "train.json", "diverged.json"):
         (settings.folder / mark).unlink(missing_ok=True)

@@ -96,6 +96,7 @@ class TrainSettings(Settings):
     val_count: int = 512
     fresh: bool = True
     epochs: int = 4
+    half_size_epochs: int = 0  # of these, the first, at half the size
     batch: int = 0
     learning_rate: float = 0.0
     seed: int = 0
@@ -125,7 +126,12 @@ class TrainSettings(Settings):
             raise ValueError(f"unknown precision '{self.precision}': expected bf16 or 32")
         self.at_least(2, "train_count", "val_count")
         self.at_least(1, "size", "epochs", "threads")
-        self.at_least(0, "embedding", "batch", "learning_rate", "workers", "seed")
+        self.at_least(0, "embedding", "half_size_epochs", "batch", "learning_rate", "workers", "seed")
+        if self.half_size_epochs >= self.epochs:
+            raise ValueError(
+                f"parameter half_size_epochs={self.half_size_epochs}: expected fewer than epochs={self.epochs}, "
+                "for the network is tested at the full size"
+            )
 
     @property
     def trained_by(self) -> Recipe:

@@ -31,7 +31,8 @@ def variants(recipe: str, names: list[str]) -> dict[str, dict[str, bool]]:
 def read(path: Path | str) -> dict:
     """Read a study's file; its ``runs`` become a mapping of each run's name to the parameters of its training.
 
-    The file has ``out``, the folder of its runs; ``run``, the pattern of their names; ``threads``; ``train`` and
+    The file has ``out``, the folder of its runs; ``run``, the pattern of their names, such as
+    ``"{arch}-{recipe}-{seed}"``, in which any parameter may stand; ``threads``; ``train`` and
     ``evaluate``, parameters of the notebooks; ``per_architecture``, more of the training notebook's; and ``runs``, a list
     of blocks. A block is every combination of its ``architectures``, ``recipes`` and ``seeds``; with ``one_at_a_time``, a
     list of switches, also of each recipe with one of them turned. Its ``train`` goes before all others. A ``start`` in it
@@ -56,10 +57,10 @@ def read(path: Path | str) -> dict:
                 raise ValueError(f"{path}: unknown recipe '{recipe}': expected one of {', '.join(RECIPES)}")
         for arch, recipe, seed in product(block["architectures"], block["recipes"], block["seeds"]):
             for variant, switches in variants(recipe, block.get("one_at_a_time", [])).items():
-                name = study["run"].format(arch=arch, recipe=variant, seed=seed)
+                settings = study["train"] | study.get("per_architecture", {}).get(arch, {}) | block.get("train", {})
+                name = study["run"].format(**{**settings, "arch": arch, "recipe": variant, "seed": seed})
                 if name in runs:
                     raise ValueError(f"{path}: two runs are called '{name}'")
-                settings = study["train"] | study.get("per_architecture", {}).get(arch, {}) | block.get("train", {})
                 runs[name] = {**settings, "arch": arch, "recipe": recipe, "switches": switches, "seed": seed}
     for name, settings in runs.items():
         if settings.get("start", "") not in ("", *runs):

@@ -14,10 +14,10 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
+from cvig.batches import EpochBatches, augment
 from cvig.collapse import distinct_rows, relative_spread
 from cvig.datasets import PairedViews
 from cvig.embedding import embed_gallery, embed_ground
-from cvig.geometry import crop_resize, random_crop_boxes
 from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss
 from cvig.metrics import pssr, recall_at_k
 from cvig.models import SiameseNetwork, batch_norms
@@ -35,45 +35,6 @@ def make_loss(name: str, switches: Collection[str] = ()) -> nn.Module:
     return InfoNCELoss(temperature=0.1, label_smoothing=0.1)
 
 
-class EpochBatches:
-    """Batches of shuffled indices; each epoch has its own order and, where the data has them, its own views.
-
-    Views of one place answer each other's aerial image, so they must not be negatives in one batch: an epoch takes one view
-    of every place before it takes a second one. Only a batch where such rounds meet can hold two views of a place.
-
-    An epoch's views are set before the first batch is asked for, so worker processes see them too.
-    """
-
-    def __init__(self, data: PairedViews, batch: int, seed: int, epoch: Callable[[], int]):
-        if batch > len(data):
-            raise ValueError(f"batch of {batch} is larger than the {len(data)} pairs of {data.name}")
-        if batch < 2:
-            raise ValueError(f"batch of {batch}: expected at least 2, for a pair needs others to differ from")
-        self.data, self.batch, self.seed, self.epoch = data, batch, seed, epoch
-
-    def __len__(self) -> int:
-        return len(self.data) // self.batch
-
-    def __iter__(self) -> Iterator[list[int]]:
-        epoch = self.epoch()
-        self.data.set_epoch(epoch)
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data))
-        turn = pd.Series(order).groupby(self.data.places[order]).cumcount()
-        order = order[np.argsort(turn.to_numpy(), kind="stable")]
-        return iter(order[: len(self) * self.batch].reshape(-1, self.batch).tolist())
-
-
-def augment(aerial: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Crop and turn a batch of square aerial tiles as `recipe` asks: uint8 [B, 3, S, S] in and out."""
-    if recipe.smallest_crop < 1:
-        boxes = random_crop_boxes(len(aerial), generator, recipe.smallest_crop).to(aerial.device)
-        aerial = crop_resize(aerial, boxes, tuple(aerial.shape[2:]))
-    if recipe.quarter_turns:
-        turns = torch.randint(4, (len(aerial),), generator=generator)
-        aerial = torch.stack([tile.rot90(int(turn), (1, 2)) for tile, turn in zip(aerial, turns, strict=True)])
-    return aerial
-
-
 class SiameseTraining(lightning.LightningModule):
     """One recipe at work on one network.
 
@@ -86,6 +47,8 @@ class SiameseTraining(lightning.LightningModule):
     learning_rate : float
     seed : int
         Of the augmentation.
+    half_size_epochs : int
+        For so many epochs, the first ones, the network sees images at half their size, in training and in validation.
     report : callable, optional
         Called with each epoch's row of the log.
 
@@ -107,11 +70,13 @@ class SiameseTraining(lightning.LightningModule):
         learning_rate: float,
         seed: int,
         bf16: bool,
+        half_size_epochs: int = 0,
         report: Callable[[dict], None] | None = None,
     ):
         super().__init__()
         self.network, self.recipe, self.val = network, recipe, val
         self.learning_rate, self.seed, self.bf16, self.report = learning_rate, seed, bf16, report
+        self.half_size_epochs = half_size_epochs
         self.losses = nn.ModuleList(make_loss(phase.loss, recipe.switches) for phase in recipe.phases)
         self.phase = 0
         self.log_rows: list[dict] = []
@@ -140,7 +105,8 @@ class SiameseTraining(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_train_epoch_start(self) -> None:
-        """Start the clock; hold batch norm's statistics where the recipe never trains them."""
+        """Start the clock; set the images' size; hold batch norm's statistics where the recipe never trains them."""
+        self.network.half_size = self.current_epoch < self.half_size_epochs
         if "frozen-batch-norm" in self.recipe.switches:
             for norm in batch_norms(self.network):
                 norm.eval()
@@ -242,6 +208,7 @@ def fit(
     workers: int = 0,
     device: str = "cpu",
     bf16: bool = True,
+    half_size_epochs: int = 0,
     report: Callable[[dict], None] | None = None,
 ) -> tuple[pd.DataFrame, list[Ranks]]:
     """Train `network` in place; give the log, a row an epoch, and the validation ranks (see `SiameseTraining`).
@@ -258,16 +225,21 @@ def fit(
     device : {"cpu", "cuda"}
     bf16 : bool
         bfloat16 autocast in the towers; losses are always float32.
+    half_size_epochs : int
+        The first so many epochs see images at half their size, a quarter of the work: most can be learned from those.
     report : callable, optional
         Called with each row of the log as it is made.
 
     Raises
     ------
     ValueError
-        A batch larger than the data, before any step.
+        A batch larger than the data, or a network that does not take images of half the size, before any step.
     FloatingPointError
         The loss is no longer finite.
     """
+    if half_size_epochs and not network.takes_half_size():
+        side = network.size
+        raise ValueError(f"half_size_epochs={half_size_epochs}: this {network.arch} takes {side} × {side} images alone")
     module = SiameseTraining(
         network,
         recipe,
@@ -275,6 +247,7 @@ def fit(
         learning_rate=learning_rate or recipe.learning_rate,
         seed=seed,
         bf16=bf16,
+        half_size_epochs=half_size_epochs,
         report=report,
     )
     batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: module.current_epoch)

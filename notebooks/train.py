@@ -35,6 +35,7 @@ train_count = 2048  # pairs an epoch (world)
 val_count = 512  # validation views (world)
 fresh = True  # new views every epoch (world)
 epochs = 4
+half_size_epochs = 0  # of these, the first, at half the size: faster; CVM-Net-I alone can
 batch = 0  # as the recipe has it, or all pairs where they are fewer
 learning_rate = 0.0
 seed = 0

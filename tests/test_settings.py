@@ -56,6 +56,7 @@ def test_a_notebooks_own_names_are_no_parameters():
         ({"device": "tpu"}, "unknown device 'tpu'"),
         ({"precision": "16"}, "unknown precision '16'"),
         ({"epochs": 0}, "epochs=0: expected at least 1"),
+        ({"epochs": 2, "half_size_epochs": 2}, "half_size_epochs=2: expected fewer than epochs=2"),
         ({"epochs": 1.5}, "epochs=1.5: expected int, got float"),
         ({"fresh": "yes"}, "fresh='yes': expected bool, got str"),
         ({"cache": "cache"}, "cache='cache': the world is rendered in memory"),

@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from cvig import results
+from cvig.batches import EpochBatches, augment
 from cvig.datasets import PairedViews
 from cvig.evaluation import open_evaluation, saved_boxes
 from cvig.metrics import pssr, recall_at_k
@@ -13,7 +14,7 @@ from cvig.models import batch_norms, build
 from cvig.recipes import RECIPES, SWITCHES, Phase
 from cvig.runs import open_training
 from cvig.settings import EvaluateSettings, TrainSettings
-from cvig.training import EpochBatches, augment, choose_device, fit
+from cvig.training import choose_device, fit
 
 
 class Noise(PairedViews):
@@ -266,3 +267,18 @@ def test_a_run_that_diverges_leaves_word_of_it_and_no_result(tmp_path):
     assert not (tmp_path / "run" / "train.json").exists()
     open_training(small(tmp_path / "run"))
     assert not (tmp_path / "run" / "diverged.json").exists()
+
+
+def test_the_first_epochs_see_half_the_size_and_the_last_the_whole():
+    network, seen = build("cvm-net-i", size=64, embedding=8), []
+    network.register_forward_pre_hook(lambda _, images: seen.append(images[0].shape[2]))
+    fit(network, RECIPES["modern"], Noise(8), Noise(4), epochs=2, batch=8, half_size_epochs=1, bf16=False)
+    assert seen == [16, 32]  # images of Noise have 32 pixels a side
+    assert not network.half_size
+
+
+@pytest.mark.parametrize(("arch", "size"), [("resnet18", 64), ("cvm-net-i", 16)])
+def test_a_network_that_takes_one_size_alone_is_refused_half_of_it(arch, size):
+    network = build(arch, size=size, embedding=8)
+    with pytest.raises(ValueError, match=f"this {arch} takes {size} × {size} images alone"):
+        fit(network, RECIPES["modern"], Noise(8), Noise(4), epochs=2, batch=8, half_size_epochs=1)

@@ -11,7 +11,13 @@ from cvig.explained import along_both_axes
 from cvig.paper_tables import PaperTable
 from cvig.results import TEST_SETS, Run
 
-SOURCES = {"quick": "committed", "world": "world study", "causes": "causes study", "local": "this machine"}
+SOURCES = {
+    "quick": "committed",
+    "world": "world study",
+    "causes": "causes study",
+    "signature": "signature study",
+    "local": "this machine",
+}
 LEVEL = 0.001  # of the tests against chance
 
 

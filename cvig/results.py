@@ -210,8 +210,10 @@ class Run:
         start = "from random weights" if p["weights"] == "none" else f"from weights '{p['weights']}'"
         if p.get("start"):  # runs from before there was such a parameter lack it
             start = f"from the trunks of {Path(p['start']).name}"
+        half = p.get("half_size_epochs")
+        size = f"{p['size']} px" + (f", the first {half} at {p['size'] // 2} px," if half else "")
         return (
-            f"{p['arch']} trained {start} with the '{p['recipe']}' recipe for {len(self.log)} epochs at {p['size']} px "
+            f"{p['arch']} trained {start} with the '{p['recipe']}' recipe for {len(self.log)} epochs at {size} "
             f"on {self.train['pairs_per_epoch']} pairs an epoch of {data}; tested on {queries} views of places it never saw"
         )
 

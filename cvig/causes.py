@@ -89,6 +89,11 @@ def turned(run: Run) -> str:
     return next(iter(run.parameters["switches"]), BASE)
 
 
+def variant(end: str, switch: str) -> str:
+    """A recipe with one switch turned, in words."""
+    return end if switch == BASE else f"{end} {'with' if end == ENDS[0] else 'without'} {switch}"
+
+
 def towers(run: Run, test_set: str = TEST_SET) -> tuple[Tower, Tower]:
     """Measures of the ground and of the aerial tower."""
     return tuple(Tower(**run.facts[test_set]["towers"][side]) for side in ("ground", "aerial"))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from cvig.causes import BASE, ENDS, LEVEL, SCORING, Study, interval, tally, turned
+from cvig.causes import BASE, ENDS, LEVEL, SCORING, Study, interval, tally, turned, variant
 from cvig.figures import AERIAL, GROUND, PALETTE, Plot, new
 from cvig.recipes import SWITCHES
 
@@ -13,11 +13,6 @@ INFLATED = 0.1  # difference in recall that is called large
 FLOOR = 1e-8  # least spread that is drawn
 SHOWN = ("PSSR", "R@1% as coded", "aerial distinct")
 COLUMNS = 5
-
-
-def variant(end: str, switch: str) -> str:
-    """A recipe with one switch turned, in words."""
-    return end if switch == BASE else f"{end} {'with' if end == ENDS[0] else 'without'} {switch}"
 
 
 def _values(study: Study, key: str) -> str:

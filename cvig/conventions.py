@@ -111,11 +111,12 @@ PLACES: dict[str, Callable[[float, int], int]] = {
     "round(.01 n) + 1": lambda p, n: round(n * (p / 100)) + 1,
 }
 
+PAPER_CODE = "image-locate"  # the convention of the paper's public code
 _STRICT = "#(strictly closer) < k: ties count for the query"
 _FAISS = "in the top k of FAISS's flat index"
 _TABLE = [
     Convention(
-        "image-locate",
+        PAPER_CODE,
         "S010MON/image-locate, src/metrics.py and src/testModel.py",
         "d <= sorted row[k], counted from 0: ties count for the query, and one place too many for every k",
         DIFFERENCES,

@@ -21,8 +21,6 @@ from cvig.ranking import Ranks, exact_ranks
 from cvig.runs import build_network
 from cvig.settings import EvaluateSettings, TrainSettings
 
-PAPER_CODE = "image-locate"
-
 
 def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:
     """The test crop: float tensor [gallery_count, 4], drawn once, saved at `path`, and read from there ever after.
@@ -61,7 +59,7 @@ def score_as_coded(ground: np.ndarray, aerial: np.ndarray, data: PairedViews) ->
         return None, np.empty(0)
     paired = aerial[[data.partner(i) for i in range(data.ground_count)]]
     ks = [k for k in RECALL_AT if isinstance(k, str) or k <= len(paired)]
-    recalls = conventions.recalls(ground, paired, ks, names=[PAPER_CODE], progress=False)[PAPER_CODE]
+    recalls = conventions.recalls(ground, paired, ks, names=[conventions.PAPER_CODE], progress=False)[conventions.PAPER_CODE]
     columns = conventions.pssr_as_coded(ground, paired)
     return {f"R@{k}": value for k, value in recalls.items()} | {"PSSR": float(columns.mean())}, columns
 

@@ -14,14 +14,14 @@ import numpy as np
 import pandas as pd
 
 from cvig import tables
-from cvig.conventions import CONVENTIONS, PLACES
+from cvig.conventions import CONVENTIONS, PAPER_CODE, PLACES
 from cvig.examination import scan
 from cvig.metrics import share_interval
 from cvig.printed import counts, cutoffs
 from cvig.results import Run
 
 SIZES = range(500, 20_001)  # scanned for the size that explains the printed cells, as in the book
-CODE = CONVENTIONS["image-locate"]
+CODE = CONVENTIONS[PAPER_CODE]
 RULES = (
     *("exact", "exact low", "exact high", "exact found", "optimistic", "chance"),
     *("as coded", "as coded low", "as coded high", "as coded found", "chance as coded"),

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cvig import printed, tables
-from cvig.causes import NO_SPREAD, TEST_SET, Study, towers
+from cvig.causes import BASE, NO_SPREAD, TEST_SET, Study, collapsed, tally, towers, variant
 from cvig.construction import Line, on_a_line
 from cvig.count_tests import places_under
 from cvig.paper_tables import published_queries
@@ -82,9 +82,9 @@ def signature(run: Run, test_set: str = TEST_SET) -> dict[str, float]:
     }
 
 
-def signatures(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
+def signatures(*studies: Study, test_set: str = TEST_SET) -> pd.DataFrame:
     """`signature` of every finished run, a row a run, the nearest first: by parts, then by the share of distinct rows."""
-    rows = {name: signature(run, test_set) for name, run in study.runs.items()}
+    rows = {name: signature(run, test_set) for study in studies for name, run in study.runs.items()}
     return pd.DataFrame.from_dict(rows, orient="index").sort_values(["parts", "factor"], ascending=[False, True])
 
 
@@ -102,6 +102,33 @@ def closest_table(found: pd.DataFrame, count: int = 8) -> pd.DataFrame:
     table["parts there"] = [", ".join(part for part in PARTS if row[part]) or "none" for _, row in near.iterrows()]
     table["epochs alike"] = near.epochs
     return table.rename_axis("run")
+
+
+def _range(values: pd.Series) -> str:
+    """Least and greatest share, in percent."""
+    low, high = (f"{100 * value:.2f}%" for value in (values.min(), values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
+def attempts_table(study: Study) -> pd.DataFrame:
+    """The runs of a study that tries for the signature, by variant and learning rate; ranges are over seeds."""
+    found, rows = signatures(study), {}
+    settings = pd.DataFrame.from_dict(study.planned, orient="index")
+    settings["variant"] = [variant(row.recipe, next(iter(row.switches), BASE)) for row in settings.itertuples()]
+    for (rate, recipe), names in settings.groupby(["learning_rate", "variant"], sort=False).groups.items():
+        its = found.loc[found.index.isin(names)]
+        row = {"finished": f"{len(its)} of {len(names)}", "diverged": sum(name in study.diverged for name in names)}
+        if len(its):
+            row |= {
+                "collapsed": tally(collapsed(study.runs[name]) for name in its.index),
+                "gallery distinct": _range(its.aerial_distinct),
+                "on its commonest point": _range(its.aerial_largest),
+                "queries distinct": _range(its.ground_distinct),
+                **{f"{name} as coded": _range(its[name]) for name in ("R@1%", "R@5%", "R@10%")},
+                "parts there": f"{its.parts.min()} to {its.parts.max()} of {len(PARTS)}",
+            }
+        rows[recipe, f"{rate:g}"] = row
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["trained", "learning rate"])
 
 
 def verdict(found: pd.DataFrame) -> str:

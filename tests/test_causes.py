@@ -35,6 +35,12 @@ STUDY = {
     ],
     "evaluate": {"test_count": N},
 }
+# one run that tries for the signature
+ATTEMPTS = STUDY | {
+    "out": "results/signature",
+    "train": STUDY["train"] | {"learning_rate": 0.001},
+    "runs": [{"architectures": ["resnet50"], "recipes": ["as-coded"], "seeds": [0]}],
+}
 
 
 def embeddings(kind: str, n: int = N, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -61,18 +67,18 @@ def write_run(folder: Path, settings: dict, ground: np.ndarray, aerial: np.ndarr
     return Run(folder)
 
 
-def write_study(root: Path, kinds: dict[str, str]) -> causes.Study:
+def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> causes.Study:
     """A study below `root` of which the named runs are finished, with embeddings of the kind given."""
-    path = root / "studies" / "causes.yaml"
-    path.parent.mkdir()
-    path.write_text(yaml.safe_dump(STUDY))
+    path, folder = root / "studies" / f"{Path(study['out']).name}.yaml", root / study["out"]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(study))
     planned = studies.read(path)["runs"]
     for name, kind in kinds.items():
         settings = planned[name]
         if "start" in settings:
-            settings = settings | {"start": f"results/causes/{settings['start']}"}
-        write_run(root / "results" / "causes" / name, settings, *embeddings(kind, seed=settings["seed"]))
-    return causes.load(path, root / "results" / "causes")
+            settings = settings | {"start": f"{study['out']}/{settings['start']}"}
+        write_run(folder / name, settings, *embeddings(kind, seed=settings["seed"]))
+    return causes.load(path, folder)
 
 
 def all_kinds() -> dict[str, str]:
@@ -257,6 +263,25 @@ def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(
     assert signature.closest_table(found).loc["line", "parts there"] == "gallery, queries, plateau"
 
 
+def test_attempts_are_grouped_by_variant_and_learning_rate_and_those_that_diverged_are_told(tmp_path):
+    line = signature.published_lines()["T1 resnet50"]
+    common = {"recipe": "as-coded", "switches": {}, "learning_rate": 0.001}
+    turned, slow = common | {"switches": {"linear-head": False}}, common | {"learning_rate": 1e-5}
+    planned = {"a-0": common, "a-1": common, "b-0": turned, "c-0": slow}
+    runs = {
+        "a-0": write_run(tmp_path / "a-0", {}, line.query, line.gallery),
+        "a-1": write_run(tmp_path / "a-1", {}, *embeddings("both", 200)),
+    }
+    table = signature.attempts_table(causes.Study(planned, runs, {}, {"b-0": "loss is inf"}))
+    assert list(table.index) == [("as-coded", "0.001"), ("as-coded without linear-head", "0.001"), ("as-coded", "1e-05")]
+    assert (table.finished + table.diverged.map(" {}".format)).tolist() == ["2 of 2 0", "0 of 1 1", "0 of 1 0"]
+    first = table.iloc[0]
+    assert first["parts there"] == "0 to 3 of 3"
+    assert first["queries distinct"].startswith("0.50% to ")
+    assert first.collapsed == "aerial 1 of 2, both 1 of 2"
+    assert table.iloc[1]["gallery distinct"] == ""
+
+
 @pytest.mark.parametrize(
     ("change", "epochs"),
     [
@@ -302,6 +327,7 @@ def run_page(folder: Path, monkeypatch) -> str:
 )
 def test_the_page_runs_with_whatever_is_finished(kinds, said, tmp_path, monkeypatch):
     write_study(tmp_path, kinds)
+    write_study(tmp_path, {"resnet50-as-coded-0": "both"}, ATTEMPTS)
     (tmp_path / "book").mkdir()
     text = run_page(tmp_path / "book", monkeypatch)
     assert said in text

@@ -52,7 +52,8 @@ def _noise(n: int, scale: float, rng: np.random.Generator) -> torch.Tensor:
     coarse = max(4, int(np.ceil(n / scale)) + 3)
     grid = torch.from_numpy(rng.standard_normal((1, 1, coarse, coarse), dtype=np.float32))
     smooth = F.interpolate(grid, size=(n, n), mode="bicubic", align_corners=True)[0, 0]
-    return (smooth - smooth.mean()) / smooth.std()
+    whole = smooth.numpy()  # summed in one order however many threads torch has
+    return (smooth - whole.mean(dtype=np.float64).item()) / whole.std(dtype=np.float64, ddof=1).item()
 
 
 def _cells(n: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -121,9 +122,10 @@ def _put_trees(height, color, terrain, allowed, rng: np.random.Generator) -> Non
         for dx in range(-3, 4):
             far = (dy * dy + dx * dx) ** 0.5
             if far <= 3:
-                # where crowns meet, the last tree wins in colour and height alike
-                height[y + dy, x + dx] = top - 0.25 * far * far
-                color[y + dy, x + dx] = leaf * (1 - 0.06 * (dx - dy))
+                # Where crowns meet, the last tree wins in colour and height alike. NumPy says so of repeated indices;
+                # torch, with more than one thread, lets any of them win.
+                height.numpy()[y + dy, x + dx] = top - 0.25 * far * far
+                color.numpy()[y + dy, x + dx] = leaf * (1 - 0.06 * (dx - dy))
 
 
 def _shadows(height: torch.Tensor) -> torch.Tensor:
@@ -137,7 +139,7 @@ def _shadows(height: torch.Tensor) -> torch.Tensor:
 
 @lru_cache(maxsize=2)
 def make_countryside(extent: int = 4096, seed: int = 0) -> Countryside:
-    """Make the map; the same extent and seed give the same bytes.
+    """Make the map; the same extent and seed give the same bytes, with any number of threads.
 
     Parameters
     ----------

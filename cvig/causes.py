@@ -64,6 +64,11 @@ class Study:
     pretraining: dict[str, bool]
     diverged: dict[str, str] = field(default_factory=dict)
 
+    def key(self, name: str) -> tuple[str, str, str]:
+        """End, architecture and turned switch, or `BASE`, of a planned run."""
+        settings = self.planned[name]
+        return settings["recipe"], settings["arch"], next(iter(settings["switches"]), BASE)
+
 
 def load(path: Path | str, folder: Path | str) -> Study:
     """Read the study's file at `path` and what is finished of it below `folder`.
@@ -212,32 +217,6 @@ def tally(verdicts: Iterable[str]) -> str:
 def interval(row: pd.Series) -> str:
     """A difference with its interval, if it has one."""
     return f"{row.difference:+.3f}" + ("" if np.isnan(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]")
-
-
-def effects_table(table: pd.DataFrame, found: pd.DataFrame, end: str) -> pd.DataFrame:
-    """One end for a reader: means over seeds, the difference in PSSR, its adjusted p-value, and which towers collapsed.
-
-    Parameters
-    ----------
-    table, found : DataFrame
-        As `frame` and `effects` make them.
-    """
-    found = found[found.measure == "PSSR"].set_index(["end", "arch", "switch"])
-    rows = {}
-    for arch, part in table[table.end == end].groupby("arch", sort=False):
-        for switch in (BASE, *SWITCHES):
-            its = part[part.switch == switch]
-            if its.empty:
-                continue
-            pair = found.loc[(end, arch, switch)] if (end, arch, switch) in found.index else None
-            rows[arch, switch] = {
-                "runs": len(its),
-                **{name: f"{its[name].mean():.3g}" for name in MEASURES if name != "R@1%, ties for the query"},
-                "PSSR against base": "" if pair is None else interval(pair),
-                "p (Holm)": "" if pair is None or np.isnan(pair.p_holm) else f"{pair.p_holm:.2g}",
-                "collapsed": tally(its.collapsed),
-            }
-    return pd.DataFrame(rows).T.rename_axis(["architecture", "turned on" if end == ENDS[0] else "turned off"])
 
 
 def scoring_table(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,10 +1,12 @@
 """What the chapter on causes says and shows of its runs: sentences and figures, all from the runs that are finished."""
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from cvig.causes import BASE, ENDS, LEVEL, SCORING, Study, interval, tally, turned, variant
+from cvig.causes import BASE, ENDS, LEVEL, MEASURES, SCORING, Study, interval, tally, turned, variant
 from cvig.figures import AERIAL, GROUND, PALETTE, Plot, new
 from cvig.recipes import SWITCHES
 
@@ -36,8 +38,11 @@ def progress(study: Study) -> str:
             f" Those trunks come from runs of the modern recipe, {sum(study.pretraining.values())} of "
             f"{len(study.pretraining)} of them finished, which are counted nowhere else."
         )
+    stopped: dict[str, list[str]] = {}
     for name, error in study.diverged.items():
-        text += f" `{name}` ended without a network: {error.split(':')[0]}."
+        stopped.setdefault(error.split(":")[0], []).append(f"`{name}`")
+    for error, names in stopped.items():
+        text += f" {len(names)} ended without a network, for the {error}: {', '.join(names)}."
     if count + len(study.diverged) < len(study.planned):
         text += " What follows speaks of the finished ones alone, and may change."
     return text
@@ -107,6 +112,36 @@ def standing(found: pd.DataFrame, measure: str) -> str:
         f"degree{'s' * (seeds > 2)} of freedom and on differences being normal. A test by signs, without that assumption, "
         f"could not go below p = {2 / 2**seeds:g}. A difference that is not found here is not shown to be absent."
     )
+
+
+def effects_table(study: Study, table: pd.DataFrame, found: pd.DataFrame, end: str) -> pd.DataFrame:
+    """One end for a reader: means over seeds, the difference in PSSR, its adjusted p-value, and which towers collapsed.
+
+    Parameters
+    ----------
+    table, found : DataFrame
+        As `cvig.causes.frame` and `cvig.causes.effects` make them of the study.
+    """
+    found = found[found.measure == "PSSR"].set_index(["end", "arch", "switch"])
+    stopped = Counter(key[1:] for key in map(study.key, study.diverged) if key[0] == end)
+    rows = {}
+    for arch in table.arch[table.end == end].unique():
+        for switch in (BASE, *SWITCHES):
+            its = table[(table.end == end) & (table.arch == arch) & (table.switch == switch)]
+            if its.empty and not stopped[arch, switch]:
+                continue
+            row = {"runs": len(its), "diverged": stopped[arch, switch] or ""}
+            if len(its):
+                pair = found.loc[(end, arch, switch)] if (end, arch, switch) in found.index else None
+                row |= {
+                    **{name: f"{its[name].mean():.3g}" for name in MEASURES if name != "R@1%, ties for the query"},
+                    "PSSR against base": "" if pair is None else interval(pair),
+                    "p (Holm)": "" if pair is None or np.isnan(pair.p_holm) else f"{pair.p_holm:.2g}",
+                    "collapsed": tally(its.collapsed),
+                }
+            rows[arch, switch] = row
+    shown = pd.DataFrame(rows).T.fillna("")
+    return shown.rename_axis(["architecture", "turned on" if end == ENDS[0] else "turned off"])
 
 
 def scoring(table: pd.DataFrame) -> str:

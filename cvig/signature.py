@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cvig import printed, tables
-from cvig.causes import BASE, NO_SPREAD, TEST_SET, Study, collapsed, tally, towers, variant
+from cvig.causes import NO_SPREAD, TEST_SET, Study, collapsed, tally, towers, variant
 from cvig.construction import Line, on_a_line
 from cvig.count_tests import places_under
 from cvig.paper_tables import published_queries
@@ -114,7 +114,7 @@ def attempts_table(study: Study) -> pd.DataFrame:
     """The runs of a study that tries for the signature, by variant and learning rate; ranges are over seeds."""
     found, rows = signatures(study), {}
     settings = pd.DataFrame.from_dict(study.planned, orient="index")
-    settings["variant"] = [variant(row.recipe, next(iter(row.switches), BASE)) for row in settings.itertuples()]
+    settings["variant"] = [variant(end, switch) for end, _, switch in map(study.key, study.planned)]
     for (rate, recipe), names in settings.groupby(["learning_rate", "variant"], sort=False).groups.items():
         its = found.loc[found.index.isin(names)]
         row = {"finished": f"{len(its)} of {len(names)}", "diverged": sum(name in study.diverged for name in names)}

@@ -1,6 +1,7 @@
 """The study of causes, on made-up runs whose embeddings are known."""
 
 import ast
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -208,7 +209,14 @@ def test_the_ends_are_held_against_chance_seed_by_seed(whole):
 
 def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
     table = causes.frame(whole)
-    coded = causes.effects_table(table, causes.effects(table), "as-coded").droplevel(0)
+    lost = [name for name in whole.planned if "described-with-linear-head" in name]
+    study = dataclasses.replace(whole, diverged=dict.fromkeys(lost, "loss is inf"))
+    described, coded = (
+        causes_report.effects_table(study, part, causes.effects(table), end).droplevel(0)
+        for part, end in ((table.drop(lost), "described"), (table, "as-coded"))
+    )
+    assert described.loc["linear-head", ["runs", "diverged", "collapsed"]].tolist() == [0, 3, ""]
+    assert described.loc[BASE, ["runs", "diverged", "collapsed"]].tolist() == [3, "", "neither"]
     assert coded.collapsed.to_dict() == {BASE: "aerial", "detached-negatives": "neither", "linear-head": "aerial"}
     assert coded.loc[BASE, ["PSSR", "R@1%", "R@1% as coded"]].tolist() == ["0", "0", "1"]
     assert coded.loc["linear-head", "PSSR against base"] == "+0.000 [+0.000, +0.000]"
@@ -265,7 +273,7 @@ def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(
 
 def test_attempts_are_grouped_by_variant_and_learning_rate_and_those_that_diverged_are_told(tmp_path):
     line = signature.published_lines()["T1 resnet50"]
-    common = {"recipe": "as-coded", "switches": {}, "learning_rate": 0.001}
+    common = {"arch": "resnet50", "recipe": "as-coded", "switches": {}, "learning_rate": 0.001}
     turned, slow = common | {"switches": {"linear-head": False}}, common | {"learning_rate": 1e-5}
     planned = {"a-0": common, "a-1": common, "b-0": turned, "c-0": slow}
     runs = {

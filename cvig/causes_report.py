@@ -1,6 +1,7 @@
 """What the chapter on causes says and shows of its runs: sentences and figures, all from the runs that are finished."""
 
 from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
@@ -46,6 +47,39 @@ def progress(study: Study) -> str:
     if count + len(study.diverged) < len(study.planned):
         text += " What follows speaks of the finished ones alone, and may change."
     return text
+
+
+def _named(switches: list[str]) -> str:
+    return ", ".join(f"`{name}`" for name in switches) or "none"
+
+
+def _every(parts: dict[str, pd.DataFrame], test: Callable[[pd.DataFrame], pd.Series]) -> str:
+    return _named([switch for switch, part in parts.items() if test(part).all()])
+
+
+def conclusion(study: Study, table: pd.DataFrame) -> str:
+    """Markdown: what turning one switch does in every seed that was run; `table` as `cvig.causes.frame` makes it."""
+    stopped = Counter(map(study.key, study.diverged))
+    said = []
+    for arch in table.arch.unique():
+        lost, parts = {}, {}
+        for end in ENDS:
+            its = table[(table.arch == arch) & (table.end == end)]
+            lost[end] = [switch for switch in SWITCHES if stopped[end, arch, switch]]
+            ran = [switch for switch in SWITCHES if (its.switch == switch).any() and switch not in lost[end]]
+            parts[end] = {switch: its[its.switch == switch] for switch in ran}
+        on, off = parts.values()
+        collapsing = _every(on, lambda part: part.collapsed != "neither")
+        healthy = _every(off, lambda part: part.collapsed == "neither")
+        said.append(
+            f"- {arch}, turned **on** alone. A tower collapses with {collapsing}. In a seed or more the loss is no longer "
+            f"finite with {_named(lost[ENDS[0]])}. Not better than chance, at the level of {BEATS:g}, with "
+            f"{_every(on, lambda part: part.p_value >= BEATS)}.\n"
+            f"- {arch}, turned **off** alone. No tower collapses without {healthy}. In a seed or more the loss is no longer "
+            f"finite without {_named(lost[ENDS[1]])}. Better than chance without "
+            f"{_every(off, lambda part: part.p_value < BEATS)}."
+        )
+    return "\n".join(said)
 
 
 def both_ends(table: pd.DataFrame) -> str:

@@ -207,6 +207,18 @@ def test_the_ends_are_held_against_chance_seed_by_seed(whole):
     assert coded.endswith("as coded 100.00%; collapsed: aerial.")
 
 
+def test_the_conclusion_names_what_does_harm_alone_and_what_is_needed_for_it(whole):
+    lost = [name for name in whole.planned if "described-with-linear-head" in name]
+    study = dataclasses.replace(whole, diverged=dict.fromkeys(lost[:1], "loss is inf"))
+    on, off = causes_report.conclusion(study, causes.frame(whole).drop(lost)).splitlines()
+    assert "collapses with `detached-negatives`. In a seed" in on
+    assert "finite with `linear-head`. Not better" in on
+    assert on.endswith("with `detached-negatives`.")
+    assert "collapses without `detached-negatives`. In a seed" in off
+    assert "finite without none. Better" in off
+    assert off.endswith("without `detached-negatives`.")
+
+
 def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
     table = causes.frame(whole)
     lost = [name for name in whole.planned if "described-with-linear-head" in name]

@@ -247,13 +247,14 @@ def spreads_plot(study: Study, arch: str) -> Plot:
     for axis in axes.flat:
         axis.set_visible(False)
     ends = {}
+    lowest = max(FLOOR, min(run.log[["ground_spread", "aerial_spread"]].min(axis=None) for run in its))
     for (end, switch), place in places.items():
         runs = [run for run in its if (run.parameters["recipe"], turned(run)) == (end, switch)]
         axis = axes[place]
         axis.set_visible(True)
         _panel(axis, runs)
         axis.set_title(f"{end}\n{'base' if switch == BASE else variant(end, switch).removeprefix(end + ' ')}", fontsize=7)
-        axis.set_ylim(FLOOR / 2, 2)
+        axis.set_ylim(lowest / 2, 2)
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ends[end, switch] = [np.mean([run.log[f"{side}_spread"].iloc[-1] for run in runs]) for side in ("ground", "aerial")]
     axes[0, 0].legend(fontsize=7)

@@ -85,3 +85,12 @@ def test_captions_and_provenance_name_the_folder(root, capsys):
     assert "world/vgg16-modern-0: vgg16 trained from random weights" in shown
     assert shown.count("A remark.") == 2
     assert report.origins(sources).folder.tolist()[-1] == "causes/resnet50-as-coded-0"
+
+
+def test_a_caption_tells_where_a_run_started_and_what_it_saw_at_half_the_size(tmp_path):
+    plain = make_run(tmp_path / "a", *cloud(8, 0.1), size=64)
+    assert "from random weights" in plain.description
+    assert "for 1 epochs at 64 px on 8 pairs" in plain.description
+    more = make_run(tmp_path / "b", *cloud(8, 0.1), size=64, half_size_epochs=2, start="results/x/a")
+    assert "from the trunks of a" in more.description
+    assert "at 64 px, the first 2 at 32 px, on 8 pairs" in more.description

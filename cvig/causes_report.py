@@ -14,7 +14,7 @@ from cvig.recipes import SWITCHES
 BEATS = 0.001  # level of the tests against chance, one a run
 INFLATED = 0.1  # difference in recall that is called large
 FLOOR = 1e-8  # least spread that is drawn
-SHOWN = ("PSSR", "R@1% as coded", "aerial distinct")
+SHOWN = ("PSSR", "R@1% as coded", "aerial spread")
 COLUMNS = 5
 
 

@@ -245,7 +245,7 @@ def test_on_a_collapsed_gallery_the_two_rules_of_scoring_are_as_far_apart_as_the
 def test_figures_say_what_the_runs_say(whole):
     figure, alt = causes_report.effects_plot(causes.effects(causes.frame(whole)))
     assert len(figure.axes) == 3
-    assert "aerial distinct: largest -0.975 (vgg16 described with detached-negatives), 2 of 4 intervals" in alt
+    assert "aerial spread: largest -0.986 (vgg16 described with detached-negatives), 2 of 4 intervals" in alt
     figure, alt = causes_report.spreads_plot(whole, "vgg16")
     assert "6 panels" in alt
     spread = np.mean([run.log.ground_spread.iloc[-1] for run in whole.runs.values()])

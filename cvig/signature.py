@@ -111,15 +111,18 @@ def _range(values: pd.Series) -> str:
 
 
 def attempts_table(study: Study) -> pd.DataFrame:
-    """The runs of a study that tries for the signature, by variant and learning rate; ranges are over seeds."""
-    found, rows = signatures(study), {}
-    settings = pd.DataFrame.from_dict(study.planned, orient="index")
-    settings["variant"] = [variant(end, switch) for end, _, switch in map(study.key, study.planned)]
-    for (rate, recipe), names in settings.groupby(["learning_rate", "variant"], sort=False).groups.items():
+    """Runs that try for the signature, by variant, learning rate, first trunks and epochs; ranges are over seeds."""
+    found, groups, rows = signatures(study), {}, {}
+    for name, settings in study.planned.items():
+        end, _, switch = study.key(name)
+        trunks = "of another run" if settings.get("start") else "random"
+        key = (variant(end, switch), f"{settings['learning_rate']:g}", trunks, settings["epochs"])
+        groups.setdefault(key, []).append(name)
+    for key, names in groups.items():
         its = found.loc[found.index.isin(names)]
-        row = {"finished": f"{len(its)} of {len(names)}", "diverged": sum(name in study.diverged for name in names)}
+        rows[key] = {"finished": f"{len(its)} of {len(names)}", "diverged": sum(name in study.diverged for name in names)}
         if len(its):
-            row |= {
+            rows[key] |= {
                 "collapsed": tally(collapsed(study.runs[name]) for name in its.index),
                 "gallery distinct": _range(its.aerial_distinct),
                 "on its commonest point": _range(its.aerial_largest),
@@ -127,8 +130,9 @@ def attempts_table(study: Study) -> pd.DataFrame:
                 **{f"{name} as coded": _range(its[name]) for name in ("R@1%", "R@5%", "R@10%")},
                 "parts there": f"{its.parts.min()} to {its.parts.max()} of {len(PARTS)}",
             }
-        rows[recipe, f"{rate:g}"] = row
-    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["trained", "learning rate"])
+    return (
+        pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["trained", "learning rate", "trunks", "epochs"])
+    )
 
 
 def verdict(found: pd.DataFrame) -> str:
@@ -144,9 +148,12 @@ def verdict(found: pd.DataFrame) -> str:
             f"{best.parts} of the {len(PARTS)} parts: {100 * best.aerial_distinct:.2f}% of its gallery rows are distinct, "
             f"{100 * best.ground_distinct:.1f}% of its queries."
         )
+    ground, aerial = found.ground_distinct <= FEW[1], found.aerial_distinct <= FEW[1]
     passing = int((found.epochs > 0).sum())
     during = f"{passing} run{' passes' if passing == 1 else 's pass'}" if passing else "no run passes"
     return (
-        f"{said} How many runs show each part — {each}. During training {during} through a state with the first two parts "
+        f"{said} How many runs show each part — {each}. At most {100 * FEW[1]:g}% of a tower's rows are distinct for the "
+        f"ground tower alone in {(ground & ~aerial).sum()}, the aerial alone in {(aerial & ~ground).sum()}, both in "
+        f"{(ground & aerial).sum()}. During training {during} through a state with the first two parts "
         "on the validation views."
     )

@@ -280,20 +280,25 @@ def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(
     assert not found.gallery["three points"]
     assert "1 of 6 finished runs reproduce the ResNet50 row**: line" in signature.verdict(found)
     assert "None of the 5 finished runs" in signature.verdict(found.drop("line"))
+    assert "for the ground tower alone in 1, the aerial alone in 3, both in 1." in signature.verdict(found)
     assert signature.closest_table(found).loc["line", "parts there"] == "gallery, queries, plateau"
 
 
 def test_attempts_are_grouped_by_variant_and_learning_rate_and_those_that_diverged_are_told(tmp_path):
     line = signature.published_lines()["T1 resnet50"]
-    common = {"arch": "resnet50", "recipe": "as-coded", "switches": {}, "learning_rate": 0.001}
-    turned, slow = common | {"switches": {"linear-head": False}}, common | {"learning_rate": 1e-5}
+    common = {"arch": "resnet50", "recipe": "as-coded", "switches": {}, "learning_rate": 0.001, "epochs": 2}
+    turned, slow = common | {"switches": {"linear-head": False}}, common | {"learning_rate": 1e-5, "start": "other"}
     planned = {"a-0": common, "a-1": common, "b-0": turned, "c-0": slow}
     runs = {
         "a-0": write_run(tmp_path / "a-0", {}, line.query, line.gallery),
         "a-1": write_run(tmp_path / "a-1", {}, *embeddings("both", 200)),
     }
     table = signature.attempts_table(causes.Study(planned, runs, {}, {"b-0": "loss is inf"}))
-    assert list(table.index) == [("as-coded", "0.001"), ("as-coded without linear-head", "0.001"), ("as-coded", "1e-05")]
+    assert list(table.index) == [
+        ("as-coded", "0.001", "random", 2),
+        ("as-coded without linear-head", "0.001", "random", 2),
+        ("as-coded", "1e-05", "of another run", 2),
+    ]
     assert (table.finished + table.diverged.map(" {}".format)).tolist() == ["2 of 2 0", "0 of 1 1", "0 of 1 0"]
     first = table.iloc[0]
     assert first["parts there"] == "0 to 3 of 3"

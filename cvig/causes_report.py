@@ -72,12 +72,11 @@ def conclusion(study: Study, table: pd.DataFrame) -> str:
         collapsing = _every(on, lambda part: part.collapsed != "neither")
         healthy = _every(off, lambda part: part.collapsed == "neither")
         said.append(
-            f"- {arch}, turned **on** alone. A tower collapses with {collapsing}. In a seed or more the loss is no longer "
-            f"finite with {_named(lost[ENDS[0]])}. Not better than chance, at the level of {BEATS:g}, with "
+            f"- {arch}, turned **on** alone. A tower collapses: {collapsing}. The loss is no longer finite, in a seed or more: "
+            f"{_named(lost[ENDS[0]])}. Not better than chance at the level of {BEATS:g}: "
             f"{_every(on, lambda part: part.p_value >= BEATS)}.\n"
-            f"- {arch}, turned **off** alone. No tower collapses without {healthy}. In a seed or more the loss is no longer "
-            f"finite without {_named(lost[ENDS[1]])}. Better than chance without "
-            f"{_every(off, lambda part: part.p_value < BEATS)}."
+            f"- {arch}, turned **off** alone. No tower collapses: {healthy}. The loss is no longer finite, in a seed or more: "
+            f"{_named(lost[ENDS[1]])}. Better than chance: {_every(off, lambda part: part.p_value < BEATS)}."
         )
     return "\n".join(said)
 
@@ -164,14 +163,19 @@ def effects_table(study: Study, table: pd.DataFrame, found: pd.DataFrame, end: s
             its = table[(table.end == end) & (table.arch == arch) & (table.switch == switch)]
             if its.empty and not stopped[arch, switch]:
                 continue
-            row = {"runs": len(its), "diverged": stopped[arch, switch] or ""}
+            row = {"runs": str(len(its)), "diverged": str(stopped[arch, switch] or "")}
             if len(its):
                 pair = found.loc[(end, arch, switch)] if (end, arch, switch) in found.index else None
                 row |= {
-                    **{name: f"{its[name].mean():.3g}" for name in MEASURES if name != "R@1%, ties for the query"},
-                    "PSSR against base": "" if pair is None else interval(pair),
-                    "p (Holm)": "" if pair is None or np.isnan(pair.p_holm) else f"{pair.p_holm:.2g}",
                     "collapsed": tally(its.collapsed),
+                    "PSSR": f"{its.PSSR.mean():.3f}",
+                    "against base": "" if pair is None else interval(pair),
+                    "p (Holm)": "" if pair is None or np.isnan(pair.p_holm) else f"{pair.p_holm:.2g}",
+                    **{
+                        name: f"{its[name].mean():.3g}"
+                        for name in MEASURES
+                        if name not in ("PSSR", "R@1%, ties for the query")
+                    },
                 }
             rows[arch, switch] = row
     shown = pd.DataFrame(rows).T.fillna("")

@@ -211,12 +211,11 @@ def test_the_conclusion_names_what_does_harm_alone_and_what_is_needed_for_it(who
     lost = [name for name in whole.planned if "described-with-linear-head" in name]
     study = dataclasses.replace(whole, diverged=dict.fromkeys(lost[:1], "loss is inf"))
     on, off = causes_report.conclusion(study, causes.frame(whole).drop(lost)).splitlines()
-    assert "collapses with `detached-negatives`. In a seed" in on
-    assert "finite with `linear-head`. Not better" in on
-    assert on.endswith("with `detached-negatives`.")
-    assert "collapses without `detached-negatives`. In a seed" in off
-    assert "finite without none. Better" in off
-    assert off.endswith("without `detached-negatives`.")
+    assert "A tower collapses: `detached-negatives`. The loss" in on
+    assert "in a seed or more: `linear-head`. Not better" in on
+    assert on.endswith("of 0.001: `detached-negatives`.")
+    assert "No tower collapses: `detached-negatives`. The loss" in off
+    assert "in a seed or more: none. Better than chance: `detached-negatives`." in off
 
 
 def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
@@ -227,11 +226,11 @@ def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
         causes_report.effects_table(study, part, causes.effects(table), end).droplevel(0)
         for part, end in ((table.drop(lost), "described"), (table, "as-coded"))
     )
-    assert described.loc["linear-head", ["runs", "diverged", "collapsed"]].tolist() == [0, 3, ""]
-    assert described.loc[BASE, ["runs", "diverged", "collapsed"]].tolist() == [3, "", "neither"]
+    assert described.loc["linear-head", ["runs", "diverged", "collapsed"]].tolist() == ["0", "3", ""]
+    assert described.loc[BASE, ["runs", "diverged", "collapsed"]].tolist() == ["3", "", "neither"]
     assert coded.collapsed.to_dict() == {BASE: "aerial", "detached-negatives": "neither", "linear-head": "aerial"}
-    assert coded.loc[BASE, ["PSSR", "R@1%", "R@1% as coded"]].tolist() == ["0", "0", "1"]
-    assert coded.loc["linear-head", "PSSR against base"] == "+0.000 [+0.000, +0.000]"
+    assert coded.loc[BASE, ["PSSR", "R@1%", "R@1% as coded"]].tolist() == ["0.000", "0", "1"]
+    assert coded.loc["linear-head", "against base"] == "+0.000 [+0.000, +0.000]"
 
 
 def test_on_a_collapsed_gallery_the_two_rules_of_scoring_are_as_far_apart_as_theory_says(whole):

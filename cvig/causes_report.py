@@ -15,6 +15,7 @@ BEATS = 0.001  # level of the tests against chance, one a run
 INFLATED = 0.1  # difference in recall that is called large
 FLOOR = 1e-8  # least spread that is drawn
 SHOWN = ("PSSR", "R@1% as coded", "aerial spread")
+TABLED = [name for name in MEASURES if name not in ("PSSR", "R@1%, ties for the query")]
 COLUMNS = 5
 
 
@@ -72,11 +73,11 @@ def conclusion(study: Study, table: pd.DataFrame) -> str:
         collapsing = _every(on, lambda part: part.collapsed != "neither")
         healthy = _every(off, lambda part: part.collapsed == "neither")
         said.append(
-            f"- {arch}, turned **on** alone. A tower collapses: {collapsing}. The loss is no longer finite, in a seed or more: "
-            f"{_named(lost[ENDS[0]])}. Not better than chance at the level of {BEATS:g}: "
+            f"- {arch}, turned **on** alone. A tower collapses: {collapsing}. The loss is no longer finite, in a seed or "
+            f"more: {_named(lost[ENDS[0]])}. Not better than chance at the level of {BEATS:g}: "
             f"{_every(on, lambda part: part.p_value >= BEATS)}.\n"
-            f"- {arch}, turned **off** alone. No tower collapses: {healthy}. The loss is no longer finite, in a seed or more: "
-            f"{_named(lost[ENDS[1]])}. Better than chance: {_every(off, lambda part: part.p_value < BEATS)}."
+            f"- {arch}, turned **off** alone. No tower collapses: {healthy}. The loss is no longer finite, in a seed or "
+            f"more: {_named(lost[ENDS[1]])}. Better than chance: {_every(off, lambda part: part.p_value < BEATS)}."
         )
     return "\n".join(said)
 

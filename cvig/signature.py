@@ -115,24 +115,22 @@ def attempts_table(study: Study) -> pd.DataFrame:
     found, groups, rows = signatures(study), {}, {}
     for name, settings in study.planned.items():
         end, _, switch = study.key(name)
-        trunks = "of another run" if settings.get("start") else "random"
-        key = (variant(end, switch), f"{settings['learning_rate']:g}", trunks, settings["epochs"])
-        groups.setdefault(key, []).append(name)
+        trunks = "another run's trunks" if settings.get("start") else "random trunks"
+        how = f"rate {settings['learning_rate']:g}, {trunks}, {settings['epochs']} epochs".replace(" 1 epochs", " 1 epoch")
+        groups.setdefault((variant(end, switch), how), []).append(name)
     for key, names in groups.items():
         its = found.loc[found.index.isin(names)]
-        rows[key] = {"finished": f"{len(its)} of {len(names)}", "diverged": sum(name in study.diverged for name in names)}
+        stopped = sum(name in study.diverged for name in names)
+        rows[key] = {"runs": f"{len(its)} of {len(names)}" + (f", {stopped} diverged" if stopped else "")}
         if len(its):
             rows[key] |= {
                 "collapsed": tally(collapsed(study.runs[name]) for name in its.index),
-                "gallery distinct": _range(its.aerial_distinct),
-                "on its commonest point": _range(its.aerial_largest),
                 "queries distinct": _range(its.ground_distinct),
-                **{f"{name} as coded": _range(its[name]) for name in ("R@1%", "R@5%", "R@10%")},
-                "parts there": f"{its.parts.min()} to {its.parts.max()} of {len(PARTS)}",
+                "gallery distinct": _range(its.aerial_distinct),
+                "R@5% as coded": _range(its["R@5%"]),
+                "parts there": " to ".join(map(str, sorted({its.parts.min(), its.parts.max()}))),
             }
-    return (
-        pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["trained", "learning rate", "trunks", "epochs"])
-    )
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["trained", "how"])
 
 
 def verdict(found: pd.DataFrame) -> str:

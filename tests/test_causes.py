@@ -294,13 +294,13 @@ def test_attempts_are_grouped_by_variant_and_learning_rate_and_those_that_diverg
     }
     table = signature.attempts_table(causes.Study(planned, runs, {}, {"b-0": "loss is inf"}))
     assert list(table.index) == [
-        ("as-coded", "0.001", "random", 2),
-        ("as-coded without linear-head", "0.001", "random", 2),
-        ("as-coded", "1e-05", "of another run", 2),
+        ("as-coded", "rate 0.001, random trunks, 2 epochs"),
+        ("as-coded without linear-head", "rate 0.001, random trunks, 2 epochs"),
+        ("as-coded", "rate 1e-05, another run's trunks, 2 epochs"),
     ]
-    assert (table.finished + table.diverged.map(" {}".format)).tolist() == ["2 of 2 0", "0 of 1 1", "0 of 1 0"]
+    assert table.runs.tolist() == ["2 of 2", "0 of 1, 1 diverged", "0 of 1"]
     first = table.iloc[0]
-    assert first["parts there"] == "0 to 3 of 3"
+    assert first["parts there"] == "0 to 3"
     assert first["queries distinct"].startswith("0.50% to ")
     assert first.collapsed == "aerial 1 of 2, both 1 of 2"
     assert table.iloc[1]["gallery distinct"] == ""

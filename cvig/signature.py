@@ -146,12 +146,26 @@ def verdict(found: pd.DataFrame) -> str:
             f"{best.parts} of the {len(PARTS)} parts: {100 * best.aerial_distinct:.2f}% of its gallery rows are distinct, "
             f"{100 * best.ground_distinct:.1f}% of its queries."
         )
-    ground, aerial = found.ground_distinct <= FEW[1], found.aerial_distinct <= FEW[1]
     passing = int((found.epochs > 0).sum())
     during = f"{passing} run{' passes' if passing == 1 else 's pass'}" if passing else "no run passes"
     return (
-        f"{said} How many runs show each part — {each}. At most {100 * FEW[1]:g}% of a tower's rows are distinct for the "
-        f"ground tower alone in {(ground & ~aerial).sum()}, the aerial alone in {(aerial & ~ground).sum()}, both in "
-        f"{(ground & aerial).sum()}. During training {during} through a state with the first two parts "
+        f"{said} How many runs show each part — {each}. During training {during} through a state with the first two parts "
         "on the validation views."
     )
+
+
+def mirror(found: pd.DataFrame) -> str:
+    """Markdown: in which runs the towers' parts are exchanged, and how often few rows differ; `found` as by `signatures`."""
+    ground, aerial = found.ground_distinct <= FEW[1], found.aerial_distinct <= FEW[1]
+    point = found.index[(found.ground_spread == 0) & ~aerial]
+    text = (
+        f"At most {100 * FEW[1]:g}% of a tower's rows are distinct for the ground tower alone in {(ground & ~aerial).sum()} of "
+        f"{len(found)} runs, for the aerial tower alone in {(aerial & ~ground).sum()}, for both in {(ground & aerial).sum()}."
+    )
+    if len(point):
+        text += (
+            f" In {len(point)} it is the **mirror image** of the published row: all queries are one point, exactly, and the "
+            f"gallery's images differ ({', '.join(f'`{name}`' for name in sorted(point))}). Then all queries rank the gallery "
+            "alike, so recall is what chance gives at every k, as in the published rows of VGG16 and CVM-Net-I."
+        )
+    return text

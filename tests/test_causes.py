@@ -279,7 +279,11 @@ def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(
     assert not found.gallery["three points"]
     assert "1 of 6 finished runs reproduce the ResNet50 row**: line" in signature.verdict(found)
     assert "None of the 5 finished runs" in signature.verdict(found.drop("line"))
-    assert "for the ground tower alone in 1, the aerial alone in 3, both in 1." in signature.verdict(found)
+    text = signature.mirror(found)
+    assert "for the ground tower alone in 1 of 6 runs, for the aerial tower alone in 3, for both in 1." in text
+    assert "In 1 it is the **mirror image**" in text
+    assert "(`ground`)" in text
+    assert "mirror" not in signature.mirror(found.drop("ground"))
     assert signature.closest_table(found).loc["line", "parts there"] == "gallery, queries, plateau"
 
 

@@ -159,13 +159,15 @@ def mirror(found: pd.DataFrame) -> str:
     ground, aerial = found.ground_distinct <= FEW[1], found.aerial_distinct <= FEW[1]
     point = found.index[(found.ground_spread == 0) & ~aerial]
     text = (
-        f"At most {100 * FEW[1]:g}% of a tower's rows are distinct for the ground tower alone in {(ground & ~aerial).sum()} of "
-        f"{len(found)} runs, for the aerial tower alone in {(aerial & ~ground).sum()}, for both in {(ground & aerial).sum()}."
+        f"At most {100 * FEW[1]:g}% of a tower's rows are distinct for the ground tower alone in "
+        f"{(ground & ~aerial).sum()} of {len(found)} runs, for the aerial tower alone in {(aerial & ~ground).sum()}, for "
+        f"both in {(ground & aerial).sum()}."
     )
     if len(point):
         text += (
-            f" In {len(point)} it is the **mirror image** of the published row: all queries are one point, exactly, and the "
-            f"gallery's images differ ({', '.join(f'`{name}`' for name in sorted(point))}). Then all queries rank the gallery "
-            "alike, so recall is what chance gives at every k, as in the published rows of VGG16 and CVM-Net-I."
+            f" In {len(point)} it is the **mirror image** of the published row: all queries are one point, exactly, and "
+            f"the gallery's images differ ({', '.join(f'`{name}`' for name in sorted(point))}). Then all queries rank the "
+            "gallery alike, so recall is what chance gives at every k, as it nearly is in the published rows of VGG16 and "
+            "CVM-Net-I."
         )
     return text

@@ -131,21 +131,29 @@ def collapses(table: pd.DataFrame) -> str:
     return "\n".join(said)
 
 
-def standing(found: pd.DataFrame, measure: str) -> str:
-    """Markdown: which differences of a measure stand after Holm's adjustment; `found` as `cvig.causes.effects` has it."""
-    its = found[(found.measure == measure) & found.p_value.notna()]
-    if its.empty:
-        return f"No switch has two seeds yet whose differences in {measure} scatter, so nothing can be tested."
-    stand = its[its.p_holm < LEVEL]
-    listed = "; ".join(f"{row.arch} {variant(row.end, row.switch)}, {interval(row)}" for _, row in stand.iterrows())
-    seeds, alone = int(its.seeds.max()), int((its.p_value < LEVEL).sum())
-    return (
-        f"Of {len(its)} differences in {measure} that can be tested, {alone} have p below {LEVEL} taken alone, and "
-        f"{len(stand)} after Holm's adjustment over the switches of one end and architecture"
-        f"{': ' + listed if listed else ''}. There are at most {seeds} seeds, so the t interval rests on {seeds - 1} "
-        f"degree{'s' * (seeds > 2)} of freedom and on differences being normal. A test by signs, without that assumption, "
-        f"could not go below p = {2 / 2**seeds:g}. A difference that is not found here is not shown to be absent."
-    )
+def standing(found: pd.DataFrame, *measures: str) -> str:
+    """Markdown: which differences in some measures stand after Holm's adjustment; `found` as by `cvig.causes.effects`."""
+    said, seeds = [], 0
+    for measure in measures:
+        its = found[(found.measure == measure) & found.p_value.notna()]
+        if its.empty:
+            said.append(f"No switch has two seeds yet whose differences in {measure} scatter, so nothing can be tested.")
+            continue
+        stand = its[its.p_holm < LEVEL]
+        listed = "; ".join(f"{row.arch} {variant(row.end, row.switch)}, {interval(row)}" for _, row in stand.iterrows())
+        seeds, alone = max(seeds, int(its.seeds.max())), int((its.p_value < LEVEL).sum())
+        said.append(
+            f"Of {len(its)} differences in {measure} that can be tested, {alone} have p below {LEVEL} taken alone, and "
+            f"{len(stand)} after Holm's adjustment over the switches of one end and architecture"
+            f"{': ' + listed if listed else ''}."
+        )
+    if seeds:
+        said.append(
+            f"There are at most {seeds} seeds, so the t interval rests on {seeds - 1} degree{'s' * (seeds > 2)} of freedom "
+            "and on differences being normal. A test by signs, without that assumption, could not go below p = "
+            f"{2 / 2**seeds:g}. A difference that is not found here is not shown to be absent."
+        )
+    return "\n\n".join(said)
 
 
 def effects_table(study: Study, table: pd.DataFrame, found: pd.DataFrame, end: str) -> pd.DataFrame:

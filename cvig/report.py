@@ -136,7 +136,7 @@ def against_chance(runs: dict[str, Run]) -> pd.DataFrame:
         rows[name] = {
             "PSSR": f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]",
             "chance": f"{row.chance:.4f}",
-            "p": f"{row.p_value:.1e}",
+            "p": f"{row.p_value:.1e}" if row.p_value > 1e-300 else "below 1e-300",
             "tied queries": f"{100 * run.facts['uncropped']['tied_fraction']:.1f}%",
         }
     return pd.DataFrame(rows).T

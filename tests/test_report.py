@@ -94,3 +94,7 @@ def test_a_caption_tells_where_a_run_started_and_what_it_saw_at_half_the_size(tm
     more = make_run(tmp_path / "b", *cloud(8, 0.1), size=64, half_size_epochs=2, start="results/x/a")
     assert "from the trunks of a" in more.description
     assert "at 64 px, the first 2 at 32 px, on 8 pairs" in more.description
+
+
+def test_a_p_value_too_small_for_a_float_is_not_called_zero(tmp_path):
+    assert report.against_chance({"good": make_run(tmp_path, *cloud(6000, 0.01))}).loc["good", "p"] == "below 1e-300"

@@ -63,7 +63,7 @@ rule book:
     input:
         MARKS,
         glob("book/*.md") + glob("book/*/*.md") + glob("book/*.bib") + glob("book/_static/*"),
-        [path for study in ("quick", "causes", "signature", "world") for path in glob(f"results/{study}/*/*.json")],
+        [path for study in glob("studies/*.yaml") for path in glob(f"results/{Path(study).stem}/*/*.json")],
         glob("cvig/**/*.py", recursive=True) + glob("cvig/*.json"),
         ["_config.yml", "_toc.yml", "book/check.py"],
     output:

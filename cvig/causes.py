@@ -67,7 +67,7 @@ class Study:
     def key(self, name: str) -> tuple[str, str, str]:
         """End, architecture and turned switch, or `BASE`, of a planned run."""
         settings = self.planned[name]
-        return settings["recipe"], settings["arch"], next(iter(settings["switches"]), BASE)
+        return settings["recipe"], settings["arch"], turned(settings)
 
 
 def load(path: Path | str, folder: Path | str) -> Study:
@@ -89,9 +89,9 @@ def load(path: Path | str, folder: Path | str) -> Study:
     return Study(planned, runs, {name: done[name] for name in wanted if name not in planned}, stopped)
 
 
-def turned(run: Run) -> str:
-    """The switch that a run has turned, or `BASE`."""
-    return next(iter(run.parameters["switches"]), BASE)
+def turned(parameters: dict) -> str:
+    """The switch that a run of these parameters has turned, or `BASE`."""
+    return next(iter(parameters["switches"]), BASE)
 
 
 def variant(end: str, switch: str) -> str:
@@ -141,7 +141,7 @@ def frame(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
         rows[name] = {
             "end": p["recipe"],
             "arch": p["arch"],
-            "switch": turned(run),
+            "switch": turned(p),
             "seed": p["seed"],
             "collapsed": collapsed(run, test_set),
             **run.metrics[test_set].loc["PSSR", ["chance", "p_value"]].astype(float),

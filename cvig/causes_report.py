@@ -250,9 +250,12 @@ def _panel(axis, runs: list) -> None:
 def spreads_plot(study: Study, arch: str) -> Plot:
     """Spread of both towers on the validation views after each epoch: a panel a variant, a line a seed."""
     its = [run for run in study.runs.values() if run.name == arch]
+    of: dict[tuple[str, str], list] = {}
+    for run in its:
+        of.setdefault((run.parameters["recipe"], turned(run.parameters)), []).append(run)
     places, rows = {}, 0  # each end begins a line
     for end in ENDS:
-        switches = [s for s in (BASE, *SWITCHES) if any((run.parameters["recipe"], turned(run)) == (end, s) for run in its)]
+        switches = [switch for switch in (BASE, *SWITCHES) if (end, switch) in of]
         places |= {(end, switch): (rows + i // COLUMNS, i % COLUMNS) for i, switch in enumerate(switches)}
         rows += -(-len(switches) // COLUMNS)
     columns = 1 + max(column for _, column in places.values())
@@ -262,7 +265,7 @@ def spreads_plot(study: Study, arch: str) -> Plot:
     ends = {}
     lowest = max(FLOOR, min(run.log[["ground_spread", "aerial_spread"]].min(axis=None) for run in its))
     for (end, switch), place in places.items():
-        runs = [run for run in its if (run.parameters["recipe"], turned(run)) == (end, switch)]
+        runs = of[end, switch]
         axis = axes[place]
         axis.set_visible(True)
         _panel(axis, runs)

@@ -77,7 +77,7 @@ def _published(
     ground: "np.ndarray", aerial: "np.ndarray", metrics: list[str], ranks: "Ranks | None"
 ) -> dict[str, dict[str, Any]]:
     """Source, rule and values by metric of each convention."""
-    from cvig.conventions import CONVENTIONS, pssr_as_coded, recalls
+    from cvig.conventions import CONVENTIONS, PAPER_CODE, pssr_as_coded, recalls
 
     ks = {name: name[2:] if name.endswith("%") else int(name[2:]) for name in metrics if name.startswith("R@")}
     found = recalls(ground, aerial, list(ks.values()), ranks=ranks)
@@ -89,7 +89,7 @@ def _published(
         }
         for name in CONVENTIONS
     }
-    published["image-locate"]["values"]["PSSR"] = float(pssr_as_coded(ground, aerial).mean())
+    published[PAPER_CODE]["values"]["PSSR"] = float(pssr_as_coded(ground, aerial).mean())
     return published
 
 

@@ -15,6 +15,7 @@ from safetensors.torch import save_model
 
 from cvig import results, training
 from cvig.batches import EpochBatches
+from cvig.continuation import KeepEpochs
 from cvig.datasets import PairedViews, load
 from cvig.models import SiameseNetwork, build, preprocess
 from cvig.ranking import Ranks
@@ -61,8 +62,13 @@ class TrainingSession:
     network: SiameseNetwork
     device: str
     started: float = field(default_factory=time.perf_counter)
+    keep: KeepEpochs = field(init=False)
     log: pd.DataFrame | None = None
     val_ranks: list[Ranks] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        # a training whose parameters, data, code or versions differ in anything begins anew
+        self.keep = KeepEpochs(self.settings.folder / "unfinished.ckpt", self._origin())
 
     @property
     def batch(self) -> int:
@@ -90,7 +96,7 @@ class TrainingSession:
         return tuple(np.stack([pair[key].numpy() for pair in pairs]) for key in ("ground", "aerial"))
 
     def fit(self) -> pd.DataFrame:
-        """Train; print a line an epoch.
+        """Train; print a line an epoch. Where the same training was cut short, go on after the last epoch it kept.
 
         Raises
         ------
@@ -113,20 +119,25 @@ class TrainingSession:
                 bf16=s.precision == "bf16",
                 half_size_epochs=s.half_size_epochs,
                 report=_print_row,
+                keep=self.keep,
             )
         except FloatingPointError as error:
             results.write_json(self.settings.folder / "diverged.json", self._provenance() | {"error": str(error)})
+            self.keep.forget()
             raise
         return self.log
 
-    def _provenance(self) -> dict:
+    def _origin(self, seconds: float = 0.0) -> dict:
         return results.provenance(
             self.settings.to_dict(),
             data={"train": self.train.digest, "val": self.val.digest},
             device=self.device,
             threads=self.settings.threads,
-            seconds=time.perf_counter() - self.started,
+            seconds=seconds,
         )
+
+    def _provenance(self) -> dict:
+        return self._origin(self.keep.earlier + time.perf_counter() - self.started)
 
     def finish(self) -> dict:
         """Write log, checkpoint and, last, ``train.json``; give back the provenance."""
@@ -144,6 +155,7 @@ class TrainingSession:
         record = self._provenance()
         record |= {"epochs": len(self.log), "pairs_per_epoch": self.train.ground_count}
         results.write_json(folder / "train.json", record)
+        self.keep.forget()
         return record
 
 

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from cvig.batches import EpochBatches, augment
 from cvig.collapse import distinct_rows, relative_spread
+from cvig.continuation import KeepEpochs
 from cvig.datasets import PairedViews
 from cvig.embedding import embed_gallery, embed_ground
 from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss
@@ -45,6 +46,8 @@ class SiameseTraining(lightning.LightningModule):
     val : PairedViews
         Ranked after every epoch.
     learning_rate : float
+    steps : int
+        Of the whole training, for the recipe's schedule.
     seed : int
         Of the augmentation.
     half_size_epochs : int
@@ -68,6 +71,7 @@ class SiameseTraining(lightning.LightningModule):
         val: PairedViews,
         *,
         learning_rate: float,
+        steps: int,
         seed: int,
         bf16: bool,
         half_size_epochs: int = 0,
@@ -75,7 +79,7 @@ class SiameseTraining(lightning.LightningModule):
     ):
         super().__init__()
         self.network, self.recipe, self.val = network, recipe, val
-        self.learning_rate, self.seed, self.bf16, self.report = learning_rate, seed, bf16, report
+        self.learning_rate, self.steps, self.seed, self.bf16, self.report = learning_rate, steps, seed, bf16, report
         self.half_size_epochs = half_size_epochs
         self.losses = nn.ModuleList(make_loss(phase.loss, recipe.switches) for phase in recipe.phases)
         self.phase = 0
@@ -93,8 +97,8 @@ class SiameseTraining(lightning.LightningModule):
         ]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.recipe.optimizer]
         optimizer = kind(groups, lr=self.learning_rate, fused=True)  # one pass over the weights
-        steps = int(self.trainer.estimated_stepping_batches)
-        warm = max(1, steps // 20)
+        # the trainer's own estimate would open the data's first epoch, also where the training goes on from a later one
+        steps, warm = self.steps, max(1, self.steps // 20)
 
         def factor(step: int) -> float:
             if not self.recipe.cosine:
@@ -103,6 +107,21 @@ class SiameseTraining(lightning.LightningModule):
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        """Put the log, the validation ranks and the phase beside the weights, for a training that is cut short."""
+        checkpoint["progress"] = {
+            "log_rows": self.log_rows,
+            "val_ranks": [(torch.from_numpy(r.closer), torch.from_numpy(r.tied), r.gallery_size) for r in self.val_ranks],
+            "phase": (self.phase, self._best, self._stale),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Take them back."""
+        progress = checkpoint["progress"]
+        self.log_rows = progress["log_rows"]
+        self.val_ranks = [Ranks(closer.numpy(), tied.numpy(), size) for closer, tied, size in progress["val_ranks"]]
+        self.phase, self._best, self._stale = progress["phase"]
 
     def on_train_epoch_start(self) -> None:
         """Start the clock; set the images' size; hold batch norm's statistics where the recipe never trains them."""
@@ -115,6 +134,7 @@ class SiameseTraining(lightning.LightningModule):
     def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
         """Loss of the current phase on one batch of pairs."""
         seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
+        torch.manual_seed(seed)  # layers that draw depend on no step before, which may have been another process's
         aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
         images = (
             self.network.prepare(x, training=True).to(memory_format=torch.channels_last) for x in (batch["ground"], aerial)
@@ -210,6 +230,7 @@ def fit(
     bf16: bool = True,
     half_size_epochs: int = 0,
     report: Callable[[dict], None] | None = None,
+    keep: KeepEpochs | None = None,
 ) -> tuple[pd.DataFrame, list[Ranks]]:
     """Train `network` in place; give the log, a row an epoch, and the validation ranks (see `SiameseTraining`).
 
@@ -229,6 +250,8 @@ def fit(
         The first so many epochs see images at half their size, a quarter of the work: most can be learned from those.
     report : callable, optional
         Called with each row of the log as it is made.
+    keep : KeepEpochs, optional
+        Keeps the training on disk as it goes; what it finds there is gone on from, with the same outcome to the last bit.
 
     Raises
     ------
@@ -240,19 +263,22 @@ def fit(
     if half_size_epochs and not network.takes_half_size():
         side = network.size
         raise ValueError(f"half_size_epochs={half_size_epochs}: this {network.arch} takes {side} × {side} images alone")
+    # the trainer's current_epoch is one behind while it opens the data to go on from a kept epoch
+    batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: len(module.log_rows))
     module = SiameseTraining(
         network,
         recipe,
         val,
         learning_rate=learning_rate or recipe.learning_rate,
+        steps=epochs * len(batches),
         seed=seed,
         bf16=bf16,
         half_size_epochs=half_size_epochs,
         report=report,
     )
-    batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: module.current_epoch)
     loader = DataLoader(train, batch_sampler=batches, num_workers=workers)
-    with warnings.catch_warnings(), _quiet("lightning.pytorch"):
+    devices = [torch.cuda.current_device()] if device == "cuda" else []
+    with warnings.catch_warnings(), _quiet("lightning.pytorch"), torch.random.fork_rng(devices):
         # Lightning advises more workers and a device other than the one that was chosen.
         warnings.filterwarnings("ignore", module=r"lightning\..*")
         trainer = lightning.Trainer(
@@ -261,12 +287,13 @@ def fit(
             devices=1,
             precision="bf16-mixed" if bf16 else "32-true",
             logger=False,
-            enable_checkpointing=False,
+            callbacks=[keep] if keep else [],
+            enable_checkpointing=keep is not None,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        trainer.fit(module, loader)
+        trainer.fit(module, loader, ckpt_path=keep.find() if keep else None, weights_only=True)
     if len(module.log_rows) < epochs:
         # Lightning swallows Ctrl-C; a run cut short must not be taken for a finished one.
         raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")

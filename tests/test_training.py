@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from cvig import results
+from cvig import results, runs
 from cvig.batches import EpochBatches, augment
+from cvig.continuation import KeepEpochs
 from cvig.datasets import PairedViews
 from cvig.evaluation import open_evaluation, saved_boxes
 from cvig.metrics import pssr, recall_at_k
@@ -282,3 +283,69 @@ def test_a_network_that_takes_one_size_alone_is_refused_half_of_it(arch, size):
     network = build(arch, size=size, embedding=8)
     with pytest.raises(ValueError, match=f"this {arch} takes {size} × {size} images alone"):
         fit(network, RECIPES["modern"], Noise(8), Noise(4), epochs=2, batch=8, half_size_epochs=1)
+
+
+class CutShort(Exception):
+    pass
+
+
+def cut_after(epoch):
+    def report(row):
+        if row["epoch"] == epoch:
+            raise CutShort
+
+    return report
+
+
+@pytest.mark.parametrize(("name", "arch"), [("described", "resnet18"), ("modern", "efficientnet_b0")])
+def test_a_training_cut_short_goes_on_to_the_same_last_bit(tmp_path, name, arch):
+    """EfficientNet leaves out whole layers by chance."""
+
+    def train(keep=None, report=None):
+        network = build(arch, size=32, seed=0, unit_norm=RECIPES[name].unit_norm)
+        options = {"epochs": 4, "batch": 8, "bf16": False, "keep": keep, "report": report}
+        log, ranks = fit(network, RECIPES[name], Noise(16), Noise(8, seed=1), **options)
+        return network.state_dict(), log.drop(columns="seconds"), [r.closer.tolist() for r in ranks]
+
+    def keep(run):
+        return KeepEpochs(tmp_path / "unfinished.ckpt", run, every=0)
+
+    weights, log, ranks = train()
+    with pytest.raises(CutShort):
+        train(keep({"a": 1}), cut_after(3))  # the third epoch is lost
+    seen = []
+    again = keep({"a": 1})
+    weights_again, log_again, ranks_again = train(again, lambda row: seen.append(row["epoch"]))
+    assert seen == [3, 4]
+    assert again.earlier > 0
+    assert log_again.equals(log)
+    assert ranks_again == ranks
+    assert all(torch.equal(weights[key], weights_again[key]) for key in weights)
+    # trained to the end, but never finished
+    assert all(torch.equal(value, weights[key]) for key, value in train(keep({"a": 1}), cut_after(1))[0].items())
+    with pytest.raises(CutShort):
+        train(keep({"a": 2}), cut_after(1))  # another training
+    assert not (tmp_path / "unfinished.ckpt").exists()
+
+
+def test_a_run_cut_short_goes_on_and_leaves_nothing_unfinished(tmp_path, monkeypatch):
+    def opened(**options):
+        session = open_training(small(tmp_path / "run", epochs=3, **options))
+        session.keep.every = 0
+        return session
+
+    def broken(row):
+        if row["epoch"] == 2:
+            raise CutShort
+
+    file = tmp_path / "run" / "unfinished.ckpt"
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "_print_row", broken)
+        with pytest.raises(CutShort):
+            opened().fit()
+    assert file.exists()
+    session = opened()
+    assert len(session.fit()) == 3
+    assert session.keep.earlier > 0
+    assert session.finish()["seconds"] > session.keep.earlier
+    assert not file.exists()

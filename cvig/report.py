@@ -81,10 +81,11 @@ def scores(runs: dict[str, Run]) -> pd.DataFrame:
 
 
 def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:
-    """Of the runs that share architecture, recipe and switches those of the smallest seed."""
+    """Of the runs that differ in nothing but their seed and their folder those of the smallest seed."""
     first: dict[str, str] = {}
     for name in sorted(runs, key=lambda name: runs[name].parameters["seed"]):
-        first.setdefault(str([runs[name].parameters[key] for key in ("arch", "recipe", "switches")]), name)
+        shared = {key: value for key, value in runs[name].parameters.items() if key not in ("seed", "out")}
+        first.setdefault(str(sorted(shared.items())), name)
     return {name: run for name, run in runs.items() if name in first.values()}
 
 

@@ -9,7 +9,7 @@ import yaml
 from cvig.recipes import RECIPES
 
 KEYS = {"out", "run", "threads", "runs", "train", "per_architecture", "evaluate"}
-BLOCK_KEYS = {"architectures", "recipes", "seeds", "one_at_a_time", "train"}
+BLOCK_KEYS = {"run", "architectures", "recipes", "seeds", "one_at_a_time", "train"}
 
 
 def variants(recipe: str, names: list[str]) -> dict[str, dict[str, bool]]:
@@ -35,8 +35,8 @@ def read(path: Path | str) -> dict:
     ``"{arch}-{recipe}-{seed}"``, in which any parameter may stand; ``threads``; ``train`` and
     ``evaluate``, parameters of the notebooks; ``per_architecture``, more of the training notebook's; and ``runs``, a list
     of blocks. A block is every combination of its ``architectures``, ``recipes`` and ``seeds``; with ``one_at_a_time``, a
-    list of switches, also of each recipe with one of them turned. Its ``train`` goes before all others. A ``start`` in it
-    is the name of another run of the study, whose trunks these start from.
+    list of switches, also of each recipe with one of them turned. Its ``train`` goes before all others, and its ``run``,
+    where it has one, names its runs. A ``start`` is the name of another run of the study, whose trunks these start from.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def read(path: Path | str) -> dict:
         for arch, recipe, seed in product(block["architectures"], block["recipes"], block["seeds"]):
             for variant, switches in variants(recipe, block.get("one_at_a_time", [])).items():
                 settings = study["train"] | study.get("per_architecture", {}).get(arch, {}) | block.get("train", {})
-                name = study["run"].format(**{**settings, "arch": arch, "recipe": variant, "seed": seed})
+                name = block.get("run", study["run"]).format(**{**settings, "arch": arch, "recipe": variant, "seed": seed})
                 if name in runs:
                     raise ValueError(f"{path}: two runs are called '{name}'")
                 runs[name] = {**settings, "arch": arch, "recipe": recipe, "switches": switches, "seed": seed}
@@ -72,7 +72,9 @@ def _as_asked(mark: Path, settings: dict) -> bool:
     if not mark.exists():
         return False
     parameters = json.loads(mark.read_text())["parameters"]
-    return all(parameters.get(key) == value for key, value in settings.items() if key != "start")
+    # kept is the folder of the run it started from, asked is that run's name; the first runs knew no such parameter
+    parameters["start"] = Path(parameters.get("start", "")).name
+    return all(parameters.get(key) == value for key, value in {"start": "", **settings}.items())
 
 
 def finished(folder: Path | str, settings: dict) -> bool:

@@ -61,8 +61,9 @@ def test_of_several_seeds_the_smallest_stands_for_all(tmp_path):
     ground, aerial = cloud(12, 0.1)
     kinds = {"a-10": {"seed": 10}, "a-2": {"seed": 2}, "b-3": {"seed": 3, "recipe": "described"}}
     kinds |= {"c-4": {"seed": 4, "switches": {"linear-head": True}}, "d-5": {"seed": 5, "arch": "resnet50"}}
+    kinds |= {"e-6": {"seed": 6, "start": "results/x/trunk"}}
     runs = {name: make_run(tmp_path / name, ground, aerial, **parameters) for name, parameters in kinds.items()}
-    assert list(report.first_seeds(runs)) == ["a-2", "b-3", "c-4", "d-5"]
+    assert list(report.first_seeds(runs)) == ["a-2", "b-3", "c-4", "d-5", "e-6"]
 
 
 def test_figure_2_has_both_axes_where_the_code_has_a_count(root):

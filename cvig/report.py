@@ -10,6 +10,7 @@ from cvig.collapse import Tower
 from cvig.explained import along_both_axes
 from cvig.paper_tables import PaperTable
 from cvig.results import TEST_SETS, Run
+from cvig.tables import say_p
 
 SOURCES = {
     "quick": "committed",
@@ -42,11 +43,10 @@ def _sentence(label: str, run: Run) -> str:
         f"of the gallery on average (95% interval {row.low:.3f} to {row.high:.3f}); chance gives {row.chance:.3f}. "
     )
     if row.p_value < LEVEL:
-        p = f"p = {row.p_value:.1e}" if row.p_value > 1e-300 else "p below 1e-300"
-        text += f"That is better than chance ({p}, one-sided). "
+        text += f"That is better than chance (one-sided p: {say_p(row.p_value)}). "
     else:
         text += (
-            f"That is **not** distinguishable from chance at the level of {LEVEL} (p = {row.p_value:.2g}): "
+            f"That is **not** distinguishable from chance at the level of {LEVEL} (p = {say_p(row.p_value)}): "
             f"{len(run.log)} epochs from random weights were too few. "
         )
     return text + f"Collapse: {run.facts['uncropped']['verdict']}."
@@ -137,7 +137,7 @@ def against_chance(runs: dict[str, Run]) -> pd.DataFrame:
         rows[name] = {
             "PSSR": f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]",
             "chance": f"{row.chance:.4f}",
-            "p": f"{row.p_value:.1e}" if row.p_value > 1e-300 else "below 1e-300",
+            "p": say_p(row.p_value),
             "tied queries": f"{100 * run.facts['uncropped']['tied_fraction']:.1f}%",
         }
     return pd.DataFrame(rows).T

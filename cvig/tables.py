@@ -35,6 +35,15 @@ def all_published_cells() -> pd.DataFrame:
     return pd.concat([published_cells(number).rename(index=f"T{number} {{}}".format) for number in (1, 2)])
 
 
+def say_p(value: float) -> str:
+    """A p-value to two digits; one near the smallest that a float can be is below 1e-300, whatever it says.
+
+    >>> say_p(0.0431), say_p(2.5e-12), say_p(0.0)
+    ('0.043', '2.5e-12', 'below 1e-300')
+    """
+    return f"{value:.2g}" if value > 1e-300 else "below 1e-300"
+
+
 def _cell(row: pd.Series, scale: float, digits: int) -> str:
     value, low, high = (scale * row[key] for key in ("value", "low", "high"))
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

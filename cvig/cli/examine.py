@@ -76,6 +76,7 @@ def _tests(counts, top, n: int, rule: str) -> Iterator[str]:
     import pandas as pd
 
     from cvig.count_tests import against_chance, scatter
+    from cvig.tables import say_p
 
     shown = pd.concat([top.to_frame("chance").T.astype("Int64"), counts[top.index]])
     yield f"\nCounts at n = {n}, and what chance expects under the rule '{rule}'\n{_indented(shown.to_string(na_rep='?'))}"
@@ -83,7 +84,7 @@ def _tests(counts, top, n: int, rule: str) -> Iterator[str]:
     far = cells[cells.holm < 0.05]
     least = cells.loc[cells.p_value.idxmin()]
     yield f"\nEach count against chance (exact binomial, two-sided; Holm over {len(cells)} cells): {len(far)} differ at 0.05"
-    yield f"  smallest p: {_p(least.p_value)} ({least.row}, {least.column}), {_p(least.holm)} after Holm"
+    yield f"  smallest p: {say_p(least.p_value)} ({least.row}, {least.column}), {say_p(least.holm)} after Holm"
     for row, part in far.groupby("row", sort=False):
         yield f"  {row}: " + ", ".join(
             f"{column} {count} for {chance}" for column, count, chance in part[["column", "count", "chance"]].to_numpy()
@@ -98,10 +99,6 @@ def _tests(counts, top, n: int, rule: str) -> Iterator[str]:
         f"Holm over {len(rows)} rows)\n"
         + _indented(rows.drop(columns="degrees").rename_axis(None).to_string(float_format="{:.3g}".format))
     )
-
-
-def _p(value: float) -> str:
-    return f"{value:.2g}" if value > 1e-300 else "below 1e-300"
 
 
 def _indented(text: str) -> str:

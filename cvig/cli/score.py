@@ -134,6 +134,8 @@ def _text(report: dict[str, Any]) -> str:
     """The report for a reader: recall in percent."""
     import pandas as pd
 
+    from cvig.tables import say_p
+
     def number(metric: str, value: float) -> str:
         if metric.endswith("rank"):
             return f"{value:.1f}"
@@ -146,7 +148,7 @@ def _text(report: dict[str, Any]) -> str:
             report["ties"]: f"{say['value']} [{say['low']}, {say['high']}]",
             **{rule: say[rule] for rule in ("optimistic", "expected", "pessimistic") if rule != report["ties"]},
             "chance": f"{say['chance']} [{say['chance_low']}, {say['chance_high']}]",
-            "p": f"{row['p_value']:.2g}" if row["p_value"] > 1e-300 else "<1e-300",
+            "p": say_p(row["p_value"]),
         }
     query, gallery = report["query"], report["gallery"]
     answers = f"answers in {report['positives']}" if report["positives"] else "row i answers query i"

@@ -55,7 +55,10 @@ def _named(switches: list[str]) -> str:
 
 
 def _every(parts: dict[str, pd.DataFrame], test: Callable[[pd.DataFrame], pd.Series]) -> str:
-    return _named([switch for switch, part in parts.items() if test(part).all()])
+    found = {switch: test(part) for switch, part in parts.items()}
+    some = [f"`{switch}` ({its.sum()} of {len(its)})" for switch, its in found.items() if its.any() and not its.all()]
+    text = _named([switch for switch, its in found.items() if its.all()])
+    return f"{text}; in some seeds {', '.join(some)}" if some else text
 
 
 def conclusion(study: Study, table: pd.DataFrame) -> str:

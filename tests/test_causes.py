@@ -216,6 +216,10 @@ def test_the_conclusion_names_what_does_harm_alone_and_what_is_needed_for_it(who
     assert on.endswith("of 0.001: `detached-negatives`.")
     assert "No tower collapses: `detached-negatives`. The loss" in off
     assert "in a seed or more: none. Better than chance: `detached-negatives`." in off
+    table = causes.frame(whole)
+    table.loc["vgg16-described-with-linear-head-1", "collapsed"] = "both"
+    on, _ = causes_report.conclusion(whole, table).splitlines()
+    assert "A tower collapses: `detached-negatives`; in some seeds `linear-head` (1 of 3). The loss" in on
 
 
 def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):

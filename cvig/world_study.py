@@ -1,0 +1,147 @@
+"""The world study: what each architecture comes to by each recipe; sentences and figures, all from finished runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cvig import studies
+from cvig.causes import collapsed, tally
+from cvig.figures import PALETTE, Plot, new
+from cvig.recipes import RECIPES
+from cvig.results import Run
+
+MEASURES = ("R@1%", "PSSR")
+COLORS = dict(zip(RECIPES, PALETTE, strict=False))
+LINES = {"cvm-net-i": "-", "resnet50": "--", "vgg16": ":"}
+LEVEL = 0.001  # of the tests against chance, one a run
+
+
+@dataclass(frozen=True)
+class WorldStudy:
+    """The planned runs and those that are finished.
+
+    Attributes
+    ----------
+    planned : dict
+        Parameters of every run but the trunks, by name.
+    runs, trunks : dict of Run
+        The finished ones of these, and of those that others start from.
+    """
+
+    planned: dict[str, dict]
+    runs: dict[str, Run]
+    trunks: dict[str, Run]
+
+
+def load(path: Path | str, folder: Path | str) -> WorldStudy:
+    """Read the study's file at `path` and what is finished of it below `folder`.
+
+    Raises
+    ------
+    FileNotFoundError
+        None of the runs but the trunks is finished with the study's parameters.
+    """
+    folder, wanted = Path(folder), studies.read(path)["runs"]
+    starts = {settings["start"] for settings in wanted.values() if settings.get("start")}
+    done = {name: Run(folder / name) for name, settings in wanted.items() if studies.finished(folder / name, settings)}
+    planned = {name: settings for name, settings in wanted.items() if name not in starts}
+    runs = {name: run for name, run in done.items() if name in planned}
+    if not runs:
+        raise FileNotFoundError(f"none of the {len(planned)} runs of {path} is finished below '{folder}'")
+    return WorldStudy(planned, runs, {name: run for name, run in done.items() if name in starts})
+
+
+def progress(study: WorldStudy) -> str:
+    """Markdown: how many runs are finished, and from what they start."""
+    text = f"**{len(study.runs)} of {len(study.planned)} planned runs are finished.**"
+    for name, run in study.trunks.items():
+        minutes = run.train["seconds"] / 60
+        text += (
+            f" The trunk `{name}` was trained for {len(run.log)} epochs of {run.train['pairs_per_epoch']} pairs from random "
+            f"weights, in {minutes:.0f} minutes on {run.train['threads']} thread{'s' * (run.train['threads'] > 1)} of a "
+            f"{run.train['device'].upper()}."
+        )
+    return text
+
+
+def frame(study: WorldStudy, test_set: str = "uncropped") -> pd.DataFrame:
+    """Every finished run but the trunks: arch, recipe, seed, collapsed, and of each of `MEASURES` its value, interval,
+    chance and p-value under columns such as ``("PSSR", "low")``."""
+    rows = {}
+    for name, run in study.runs.items():
+        rows[name] = {("run", key): run.parameters[key] for key in ("arch", "recipe", "seed")}
+        rows[name]["run", "collapsed"] = collapsed(run, test_set)
+        for measure in MEASURES:
+            row = run.metrics[test_set].loc[measure]
+            rows[name] |= {(measure, key): row[key] for key in ("value", "low", "high", "chance", "p_value")}
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def recipes_plot(table: pd.DataFrame) -> Plot:
+    """Each run's recall at 1% and PSSR with their intervals and chance, by architecture and recipe; of `frame`'s table."""
+    cells = [(arch, recipe) for arch in sorted(table.run.arch.unique()) for recipe in RECIPES]
+    cells = [cell for cell in cells if ((table.run.arch == cell[0]) & (table.run.recipe == cell[1])).any()]
+    figure, axes = new(1, len(MEASURES), size=(11, 1.2 + 0.45 * len(cells)), sharey=True)
+    for axis, measure in zip(axes[0], MEASURES, strict=True):
+        for (arch, recipe), its in table.groupby([("run", "arch"), ("run", "recipe")]):
+            scale = 100 if measure.startswith("R@") else 1
+            values = scale * its[measure]
+            shifts = 0.18 * (np.arange(len(its)) - (len(its) - 1) / 2)
+            error = [values.value - values.low, values.high - values.value]
+            place = cells.index((arch, recipe)) + shifts
+            axis.errorbar(values.value, place, xerr=error, fmt="o", ms=4, lw=1, color=COLORS[recipe])
+        axis.axvline(scale * table[measure].chance.mean(), color="black", ls="--", lw=1)
+        axis.set(title=measure, xlabel="percent of the queries" if scale > 1 else "share of the gallery ruled out")
+    axes[0, 0].set_yticks(range(len(cells)), [f"{arch}, {recipe}" for arch, recipe in cells])
+    axes[0, 0].set_ylim(len(cells) - 0.5, -0.5)
+    said = [f"{arch} {recipe} {' and '.join(_both(table, arch, recipe))}" for arch, recipe in cells]
+    return figure, f"R@1% and PSSR of each run with intervals; chance is dashed. Means over seeds: {'; '.join(said)}."
+
+
+def _both(table: pd.DataFrame, arch: str, recipe: str) -> list[str]:
+    """Mean recall at 1% and mean PSSR of one cell."""
+    its = table[(table.run.arch == arch) & (table.run.recipe == recipe)]
+    return [f"{100 * its['R@1%'].value.mean():.1f}%", f"{its.PSSR.value.mean():.3f}"]
+
+
+def learning_plot(study: WorldStudy) -> Plot:
+    """Validation recall at 1% and PSSR against the pairs seen, those of the trunk among them."""
+    figure, axes = new(1, 2, size=(11, 3.6))
+    trunks = {run.folder.name: run for run in study.trunks.values()}
+    said = []
+    for name, run in {**study.trunks, **study.runs}.items():
+        start = Path(run.parameters.get("start", "")).name
+        before = len(trunks[start].log) * trunks[start].train["pairs_per_epoch"] if start in trunks else 0
+        seen = before + run.log.epoch * run.train["pairs_per_epoch"]
+        recipe = run.parameters["recipe"]
+        style = {"color": "grey" if name in trunks else COLORS[recipe], "ls": LINES[run.name], "lw": 1.2}
+        for axis, column in zip(axes[0], ("val_recall_1pct", "val_pssr"), strict=True):
+            axis.plot(seen / 1000, run.log[column], **style)
+        said.append(f"{name} from {run.log.val_pssr.iloc[0]:.3f} to {run.log.val_pssr.iloc[-1]:.3f}")
+    axes[0, 0].set(title="R@1%", xlabel="thousand pairs seen", ylabel="percent of the validation queries")
+    axes[0, 1].set(title="PSSR", xlabel="thousand pairs seen", ylabel="share of the gallery ruled out")
+    keys = [axes[0, 0].plot([], [], color=color, label=name)[0] for name, color in {"trunk": "grey", **COLORS}.items()]
+    keys += [axes[0, 0].plot([], [], color="black", ls=line, label=arch)[0] for arch, line in LINES.items()]
+    figure.legend(handles=keys, loc="outside upper right", ncols=len(keys), fontsize=8)
+    return figure, f"Validation R@1% and PSSR by pairs seen. PSSR after the first and the last epoch: {'; '.join(said)}."
+
+
+def cells_table(table: pd.DataFrame) -> pd.DataFrame:
+    """One row an architecture and recipe: seeds, mean and range over them, how many beat chance, which towers collapsed."""
+    rows = {}
+    for (arch, recipe), its in table.groupby([("run", "arch"), ("run", "recipe")]):
+        recall, pssr = 100 * its["R@1%"].value, its.PSSR.value
+        rows[arch, recipe] = {
+            "seeds": len(its),
+            "R@1%, mean": f"{recall.mean():.1f}%",
+            "from": f"{recall.min():.1f}%",
+            "to": f"{recall.max():.1f}%",
+            "PSSR, mean": f"{pssr.mean():.3f}",
+            "least": f"{pssr.min():.3f}",
+            "most": f"{pssr.max():.3f}",
+            "better than chance": f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}",
+            "collapsed": tally(its.run.collapsed),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe"])

@@ -1,0 +1,90 @@
+"""The report of the world study, on made-up runs whose embeddings are known."""
+
+import numpy as np
+import pytest
+import yaml
+from made_runs import make_run
+
+from cvig import world_study
+
+STUDY = {
+    "out": "results/world",
+    "run": "{arch}-{recipe}-{seed}",
+    "threads": 1,
+    "train": {"view": "90"},
+    "runs": [
+        {"run": "{arch}-trunk", "architectures": ["vgg16"], "recipes": ["modern"], "seeds": [7], "train": {"size": 16}},
+        {
+            "architectures": ["vgg16"],
+            "recipes": ["modern", "as-coded"],
+            "seeds": [0, 1],
+            "train": {"start": "vgg16-trunk"},
+        },
+    ],
+    "evaluate": {"test_count": 200},
+}
+LOG = "epoch,val_recall_1pct,val_pssr\n1,{},.6\n2,9,.7\n"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("world")
+    (folder / "world.yaml").write_text(yaml.safe_dump(STUDY))
+    rng = np.random.default_rng(0)
+    aerial = rng.normal(size=(200, 8)).astype(np.float32)
+    near = aerial + 0.1 * rng.normal(size=aerial.shape).astype(np.float32)
+    make_run(folder / "vgg16-trunk", near, aerial, seed=7, size=16, start="")
+    make_run(folder / "vgg16-modern-0", near, aerial, start="results/world/vgg16-trunk")
+    make_run(folder / "vgg16-modern-1", near[::-1].copy(), aerial, seed=1, start="results/world/vgg16-trunk")
+    collapsed = np.ones_like(aerial)
+    make_run(folder / "vgg16-as-coded-0", near, collapsed, recipe="as-coded", start="results/world/vgg16-trunk")
+    # begun from random weights: not what the study asks for
+    make_run(folder / "vgg16-as-coded-1", near, collapsed, recipe="as-coded", seed=1, start="")
+    for i, path in enumerate(sorted(folder.glob("*/log.csv"))):
+        path.write_text(LOG.format(i))
+        for mark in ("train", "evaluate"):
+            text = (path.parent / f"{mark}.json").read_text()
+            (path.parent / f"{mark}.json").write_text(text.replace('"seconds": 1.0', '"seconds": 120.0, "threads": 1'))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(made):
+    return world_study.load(made / "world.yaml", made)
+
+
+def test_a_run_counts_only_if_it_began_where_the_study_says(study):
+    assert sorted(study.planned) == ["vgg16-as-coded-0", "vgg16-as-coded-1", "vgg16-modern-0", "vgg16-modern-1"]
+    assert sorted(study.runs) == ["vgg16-as-coded-0", "vgg16-modern-0", "vgg16-modern-1"]
+    assert list(study.trunks) == ["vgg16-trunk"]
+    said = world_study.progress(study)
+    assert "3 of 4 planned" in said
+    assert "`vgg16-trunk` was trained for 2 epochs of 8 pairs" in said
+    assert "2 minutes on 1 thread of a CPU" in said
+
+
+def test_without_a_finished_run_there_is_nothing_to_report(made, tmp_path):
+    with pytest.raises(FileNotFoundError, match="none of the 4 runs"):
+        world_study.load(made / "world.yaml", tmp_path)
+
+
+def test_cells_hold_what_their_runs_do(study):
+    table = world_study.frame(study)
+    cells = world_study.cells_table(table)
+    good, bad = cells.loc[("vgg16", "modern")], cells.loc[("vgg16", "as-coded")]
+    assert good["from"] != good["to"]  # the pairs of one seed are shuffled
+    assert good["better than chance"] == "1 of 2"
+    assert good["collapsed"] == "neither"
+    assert bad[["R@1%, mean", "PSSR, mean", "better than chance"]].tolist() == ["0.0%", "0.000", "0 of 1"]
+    assert bad["collapsed"] == "aerial"
+
+
+def test_figures_say_in_words_what_they_show(study):
+    figure, alt = world_study.recipes_plot(world_study.frame(study))
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["vgg16, as-coded", "vgg16, modern"]
+    assert "vgg16 as-coded 0.0% and 0.000" in alt
+    figure, alt = world_study.learning_plot(study)
+    assert "vgg16-modern-0 from 0.600 to 0.700" in alt
+    lines = figure.axes[0].lines
+    assert lines[0].get_xdata().tolist() == [0.008, 0.016]  # the trunk
+    assert all(line.get_xdata().tolist() == [0.024, 0.032] for line in lines[1:4])  # go on after it

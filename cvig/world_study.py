@@ -1,5 +1,6 @@
 """The world study: what each architecture comes to by each recipe; sentences and figures, all from finished runs."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cvig.recipes import RECIPES
 from cvig.results import Run
 
 MEASURES = ("R@1%", "PSSR")
+CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed
 COLORS = dict(zip(RECIPES, PALETTE, strict=False))
 LINES = {"cvm-net-i": "-", "resnet50": "--", "vgg16": ":"}
 LEVEL = 0.001  # of the tests against chance, one a run
@@ -67,43 +69,47 @@ def progress(study: WorldStudy) -> str:
 
 
 def frame(study: WorldStudy, test_set: str = "uncropped") -> pd.DataFrame:
-    """Every finished run but the trunks: arch, recipe, seed, collapsed, and of each of `MEASURES` its value, interval,
-    chance and p-value under columns such as ``("PSSR", "low")``."""
+    """Every finished run but the trunks: arch, recipe, batch, seed, collapsed, and of each of `MEASURES` its value,
+    interval, chance and p-value under columns such as ``("PSSR", "low")``."""
     rows = {}
     for name, run in study.runs.items():
-        rows[name] = {("run", key): run.parameters[key] for key in ("arch", "recipe", "seed")}
-        rows[name]["run", "collapsed"] = collapsed(run, test_set)
+        p = run.parameters
+        values = (p["arch"], p["recipe"], p["batch"] or RECIPES[p["recipe"]].batch, p["seed"], collapsed(run, test_set))
+        rows[name] = {("run", key): value for key, value in zip((*CELL, "seed", "collapsed"), values, strict=True)}
         for measure in MEASURES:
             row = run.metrics[test_set].loc[measure]
             rows[name] |= {(measure, key): row[key] for key in ("value", "low", "high", "chance", "p_value")}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def _cells(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, int], pd.DataFrame]]:
+    """Each cell and its runs, recipes in the order of `RECIPES`."""
+    order = pd.CategoricalDtype(list(RECIPES), ordered=True)
+    keys = [table.run.recipe.astype(order) if key == "recipe" else table.run[key] for key in CELL]
+    return iter(table.groupby(keys, observed=True))
+
+
 def recipes_plot(table: pd.DataFrame) -> Plot:
-    """Each run's recall at 1% and PSSR with their intervals and chance, by architecture and recipe; of `frame`'s table."""
-    cells = [(arch, recipe) for arch in sorted(table.run.arch.unique()) for recipe in RECIPES]
-    cells = [cell for cell in cells if ((table.run.arch == cell[0]) & (table.run.recipe == cell[1])).any()]
-    figure, axes = new(1, len(MEASURES), size=(11, 1.2 + 0.45 * len(cells)), sharey=True)
+    """Each run's recall at 1% and PSSR with their intervals and chance, by cell; of `frame`'s table."""
+    groups = dict(list(_cells(table)))
+    figure, axes = new(1, len(MEASURES), size=(11, 1.2 + 0.45 * len(groups)), sharey=True)
     for axis, measure in zip(axes[0], MEASURES, strict=True):
-        for (arch, recipe), its in table.groupby([("run", "arch"), ("run", "recipe")]):
-            scale = 100 if measure.startswith("R@") else 1
+        scale = 100 if measure.startswith("R@") else 1
+        for place, ((_, recipe, _), its) in enumerate(groups.items()):
             values = scale * its[measure]
             shifts = 0.18 * (np.arange(len(its)) - (len(its) - 1) / 2)
             error = [values.value - values.low, values.high - values.value]
-            place = cells.index((arch, recipe)) + shifts
-            axis.errorbar(values.value, place, xerr=error, fmt="o", ms=4, lw=1, color=COLORS[recipe])
+            axis.errorbar(values.value, place + shifts, xerr=error, fmt="o", ms=4, lw=1, color=COLORS[recipe])
         axis.axvline(scale * table[measure].chance.mean(), color="black", ls="--", lw=1)
         axis.set(title=measure, xlabel="percent of the queries" if scale > 1 else "share of the gallery ruled out")
-    axes[0, 0].set_yticks(range(len(cells)), [f"{arch}, {recipe}" for arch, recipe in cells])
-    axes[0, 0].set_ylim(len(cells) - 0.5, -0.5)
-    said = [f"{arch} {recipe} {' and '.join(_both(table, arch, recipe))}" for arch, recipe in cells]
+    labels = [f"{arch}, {recipe}, batch {batch}" for arch, recipe, batch in groups]
+    axes[0, 0].set_yticks(range(len(groups)), labels)
+    axes[0, 0].set_ylim(len(groups) - 0.5, -0.5)
+    said = [
+        f"{label} {100 * its['R@1%'].value.mean():.1f}% and {its.PSSR.value.mean():.3f}"
+        for label, its in zip(labels, groups.values(), strict=True)
+    ]
     return figure, f"R@1% and PSSR of each run with intervals; chance is dashed. Means over seeds: {'; '.join(said)}."
-
-
-def _both(table: pd.DataFrame, arch: str, recipe: str) -> list[str]:
-    """Mean recall at 1% and mean PSSR of one cell."""
-    its = table[(table.run.arch == arch) & (table.run.recipe == recipe)]
-    return [f"{100 * its['R@1%'].value.mean():.1f}%", f"{its.PSSR.value.mean():.3f}"]
 
 
 def learning_plot(study: WorldStudy) -> Plot:
@@ -129,11 +135,11 @@ def learning_plot(study: WorldStudy) -> Plot:
 
 
 def cells_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row an architecture and recipe: seeds, mean and range over them, how many beat chance, which towers collapsed."""
+    """One row a cell: seeds, mean and range over them, how many beat chance, which towers collapsed."""
     rows = {}
-    for (arch, recipe), its in table.groupby([("run", "arch"), ("run", "recipe")]):
+    for cell, its in _cells(table):
         recall, pssr = 100 * its["R@1%"].value, its.PSSR.value
-        rows[arch, recipe] = {
+        rows[cell] = {
             "seeds": len(its),
             "R@1%, mean": f"{recall.mean():.1f}%",
             "from": f"{recall.min():.1f}%",
@@ -144,4 +150,4 @@ def cells_table(table: pd.DataFrame) -> pd.DataFrame:
             "better than chance": f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}",
             "collapsed": tally(its.run.collapsed),
         }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe"])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe", "batch"])

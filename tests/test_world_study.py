@@ -34,10 +34,10 @@ def made(tmp_path_factory):
     aerial = rng.normal(size=(200, 8)).astype(np.float32)
     near = aerial + 0.1 * rng.normal(size=aerial.shape).astype(np.float32)
     make_run(folder / "vgg16-trunk", near, aerial, seed=7, size=16, start="")
-    make_run(folder / "vgg16-modern-0", near, aerial, start="results/world/vgg16-trunk")
-    make_run(folder / "vgg16-modern-1", near[::-1].copy(), aerial, seed=1, start="results/world/vgg16-trunk")
+    make_run(folder / "vgg16-modern-0", near, aerial, batch=0, start="results/world/vgg16-trunk")
+    make_run(folder / "vgg16-modern-1", near[::-1].copy(), aerial, seed=1, batch=0, start="results/world/vgg16-trunk")
     collapsed = np.ones_like(aerial)
-    make_run(folder / "vgg16-as-coded-0", near, collapsed, recipe="as-coded", start="results/world/vgg16-trunk")
+    make_run(folder / "vgg16-as-coded-0", near, collapsed, recipe="as-coded", batch=4, start="results/world/vgg16-trunk")
     # begun from random weights: not what the study asks for
     make_run(folder / "vgg16-as-coded-1", near, collapsed, recipe="as-coded", seed=1, start="")
     for i, path in enumerate(sorted(folder.glob("*/log.csv"))):
@@ -71,7 +71,7 @@ def test_without_a_finished_run_there_is_nothing_to_report(made, tmp_path):
 def test_cells_hold_what_their_runs_do(study):
     table = world_study.frame(study)
     cells = world_study.cells_table(table)
-    good, bad = cells.loc[("vgg16", "modern")], cells.loc[("vgg16", "as-coded")]
+    good, bad = cells.loc[("vgg16", "modern", 64)], cells.loc[("vgg16", "as-coded", 4)]
     assert good["from"] != good["to"]  # the pairs of one seed are shuffled
     assert good["better than chance"] == "1 of 2"
     assert good["collapsed"] == "neither"
@@ -81,8 +81,11 @@ def test_cells_hold_what_their_runs_do(study):
 
 def test_figures_say_in_words_what_they_show(study):
     figure, alt = world_study.recipes_plot(world_study.frame(study))
-    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == ["vgg16, as-coded", "vgg16, modern"]
-    assert "vgg16 as-coded 0.0% and 0.000" in alt
+    assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
+        "vgg16, as-coded, batch 4",
+        "vgg16, modern, batch 64",
+    ]
+    assert "vgg16, as-coded, batch 4 0.0% and 0.000" in alt
     figure, alt = world_study.learning_plot(study)
     assert "vgg16-modern-0 from 0.600 to 0.700" in alt
     lines = figure.axes[0].lines

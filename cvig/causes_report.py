@@ -10,8 +10,9 @@ from matplotlib.ticker import MaxNLocator
 from cvig.causes import BASE, ENDS, LEVEL, MEASURES, SCORING, Study, interval, tally, turned, variant
 from cvig.figures import AERIAL, GROUND, PALETTE, Plot, new
 from cvig.recipes import SWITCHES
+from cvig.report import LEVEL as BEATS
+from cvig.tables import say_p
 
-BEATS = 0.001  # level of the tests against chance, one a run
 INFLATED = 0.1  # difference in recall that is called large
 FLOOR = 1e-8  # least spread that is drawn
 SHOWN = ("PSSR", "R@1% as coded", "aerial spread")
@@ -182,7 +183,7 @@ def effects_table(study: Study, table: pd.DataFrame, found: pd.DataFrame, end: s
                     "collapsed": tally(its.collapsed),
                     "PSSR": f"{its.PSSR.mean():.3f}",
                     "against base": "" if pair is None else interval(pair),
-                    "p (Holm)": "" if pair is None or np.isnan(pair.p_holm) else f"{pair.p_holm:.2g}",
+                    "p (Holm)": "" if pair is None or np.isnan(pair.p_holm) else say_p(pair.p_holm),
                     **{
                         name: f"{its[name].mean():.3g}"
                         for name in MEASURES

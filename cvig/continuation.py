@@ -32,6 +32,11 @@ class KeepEpochs(Checkpoint):
         self.path, self.run, self.every, self.earlier = path, run, every, 0.0
         self._started = self._kept = time.perf_counter()
 
+    @property
+    def seconds(self) -> float:
+        """What the training has taken so far, in all its parts."""
+        return self.earlier + time.perf_counter() - self._started
+
     def find(self) -> Path | None:
         """The file to go on from; one of another training is taken away."""
         if not self.path.exists():
@@ -50,7 +55,7 @@ class KeepEpochs(Checkpoint):
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict) -> None:
         """Say which training this is."""
-        checkpoint["kept"] = {"run": self.run, "seconds": self.earlier + time.perf_counter() - self._started}
+        checkpoint["kept"] = {"run": self.run, "seconds": self.seconds}
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Write, unless the last time was a moment ago."""

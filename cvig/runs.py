@@ -4,7 +4,6 @@ Everything that can be wrong with the parameters or the data raises before the f
 marks a run as finished is written last.
 """
 
-import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -61,14 +60,13 @@ class TrainingSession:
     val: PairedViews
     network: SiameseNetwork
     device: str
-    started: float = field(default_factory=time.perf_counter)
     keep: KeepEpochs = field(init=False)
     log: pd.DataFrame | None = None
     val_ranks: list[Ranks] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         # a training whose parameters, data, code or versions differ in anything begins anew
-        self.keep = KeepEpochs(self.settings.folder / "unfinished.ckpt", self._origin())
+        self.keep = KeepEpochs(self.settings.folder / "unfinished.ckpt", self._provenance(0.0))
 
     @property
     def batch(self) -> int:
@@ -122,12 +120,14 @@ class TrainingSession:
                 keep=self.keep,
             )
         except FloatingPointError as error:
-            results.write_json(self.settings.folder / "diverged.json", self._provenance() | {"error": str(error)})
+            results.write_json(
+                self.settings.folder / "diverged.json", self._provenance(self.keep.seconds) | {"error": str(error)}
+            )
             self.keep.forget()
             raise
         return self.log
 
-    def _origin(self, seconds: float = 0.0) -> dict:
+    def _provenance(self, seconds: float) -> dict:
         return results.provenance(
             self.settings.to_dict(),
             data={"train": self.train.digest, "val": self.val.digest},
@@ -135,9 +135,6 @@ class TrainingSession:
             threads=self.settings.threads,
             seconds=seconds,
         )
-
-    def _provenance(self) -> dict:
-        return self._origin(self.keep.earlier + time.perf_counter() - self.started)
 
     def finish(self) -> dict:
         """Write log, checkpoint and, last, ``train.json``; give back the provenance."""
@@ -152,7 +149,7 @@ class TrainingSession:
         with results.atomic(folder / "checkpoint.safetensors") as temporary:
             # one copy of what both towers share
             save_model(self.network.to("cpu", memory_format=torch.contiguous_format), str(temporary))
-        record = self._provenance()
+        record = self._provenance(self.keep.seconds)
         record |= {"epochs": len(self.log), "pairs_per_epoch": self.train.ground_count}
         results.write_json(folder / "train.json", record)
         self.keep.forget()

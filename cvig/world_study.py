@@ -11,13 +11,13 @@ from cvig import studies
 from cvig.causes import collapsed, tally
 from cvig.figures import PALETTE, Plot, new
 from cvig.recipes import RECIPES
+from cvig.report import LEVEL
 from cvig.results import Run
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed
 COLORS = dict(zip(RECIPES, PALETTE, strict=False))
 LINES = {"cvm-net-i": "-", "resnet50": "--", "vgg16": ":"}
-LEVEL = 0.001  # of the tests against chance, one a run
 
 
 @dataclass(frozen=True)
@@ -115,9 +115,8 @@ def recipes_plot(table: pd.DataFrame) -> Plot:
 def learning_plot(study: WorldStudy) -> Plot:
     """Validation recall at 1% and PSSR against the pairs seen, those of the trunk among them."""
     figure, axes = new(1, 2, size=(11, 3.6))
-    trunks = {run.folder.name: run for run in study.trunks.values()}
-    said = []
-    for name, run in {**study.trunks, **study.runs}.items():
+    trunks, said = study.trunks, []
+    for name, run in {**trunks, **study.runs}.items():
         start = Path(run.parameters.get("start", "")).name
         before = len(trunks[start].log) * trunks[start].train["pairs_per_epoch"] if start in trunks else 0
         seen = before + run.log.epoch * run.train["pairs_per_epoch"]

@@ -329,18 +329,14 @@ def test_a_training_cut_short_goes_on_to_the_same_last_bit(tmp_path, name, arch)
 
 
 def test_a_run_cut_short_goes_on_and_leaves_nothing_unfinished(tmp_path, monkeypatch):
-    def opened(**options):
-        session = open_training(small(tmp_path / "run", epochs=3, **options))
+    def opened():
+        session = open_training(small(tmp_path / "run", epochs=3))
         session.keep.every = 0
         return session
 
-    def broken(row):
-        if row["epoch"] == 2:
-            raise CutShort
-
     file = tmp_path / "run" / "unfinished.ckpt"
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_print_row", broken)
+        patch.setattr(runs, "_print_row", cut_after(2))
         with pytest.raises(CutShort):
             opened().fit()
     assert file.exists()

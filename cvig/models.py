@@ -12,6 +12,7 @@ import torch
 import torchvision
 from torch import nn
 from torch.nn import functional as F
+from torchvision.models import resnet
 
 from cvig.netvlad import NetVLAD
 from cvig.weights import load_state_dict
@@ -100,6 +101,19 @@ def feature_shape(trunk: nn.Module, size: int) -> tuple[int, ...] | None:
 def batch_norms(module: nn.Module) -> list[nn.Module]:
     """All batch norm layers of a module."""
     return [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+
+
+@torch.no_grad()
+def zero_residuals(trunk: nn.Module) -> None:
+    """Start every residual block of a ResNet as the identity: its last batch norm scales by zero (Goyal et al. 2017, 5.1).
+
+    A deep one then starts as a shallow one, and learns from a fraction of the pairs. Other trunks stay as they are.
+    """
+    for block in trunk.modules():
+        if isinstance(block, resnet.Bottleneck):
+            nn.init.zeros_(block.bn3.weight)
+        elif isinstance(block, resnet.BasicBlock):
+            nn.init.zeros_(block.bn2.weight)
 
 
 def dense_head(features: int, embedding: int, final_relu: bool) -> dict[str, nn.Module]:
@@ -246,6 +260,7 @@ def build(
     final_relu: bool = False,
     unit_norm: bool = False,
     zero_netvlad: bool = False,
+    zero_residual: bool = False,
     dark: bool = False,
     seed: int = 0,
 ) -> SiameseNetwork:
@@ -269,6 +284,8 @@ def build(
         Put embeddings on the unit sphere, where Euclidean order is cosine order. CVM-Net-I always does.
     zero_netvlad : bool
         Start NetVLAD's clusters at zero, as the paper's public code does.
+    zero_residual : bool
+        Start a ResNet of random weights by `zero_residuals`.
     dark : bool
         As `SiameseNetwork.prepare` has it.
     seed : int
@@ -292,6 +309,9 @@ def build(
                 raise ValueError(f"architecture '{arch}' has no convolutional feature map; expected one like resnet18")
             raise ValueError(f"size {size}: {arch} cannot take {size} × {size} images, though it can 224 × 224")
         trunks = [trunk, build_trunk(arch) if weights == "none" else copy.deepcopy(trunk)]
+        if zero_residual and weights == "none":
+            for part in trunks:
+                zero_residuals(part)
         if vlad:
             heads = netvlad_heads(shape[0], width, zero_netvlad)
         else:

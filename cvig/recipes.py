@@ -76,6 +76,8 @@ class Recipe:
         Embeddings lie on the unit sphere, so that Euclidean order is cosine order.
     final_relu : bool
         A ReLU after the last layer, as the paper's text has it ("All layers used the ReLU activation function").
+    zero_residual : bool
+        From random weights, a ResNet's residual blocks start as the identity.
     switches : tuple of str
         Keys of `SWITCHES` that are on.
     """
@@ -92,6 +94,7 @@ class Recipe:
     quarter_turns: bool = False
     unit_norm: bool = False
     final_relu: bool = False
+    zero_residual: bool = False
     switches: tuple[str, ...] = ()
 
     @property
@@ -153,6 +156,7 @@ RECIPES = {
             cosine=True,
             quarter_turns=True,
             unit_norm=True,
+            zero_residual=True,
         ),
     )
 }

@@ -160,6 +160,7 @@ def origins(sources: dict[str, dict[str, Run]]) -> pd.DataFrame:
                 "commit": (run.train["commit"] or "unknown")[:8],
                 "torch": run.train["packages"]["torch"],
                 "device": run.train["device"],
+                "precision": run.precision,
                 "seconds": round(run.train["seconds"] + run.evaluate["seconds"]),
             }
     return pd.DataFrame(rows).T.rename_axis(["runs", "run"])

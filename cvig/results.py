@@ -153,6 +153,11 @@ class Run:
         return self.train["parameters"]
 
     @property
+    def precision(self) -> str:
+        """Of the towers in training: ``"bf16"`` or ``"32"``."""
+        return self.train.get("precision") or self.parameters["precision"]  # early runs chose none themselves
+
+    @property
     def name(self) -> str:
         """The architecture."""
         return self.parameters["arch"]

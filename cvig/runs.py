@@ -36,6 +36,7 @@ def build_network(settings: TrainSettings, weights: str | None = None) -> Siames
         final_relu=recipe.head_relu,
         unit_norm=recipe.unit_norm,
         zero_netvlad="zero-netvlad" in recipe.switches,
+        zero_residual=recipe.zero_residual,
         dark="mixed-preprocessing" in recipe.switches,
         seed=settings.seed,
     )
@@ -74,6 +75,11 @@ class TrainingSession:
         return self.settings.batch or min(self.recipe.batch, len(self.train))
 
     @property
+    def precision(self) -> str:
+        """Of the towers: ``"bf16"`` or ``"32"``."""
+        return training.choose_precision(self.settings.precision, self.device)
+
+    @property
     def facts(self) -> dict:
         """What is trained, on how much."""
         return {
@@ -85,6 +91,7 @@ class TrainingSession:
             "recipe": self.recipe.summary,
             "switches": ", ".join(self.recipe.switches) or "none",
             "device": self.device,
+            "precision": self.precision,
             "folder": str(self.settings.folder),
         }
 
@@ -114,7 +121,7 @@ class TrainingSession:
                 seed=s.seed,
                 workers=s.workers,
                 device=self.device,
-                bf16=s.precision == "bf16",
+                bf16=self.precision == "bf16",
                 half_size_epochs=s.half_size_epochs,
                 report=_print_row,
                 keep=self.keep,
@@ -128,13 +135,14 @@ class TrainingSession:
         return self.log
 
     def _provenance(self, seconds: float) -> dict:
-        return results.provenance(
+        kept = results.provenance(
             self.settings.to_dict(),
             data={"train": self.train.digest, "val": self.val.digest},
             device=self.device,
             threads=self.settings.threads,
             seconds=seconds,
         )
+        return kept | {"precision": self.precision}
 
     def finish(self) -> dict:
         """Write log, checkpoint and, last, ``train.json``; give back the provenance."""

@@ -104,7 +104,7 @@ class TrainSettings(Settings):
     workers: int = 0
     cache: str = ""  # folder of decoded images, or none
     device: str = "auto"
-    precision: str = "bf16"
+    precision: str = "auto"
 
     def check(self) -> None:
         """Raise ValueError for a value that no run could use."""
@@ -122,8 +122,8 @@ class TrainSettings(Settings):
             raise ValueError(f"unknown view '{self.view}': expected '90' or 'panorama'")
         if self.device not in ("auto", "cpu", "cuda"):
             raise ValueError(f"unknown device '{self.device}': expected auto, cpu or cuda")
-        if self.precision not in ("bf16", "32"):
-            raise ValueError(f"unknown precision '{self.precision}': expected bf16 or 32")
+        if self.precision not in ("auto", "bf16", "32"):
+            raise ValueError(f"unknown precision '{self.precision}': expected auto, bf16 or 32")
         self.at_least(2, "train_count", "val_count")
         self.at_least(1, "size", "epochs", "threads")
         self.at_least(0, "embedding", "half_size_epochs", "batch", "learning_rate", "workers", "seed")

@@ -43,7 +43,7 @@ threads = 2
 workers = 0
 cache = ""  # folder that keeps images of a data set of files decoded; filled on first use
 device = "auto"
-precision = "bf16"  # of the towers: bf16 or 32
+precision = "auto"  # of the towers: bf16, 32, or auto: bf16 where the device computes in it
 
 # %%
 from cvig.settings import TrainSettings

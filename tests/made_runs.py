@@ -46,7 +46,8 @@ def make_run(folder: Path, ground: np.ndarray, aerial: np.ndarray, *, as_coded: 
     p = {"arch": "vgg16", "recipe": "modern", "switches": {}, "seed": 0, "view": "90", "data": "world", "weights": "none"}
     p |= {"size": 32} | parameters
     packages = {"torch": "2"}
-    record = {"parameters": p, "pairs_per_epoch": 8, "commit": None, "packages": packages, "device": "cpu", "seconds": 1.0}
+    record = {"parameters": p, "pairs_per_epoch": 8, "commit": None, "packages": packages, "device": "cpu"}
+    record |= {"precision": "32", "seconds": 1.0}
     ranks, _ = write_metrics(folder, ground, aerial, as_coded=as_coded)
     for name in results.TEST_SETS:
         results.write_arrays(

@@ -6,7 +6,7 @@ import torchvision
 from safetensors.torch import save_file
 
 from cvig.collapse import relative_spread
-from cvig.models import ARCHITECTURES, build, feature_shape, preprocess, trunk_name
+from cvig.models import ARCHITECTURES, batch_norms, build, feature_shape, preprocess, trunk_name
 from cvig.netvlad import NetVLAD
 from cvig.weights import load_state_dict
 
@@ -107,6 +107,26 @@ def test_final_relu_leaves_nothing_negative():
     with torch.inference_mode():
         assert build("resnet18", final_relu=True, embedding=16).ground(images(8)).min() == 0
         assert build("resnet18", embedding=16).ground(images(8)).min() < 0
+
+
+@pytest.mark.parametrize(("arch", "blocks"), [("resnet18", 8), ("resnet50", 16)])
+def test_residual_blocks_start_as_the_identity_where_asked(arch, blocks):
+    from_zero = build(arch, zero_residual=True)
+    for tower in (from_zero.ground, from_zero.aerial):
+        assert sum(not norm.weight.any() for norm in batch_norms(tower.trunk)) == blocks
+    block = from_zero.ground.trunk.layer1[1].eval()
+    image = torch.rand(1, block.conv1.in_channels, 4, 4)
+    torch.testing.assert_close(block(image), image)
+    plain = build(arch)
+    assert all(norm.weight.all() for norm in batch_norms(plain))
+    same = [torch.equal(a, b) for a, b in zip(plain.parameters(), from_zero.parameters(), strict=True)]
+    assert same.count(False) == 2 * blocks  # nothing else is drawn differently
+
+
+def test_pretrained_residual_blocks_stay_as_they_were(state, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    save_file(state, path)
+    assert all(norm.weight.all() for norm in batch_norms(build("resnet18", str(path), zero_residual=True)))
 
 
 def test_on_the_unit_sphere_euclidean_order_is_cosine_order():

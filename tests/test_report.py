@@ -85,7 +85,15 @@ def test_captions_and_provenance_name_the_folder(root, capsys):
     shown = capsys.readouterr().out
     assert "world/vgg16-modern-0: vgg16 trained from random weights" in shown
     assert shown.count("A remark.") == 2
-    assert report.origins(sources).folder.tolist()[-1] == "causes/resnet50-as-coded-0"
+    origin = report.origins(sources).iloc[-1]
+    assert origin.folder == "causes/resnet50-as-coded-0"
+    assert (origin.device, origin.precision) == ("cpu", "32")
+
+
+def test_an_early_run_was_as_precise_as_it_was_asked_to_be(tmp_path):
+    run = make_run(tmp_path, *cloud(8, 0.1), precision="bf16")
+    del run.train["precision"]
+    assert run.precision == "bf16"
 
 
 def test_a_caption_tells_where_a_run_started_and_what_it_saw_at_half_the_size(tmp_path):

@@ -38,6 +38,7 @@ def _lines(table, name: str, sizes: range, stated: int | None, rule: str, printi
     """The report, a paragraph at a time."""
     from cvig import count_tests, printed
     from cvig.examination import LEVEL, scan
+    from cvig.tables import say_p
 
     ks = printed.cutoffs(table)
     count_tests.places_under(ks, sizes[-1], rule)  # a mistyped rule ends here, before anything is printed
@@ -49,7 +50,8 @@ def _lines(table, name: str, sizes: range, stated: int | None, rule: str, printi
     yield f"\nSize of the test set, {sizes[0]} to {sizes[-1]}\n  {said}; the median n explains {found.median:g}"
     if found.runner_up:
         yield "  runner-up, up to half as large again: n = {} explains {}".format(*found.runner_up)
-    yield f"  by chance: p = {found.p_value.min():.1e} for this n alone, at most {found.adjusted:.1e} for any n of the scan"
+    alone, anywhere = say_p(found.p_value.min()), say_p(found.adjusted)
+    yield f"  by chance: p = {alone} for this n alone, at most {anywhere} for any n of the scan"
     if len(found.equals) > 1:
         yield f"  as many are explained by n = {', '.join(str(n) for n in found.equals if n != found.best)}"
     n = found.best if found.adjusted < LEVEL else None

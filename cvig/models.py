@@ -107,7 +107,8 @@ def batch_norms(module: nn.Module) -> list[nn.Module]:
 def zero_residuals(trunk: nn.Module) -> None:
     """Start every residual block of a ResNet as the identity: its last batch norm scales by zero (Goyal et al. 2017, 5.1).
 
-    A deep one then starts as a shallow one, and learns from a fraction of the pairs. Other trunks stay as they are.
+    A deep one then starts as a shallow one, its shortcuts, and learns from far fewer pairs. Of an image so small that one
+    position is left of it, shortcuts see a corner alone: give it 64 pixels. Other trunks stay as they are.
     """
     for block in trunk.modules():
         if isinstance(block, resnet.Bottleneck):

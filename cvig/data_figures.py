@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from cvig.figures import PALETTE, Plot, image, new
+from cvig.figures import PALETTE, Plot, draw, new
 from cvig.filtering import FilterReport
 
 
@@ -22,10 +22,8 @@ def gallery(rows: Mapping[str, np.ndarray], said: Mapping[str, list[str]] | None
     figure, axes = new(len(rows), most, size=(most, 1.35 * len(rows)))
     for line, (name, pictures) in zip(axes, rows.items(), strict=True):
         for place, axis in enumerate(line):
-            axis.set(xticks=[], yticks=[])
-            axis.grid(False)
             if place < len(pictures):
-                axis.imshow(image(pictures[place]))
+                draw(axis, pictures[place])
                 axis.set_title(said[name][place] if said else "", fontsize=8)
             else:
                 axis.axis("off")

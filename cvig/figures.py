@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 Plot = tuple[Figure, str]
@@ -26,6 +27,13 @@ def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options
 def image(tensor: np.ndarray) -> np.ndarray:
     """A uint8 image [3, H, W] as matplotlib wants it: [H, W, 3]."""
     return np.moveaxis(np.asarray(tensor), 0, -1)
+
+
+def draw(axis: Axes, picture: np.ndarray) -> None:
+    """Draw a uint8 image [3, H, W] without ticks: enlarged, its pixels are seen as they are; reduced, it is smoothed."""
+    axis.imshow(image(picture), interpolation="nearest" if picture.shape[-1] < 128 else "auto")
+    axis.set(xticks=[], yticks=[])
+    axis.grid(False)
 
 
 class Shown:
@@ -150,18 +158,15 @@ def retrieval_gallery(
     count, top = retrieved.shape[:2]
     figure, axes = new(count, top + 1, size=(1.5 * (top + 1), 1.7 * count))
     for row in range(count):
-        axes[row, 0].imshow(image(queries[row]))
+        draw(axes[row, 0], queries[row])
         axes[row, 0].set_title(f"rank {rank[row]} of {int(gallery_size)}", fontsize=8)
         for place in range(top):
             axis = axes[row, place + 1]
-            axis.imshow(image(retrieved[row, place]))
+            draw(axis, retrieved[row, place])
             right = place == positive_at[row]
             axis.set_title(f"{place + 1}{': right' if right else ''}", fontsize=8)
             for spine in axis.spines.values():
                 spine.set(visible=right, color="red", linewidth=3)
-    for axis in axes.flat:
-        axis.set(xticks=[], yticks=[])
-        axis.grid(False)
     places = [
         f"query {i + 1} finds its aerial image at rank {r} of {int(gallery_size)}"
         + (f", shown as number {p + 1}" if p >= 0 else f", beyond the {top} shown")
@@ -175,9 +180,7 @@ def pairs(ground: np.ndarray, aerial: np.ndarray) -> Plot:
     figure, axes = new(2, len(ground), size=(1.6 * len(ground), 3.3))
     for column in range(len(ground)):
         for axis, picture in zip(axes[:, column], (ground[column], aerial[column]), strict=True):
-            axis.imshow(image(picture))
-            axis.set(xticks=[], yticks=[])
-            axis.grid(False)
+            draw(axis, picture)
     bright = (ground.mean() / 255, aerial.mean() / 255)
     alt = (
         f"{len(ground)} ground views above the aerial images of their places, {ground.shape[-1]} and {aerial.shape[-1]} "

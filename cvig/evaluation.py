@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from safetensors.torch import load_model
 
-from cvig import collapse, conventions, metrics, results, training
+from cvig import collapse, conventions, devices, metrics, results
 from cvig.datasets import PairedViews, load
 from cvig.embedding import embed_gallery, embed_ground, principal_components, retrieve
 from cvig.geometry import random_crop_boxes
@@ -206,7 +206,7 @@ def open_evaluation(settings: EvaluateSettings) -> EvaluationSession:
     (folder / "evaluate.json").unlink(missing_ok=True)
     trained = json.loads((folder / "train.json").read_text())
     parameters = TrainSettings(**trained["parameters"])
-    device = training.set_up(settings.device, settings.threads)
+    device = devices.set_up(settings.device, settings.threads)
     network = build_network(parameters, weights="none")
     load_model(network, folder / "checkpoint.safetensors")
     network.to(device)

@@ -14,7 +14,7 @@ import pandas as pd
 from sklearn.ensemble import RandomForestClassifier
 from tqdm import tqdm
 
-from cvig import results, training
+from cvig import devices, results
 from cvig.filtering import FilterReport, extract, score, train_filter, two_of_each, write_kept
 from cvig.photographs import Photographs, open_photographs
 from cvig.scenes import SceneNetwork, scene_network
@@ -172,7 +172,7 @@ def open_filter(settings: FilterSettings) -> FilterSession:
     ValueError, FileNotFoundError
         One line that names what is wrong and where.
     """
-    device = training.set_up(settings.device, settings.threads)
+    device = devices.set_up(settings.device, settings.threads)
     network = scene_network(settings.trunk, settings.weights, layer=settings.layer, size=settings.size, seed=settings.seed)
     photographs = open_photographs(settings)
     two_of_each(photographs.labels.to_numpy())

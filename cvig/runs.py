@@ -12,7 +12,7 @@ import pandas as pd
 import torch
 from safetensors.torch import save_model
 
-from cvig import results, training
+from cvig import devices, results, training
 from cvig.batches import EpochBatches
 from cvig.continuation import KeepEpochs
 from cvig.datasets import PairedViews, load
@@ -77,7 +77,7 @@ class TrainingSession:
     @property
     def precision(self) -> str:
         """Of the towers: ``"bf16"`` or ``"32"``."""
-        return training.choose_precision(self.settings.precision, self.device)
+        return devices.choose_precision(self.settings.precision, self.device)
 
     @property
     def facts(self) -> dict:
@@ -172,7 +172,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     ValueError, FileNotFoundError
         One line that names what is wrong and where.
     """
-    device = training.set_up(settings.device, settings.threads)
+    device = devices.set_up(settings.device, settings.threads)
     train, val = (
         load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split))
         for split in ("train", "val")

@@ -15,7 +15,7 @@ from cvig.models import batch_norms, build
 from cvig.recipes import RECIPES, SWITCHES, Phase
 from cvig.runs import open_training
 from cvig.settings import EvaluateSettings, TrainSettings
-from cvig.training import choose_device, choose_precision, fit
+from cvig.training import fit
 
 
 class Noise(PairedViews):
@@ -122,27 +122,6 @@ def test_the_test_crop_is_drawn_once_and_belongs_to_its_data(tmp_path):
     assert (first[:, 2:] >= 0.7).all()
     with pytest.raises(ValueError, match="name another file"):
         saved_boxes(path, Noise(seed=1), 0.7)
-
-
-def test_an_absent_device_is_refused():
-    if not torch.cuda.is_available():
-        with pytest.raises(ValueError, match="no CUDA device"):
-            choose_device("cuda")
-    assert choose_device("cpu") == "cpu"
-
-
-@pytest.mark.parametrize(
-    ("capabilities", "chosen"),
-    [({"avx2": True, "avx512_bf16": False}, "32"), ({"avx512_bf16": True}, "bf16"), ({"bf16": True}, "bf16"), ({}, "32")],
-)
-def test_bf16_is_chosen_only_where_the_processor_computes_in_it(monkeypatch, capabilities, chosen):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities)
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: True)
-    assert choose_precision("auto", "cpu") == chosen
-    assert choose_precision("bf16", "cpu") == "bf16"
-    assert choose_precision("32", "cpu") == "32"
-    monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
-    assert choose_precision("auto", "cpu") == "32"
 
 
 def test_a_checkpoint_brings_back_what_both_towers_share(tmp_path):

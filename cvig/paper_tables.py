@@ -104,9 +104,7 @@ def _ours(run: Run, name: str) -> dict[str, dict[str, float]]:
 
 def label(run: Run) -> str:
     """A run by its study and folder, with its recipe and seed: ``quick/vgg16 (modern, seed 0)``."""
-    p = run.parameters
-    turned = [f"{'with' if on else 'without'} {name}, " for name, on in p["switches"].items()]
-    return f"{run.folder.parent.name}/{run.folder.name} ({p['recipe']}, {''.join(turned)}seed {p['seed']})"
+    return f"{run.folder.parent.name}/{run.folder.name} ({run.recipe}, seed {run.parameters['seed']})"
 
 
 @dataclass(frozen=True)

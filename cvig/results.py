@@ -162,6 +162,12 @@ class Run:
         """The architecture."""
         return self.parameters["arch"]
 
+    @property
+    def recipe(self) -> str:
+        """The recipe in words, with its turned switches: ``"as-coded without linear-head"``."""
+        turned = [f"{'with' if on else 'without'} {name}" for name, on in self.parameters["switches"].items()]
+        return " ".join([self.parameters["recipe"], ", ".join(turned)]).strip()
+
     @cached_property
     def log(self) -> pd.DataFrame:
         """One row an epoch, as `cvig.training.SiameseTraining` makes it."""

@@ -23,7 +23,6 @@ def variants(recipe: str, names: list[str]) -> dict[str, dict[str, bool]]:
     found: dict[str, dict[str, bool]] = {recipe: {}}
     for name in names:
         turned = {name: name not in RECIPES[recipe].switches}
-        RECIPES[recipe].switched(turned)  # raises for an unknown one
         found[f"{recipe}-{'with' if turned[name] else 'without'}-{name}"] = turned
     return found
 
@@ -35,8 +34,9 @@ def read(path: Path | str) -> dict:
     ``"{arch}-{recipe}-{seed}"``, in which any parameter may stand; ``threads``; ``train`` and
     ``evaluate``, parameters of the notebooks; ``per_architecture``, more of the training notebook's; and ``runs``, a list
     of blocks. A block is every combination of its ``architectures``, ``recipes`` and ``seeds``; with ``one_at_a_time``, a
-    list of switches, also of each recipe with one of them turned. Its ``train`` goes before all others, and its ``run``,
-    where it has one, names its runs. A ``start`` is the name of another run of the study, whose trunks these start from.
+    list of switches, also of each recipe with one of them turned. Its ``train`` goes before all others, ``switches`` there
+    turn in all its runs, and its ``run``, where it has one, names its runs. A ``start`` is the name of another run of the
+    study, whose trunks these start from.
 
     Raises
     ------
@@ -61,6 +61,8 @@ def read(path: Path | str) -> dict:
                 name = block.get("run", study["run"]).format(**{**settings, "arch": arch, "recipe": variant, "seed": seed})
                 if name in runs:
                     raise ValueError(f"{path}: two runs are called '{name}'")
+                switches = settings.get("switches", {}) | switches
+                RECIPES[recipe].switched(switches)  # raises for an unknown one
                 runs[name] = {**settings, "arch": arch, "recipe": recipe, "switches": switches, "seed": seed}
     for name, settings in runs.items():
         if settings.get("start", "") not in ("", *runs):

@@ -16,6 +16,7 @@ from cvig.results import Run
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed
+ORDER = list(RECIPES)
 COLORS = dict(zip(RECIPES, PALETTE, strict=False))
 LINES = {"cvm-net-i": "-", "resnet50": "--", "vgg16": ":"}
 
@@ -74,7 +75,7 @@ def frame(study: WorldStudy, test_set: str = "uncropped") -> pd.DataFrame:
     rows = {}
     for name, run in study.runs.items():
         p = run.parameters
-        values = (p["arch"], p["recipe"], p["batch"] or RECIPES[p["recipe"]].batch, p["seed"], collapsed(run, test_set))
+        values = (p["arch"], run.recipe, p["batch"] or RECIPES[p["recipe"]].batch, p["seed"], collapsed(run, test_set))
         rows[name] = {("run", key): value for key, value in zip((*CELL, "seed", "collapsed"), values, strict=True)}
         for measure in MEASURES:
             row = run.metrics[test_set].loc[measure]
@@ -82,11 +83,15 @@ def frame(study: WorldStudy, test_set: str = "uncropped") -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def _base(recipe: str) -> str:
+    """The recipe's name, without what is turned of it."""
+    return recipe.partition(" ")[0]
+
+
 def _cells(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, int], pd.DataFrame]]:
     """Each cell and its runs, recipes in the order of `RECIPES`."""
-    order = pd.CategoricalDtype(list(RECIPES), ordered=True)
-    keys = [table.run.recipe.astype(order) if key == "recipe" else table.run[key] for key in CELL]
-    return iter(table.groupby(keys, observed=True))
+    groups = table.groupby([table.run[key] for key in CELL])
+    return iter(sorted(groups, key=lambda group: (group[0][0], ORDER.index(_base(group[0][1])), *group[0])))
 
 
 def recipes_plot(table: pd.DataFrame) -> Plot:
@@ -99,7 +104,7 @@ def recipes_plot(table: pd.DataFrame) -> Plot:
             values = scale * its[measure]
             shifts = 0.18 * (np.arange(len(its)) - (len(its) - 1) / 2)
             error = [values.value - values.low, values.high - values.value]
-            axis.errorbar(values.value, place + shifts, xerr=error, fmt="o", ms=4, lw=1, color=COLORS[recipe])
+            axis.errorbar(values.value, place + shifts, xerr=error, fmt="o", ms=4, lw=1, color=COLORS[_base(recipe)])
         axis.axvline(scale * table[measure].chance.mean(), color="black", ls="--", lw=1)
         axis.set(title=measure, xlabel="percent of the queries" if scale > 1 else "share of the gallery ruled out")
     labels = [f"{arch}, {recipe}, batch {batch}" for arch, recipe, batch in groups]

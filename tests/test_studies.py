@@ -50,6 +50,15 @@ def test_one_at_a_time_turns_each_switch_from_both_ends(tmp_path):
     }
 
 
+def test_switches_of_a_block_turn_in_all_its_runs(tmp_path):
+    block = STUDY["runs"][0] | {"recipes": ["modern"], "seeds": [0], "one_at_a_time": ["linear-head"]}
+    block["train"] = {"switches": {"no-training-crop": True}}
+    runs = read(written(tmp_path, runs=[block]))["runs"]
+    assert runs["vgg16-modern-0"]["switches"] == {"no-training-crop": True}
+    both = {"no-training-crop": True, "linear-head": True}
+    assert runs["vgg16-modern-with-linear-head-0"]["switches"] == both
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -58,6 +67,7 @@ def test_one_at_a_time_turns_each_switch_from_both_ends(tmp_path):
         ({"runs": [STUDY["runs"][0] | {"recipes": ["ancient"]}]}, "unknown recipe 'ancient'"),
         ({"runs": STUDY["runs"] * 2}, "two runs are called 'vgg16-modern-0'"),
         ({"runs": [STUDY["runs"][0] | {"one_at_a_time": ["bias"]}]}, "unknown switch 'bias'"),
+        ({"train": {"switches": {"bias": True}}}, "unknown switch 'bias'"),
         ({"train": {"start": "nowhere"}}, "starts from 'nowhere', which is no run of this study"),
     ],
 )

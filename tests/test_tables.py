@@ -54,7 +54,7 @@ def test_a_run_follows_its_architecture_under_its_folder_recipe_switches_and_see
     order = list(dict.fromkeys(table.index.droplevel("rule")))
     assert order == [
         ("vgg16", "published"),
-        ("vgg16", f"{runs[1].folder.parent.name}/good (modern, with linear-head, seed 3)"),
+        ("vgg16", f"{runs[1].folder.parent.name}/good (modern with linear-head, seed 3)"),
         ("vgg16", f"{runs[1].folder.parent.name}/collapsed (as-coded, seed 0)"),
         ("resnet50", "published"),
         ("cvm-net-i", "published"),

@@ -20,6 +20,13 @@ STUDY = {
             "seeds": [0, 1],
             "train": {"start": "vgg16-trunk"},
         },
+        {
+            "run": "{arch}-whole-{seed}",
+            "architectures": ["vgg16"],
+            "recipes": ["modern"],
+            "seeds": [0],
+            "train": {"switches": {"no-training-crop": True}},
+        },
     ],
     "evaluate": {"test_count": 200},
 }
@@ -38,6 +45,7 @@ def made(tmp_path_factory):
     make_run(folder / "vgg16-modern-1", near[::-1].copy(), aerial, seed=1, batch=0, start="results/world/vgg16-trunk")
     collapsed = np.ones_like(aerial)
     make_run(folder / "vgg16-as-coded-0", near, collapsed, recipe="as-coded", batch=4, start="results/world/vgg16-trunk")
+    make_run(folder / "vgg16-whole-0", near, aerial, batch=0, start="", switches={"no-training-crop": True})
     # begun from random weights: not what the study asks for
     make_run(folder / "vgg16-as-coded-1", near, collapsed, recipe="as-coded", seed=1, start="")
     for i, path in enumerate(sorted(folder.glob("*/log.csv"))):
@@ -54,17 +62,18 @@ def study(made):
 
 
 def test_a_run_counts_only_if_it_began_where_the_study_says(study):
-    assert sorted(study.planned) == ["vgg16-as-coded-0", "vgg16-as-coded-1", "vgg16-modern-0", "vgg16-modern-1"]
-    assert sorted(study.runs) == ["vgg16-as-coded-0", "vgg16-modern-0", "vgg16-modern-1"]
+    good = ["vgg16-modern-0", "vgg16-modern-1", "vgg16-whole-0"]
+    assert sorted(study.planned) == ["vgg16-as-coded-0", "vgg16-as-coded-1", *good]
+    assert sorted(study.runs) == ["vgg16-as-coded-0", *good]
     assert list(study.trunks) == ["vgg16-trunk"]
     said = world_study.progress(study)
-    assert "3 of 4 planned" in said
+    assert "4 of 5 planned" in said
     assert "`vgg16-trunk` was trained for 2 epochs of 8 pairs" in said
     assert "2 minutes on 1 thread of a CPU" in said
 
 
 def test_without_a_finished_run_there_is_nothing_to_report(made, tmp_path):
-    with pytest.raises(FileNotFoundError, match="none of the 4 runs"):
+    with pytest.raises(FileNotFoundError, match="none of the 5 runs"):
         world_study.load(made / "world.yaml", tmp_path)
 
 
@@ -84,6 +93,7 @@ def test_figures_say_in_words_what_they_show(study):
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
         "vgg16, as-coded, batch 4",
         "vgg16, modern, batch 64",
+        "vgg16, modern with no-training-crop, batch 64",
     ]
     assert "vgg16, as-coded, batch 4 0.0% and 0.000" in alt
     figure, alt = world_study.learning_plot(study)

@@ -69,9 +69,9 @@ def progress(study: WorldStudy) -> str:
     return text
 
 
-def frame(study: WorldStudy, test_set: str = "uncropped") -> pd.DataFrame:
+def frame(study: WorldStudy, test_set: str) -> pd.DataFrame:
     """Every finished run but the trunks: arch, recipe, batch, seed, collapsed, and of each of `MEASURES` its value,
-    interval, chance and p-value under columns such as ``("PSSR", "low")``."""
+    interval, chance and p-value on one test set under columns such as ``("PSSR", "low")``."""
     rows = {}
     for name, run in study.runs.items():
         p = run.parameters
@@ -94,24 +94,28 @@ def _cells(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, int], pd.DataF
     return iter(sorted(groups, key=lambda group: (group[0][0], ORDER.index(_base(group[0][1])), *group[0])))
 
 
-def recipes_plot(table: pd.DataFrame) -> Plot:
-    """Each run's recall at 1% and PSSR with their intervals and chance, by cell; of `frame`'s table."""
-    groups = dict(list(_cells(table)))
-    figure, axes = new(1, len(MEASURES), size=(11, 1.2 + 0.45 * len(groups)), sharey=True)
+def recipes_plot(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> Plot:
+    """Each run's recall at 1% and PSSR with their intervals and chance, by cell; of `frame`'s tables of both test sets."""
+    groups = dict(list(_cells(uncropped)))
+    figure, axes = new(1, len(MEASURES), size=(11, 1.2 + 0.6 * len(groups)), sharey=True)
     for axis, measure in zip(axes[0], MEASURES, strict=True):
         scale = 100 if measure.startswith("R@") else 1
         for place, ((_, recipe, _), its) in enumerate(groups.items()):
-            values = scale * its[measure]
-            shifts = 0.18 * (np.arange(len(its)) - (len(its) - 1) / 2)
-            error = [values.value - values.low, values.high - values.value]
-            axis.errorbar(values.value, place + shifts, xerr=error, fmt="o", ms=4, lw=1, color=COLORS[_base(recipe)])
-        axis.axvline(scale * table[measure].chance.mean(), color="black", ls="--", lw=1)
+            shifts = 0.12 * (np.arange(len(its)) - (len(its) - 1) / 2)
+            look = {"fmt": "o", "ms": 4, "lw": 1, "color": COLORS[_base(recipe)]}
+            for table, lower, face in ((uncropped, -0.2, None), (cropped, 0.2, "white")):
+                values = scale * table.loc[its.index, measure]
+                error = [values.value - values.low, values.high - values.value]
+                axis.errorbar(values.value, place + lower + shifts, xerr=error, markerfacecolor=face, **look)
+        axis.axvline(scale * uncropped[measure].chance.mean(), color="black", ls="--", lw=1)
         axis.set(title=measure, xlabel="percent of the queries" if scale > 1 else "share of the gallery ruled out")
     labels = [f"{arch}, {recipe}, batch {batch}" for arch, recipe, batch in groups]
     axes[0, 0].set_yticks(range(len(groups)), labels)
     axes[0, 0].set_ylim(len(groups) - 0.5, -0.5)
     said = [
-        f"{label} {100 * its['R@1%'].value.mean():.1f}% and {its.PSSR.value.mean():.3f}"
+        f"{label} {100 * its['R@1%'].value.mean():.1f}% and {its.PSSR.value.mean():.3f}, "
+        f"cropped {100 * cropped.loc[its.index, ('R@1%', 'value')].mean():.1f}% and "
+        f"{cropped.loc[its.index, ('PSSR', 'value')].mean():.3f}"
         for label, its in zip(labels, groups.values(), strict=True)
     ]
     return figure, f"R@1% and PSSR of each run with intervals; chance is dashed. Means over seeds: {'; '.join(said)}."
@@ -138,10 +142,14 @@ def learning_plot(study: WorldStudy) -> Plot:
     return figure, f"Validation R@1% and PSSR by pairs seen. PSSR after the first and the last epoch: {'; '.join(said)}."
 
 
-def cells_table(table: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell: seeds, mean and range over them, how many beat chance, which towers collapsed."""
+def cells_table(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> pd.DataFrame:
+    """One row a cell: seeds, mean and range over them, how many beat chance, which towers collapsed; of `frame`'s tables.
+
+    All of it is of the uncropped test set but the means that say otherwise.
+    """
     rows = {}
-    for cell, its in _cells(table):
+    for cell, its in _cells(uncropped):
+        other = cropped.loc[its.index]
         recall, pssr = 100 * its["R@1%"].value, its.PSSR.value
         rows[cell] = {
             "seeds": len(its),
@@ -151,6 +159,8 @@ def cells_table(table: pd.DataFrame) -> pd.DataFrame:
             "PSSR, mean": f"{pssr.mean():.3f}",
             "least": f"{pssr.min():.3f}",
             "most": f"{pssr.max():.3f}",
+            "cropped R@1%, mean": f"{100 * other['R@1%'].value.mean():.1f}%",
+            "cropped PSSR, mean": f"{other.PSSR.value.mean():.3f}",
             "better than chance": f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}",
             "collapsed": tally(its.run.collapsed),
         }

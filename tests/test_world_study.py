@@ -77,25 +77,36 @@ def test_without_a_finished_run_there_is_nothing_to_report(made, tmp_path):
         world_study.load(made / "world.yaml", tmp_path)
 
 
-def test_cells_hold_what_their_runs_do(study):
-    table = world_study.frame(study)
-    cells = world_study.cells_table(table)
+@pytest.fixture(scope="module")
+def frames(study):
+    """The uncropped test set, and a cropped one on which every run does half as well."""
+    cropped = world_study.frame(study, "cropped")
+    for measure in world_study.MEASURES:
+        for column in ("value", "low", "high"):
+            cropped[measure, column] /= 2
+    return world_study.frame(study, "uncropped"), cropped
+
+
+def test_cells_hold_what_their_runs_do(frames):
+    cells = world_study.cells_table(*frames)
     good, bad = cells.loc[("vgg16", "modern", 64)], cells.loc[("vgg16", "as-coded", 4)]
     assert good["from"] != good["to"]  # the pairs of one seed are shuffled
     assert good["better than chance"] == "1 of 2"
+    assert float(good["cropped PSSR, mean"]) == pytest.approx(float(good["PSSR, mean"]) / 2, abs=1e-3)
     assert good["collapsed"] == "neither"
     assert bad[["R@1%, mean", "PSSR, mean", "better than chance"]].tolist() == ["0.0%", "0.000", "0 of 1"]
     assert bad["collapsed"] == "aerial"
 
 
-def test_figures_say_in_words_what_they_show(study):
-    figure, alt = world_study.recipes_plot(world_study.frame(study))
+def test_figures_say_in_words_what_they_show(study, frames):
+    figure, alt = world_study.recipes_plot(*frames)
     assert [tick.get_text() for tick in figure.axes[0].get_yticklabels()] == [
         "vgg16, as-coded, batch 4",
         "vgg16, modern, batch 64",
         "vgg16, modern with no-training-crop, batch 64",
     ]
     assert "vgg16, as-coded, batch 4 0.0% and 0.000" in alt
+    assert "vgg16, modern with no-training-crop, batch 64 100.0% and 0.995, cropped 50.0% and 0.497" in alt
     figure, alt = world_study.learning_plot(study)
     assert "vgg16-modern-0 from 0.600 to 0.700" in alt
     lines = figure.axes[0].lines

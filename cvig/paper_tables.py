@@ -124,6 +124,22 @@ class PaperTable:
     numbers: pd.DataFrame
 
     @property
+    def overview(self) -> pd.DataFrame:
+        """A row a source: str. Recalls by the paper's code, as the paper has them; and by exact ranks R@1% and PSSR, each
+        with its interval, and the share of tied queries. Index architecture, source."""
+        rows = {}
+        for key, block in self.numbers.groupby(level=[0, 1], sort=False):
+            block = block.droplevel([0, 1]).reindex(RULES)
+            recalls = {name: _cell(block.loc[["as coded"], name]) for name in tables.METRICS if name != "PSSR"}
+            rows[key] = {("by the paper's code", name): cell for name, cell in recalls.items()}
+            exact = {name: _cell(block.loc[list(LINES["ties against"]), name]) for name in ("R@1%", "PSSR")}
+            exact["tied"] = _tied(block.tied.iloc[0])
+            if key[1] == "published":
+                exact |= {"R@1%": "unknown", "PSSR": "not given"}
+            rows[key] |= {("by exact ranks", name): cell for name, cell in exact.items()}
+        return pd.DataFrame(rows).T.rename_axis(["architecture", "source"])
+
+    @property
     def text(self) -> pd.DataFrame:
         """For readers: str, a value and its interval in one cell, index architecture, source, line (`LINES`)."""
         rows = {}
@@ -139,7 +155,7 @@ class PaperTable:
             first |= {
                 "queries": f"{facts.queries:.0f}",
                 "gallery": f"{facts.gallery:.0f}",
-                "tied": "unknown" if np.isnan(facts.tied) else f"{facts.tied:.1f}%",
+                "tied": _tied(facts.tied),
             }
         return pd.DataFrame(rows).T.fillna("").rename_axis(["architecture", "source", "rule"])
 
@@ -162,7 +178,9 @@ class PaperTable:
         files = {"csv": self.csv, "md": self.markdown, "tex": self.latex}
         # a head for each architecture: the table is long
         parts = [part.to_html() for _, part in self.text.groupby(level=0, sort=False)]
-        return "".join(parts) + "".join(_offer(f"table-{self.number}.{end}", text) for end, text in files.items())
+        whole = f"<details><summary>every rule, count and interval</summary>{''.join(parts)}</details>"
+        offers = [_offer(f"table-{self.number}.{end}", text) for end, text in files.items()]
+        return self.overview.to_html() + whole + "".join(offers)
 
 
 def _offer(name: str, text: str) -> str:
@@ -174,12 +192,17 @@ def _offer(name: str, text: str) -> str:
     )
 
 
+def _tied(percent: float) -> str:
+    """The share of tied queries."""
+    return "unknown" if np.isnan(percent) else f"{percent:.1f}%"
+
+
 def _number(value: float) -> str:
     """Three decimals as in the paper, and a fourth where there is one, as in one of its cells."""
     return f"{value:.3f}" if abs(value - round(value, 4)) > 1e-9 else f"{value:.4f}".removesuffix("0")
 
 
-def _cell(values: pd.Series, whole: bool) -> str:
+def _cell(values: pd.Series, whole: bool = False) -> str:
     """A value and its interval, if it has one; "" where it is not known."""
     if np.isnan(values.iloc[0]):
         return ""

@@ -89,6 +89,12 @@ def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:
     return {name: run for name, run in runs.items() if name in first.values()}
 
 
+def without_trunks(runs: dict[str, Run]) -> dict[str, Run]:
+    """Those that no other run of them starts from."""
+    starts = {Path(run.parameters.get("start", "")).name for run in runs.values()}
+    return {name: run for name, run in runs.items() if name not in starts}
+
+
 def display_folded(summary: str, table: PaperTable) -> None:
     """Display a line that opens to a table."""
     from IPython.display import HTML, display

@@ -66,6 +66,13 @@ def test_of_several_seeds_the_smallest_stands_for_all(tmp_path):
     assert list(report.first_seeds(runs)) == ["a-2", "b-3", "c-4", "d-5", "e-6"]
 
 
+def test_a_run_that_others_start_from_is_a_trunk(tmp_path):
+    ground, aerial = cloud(12, 0.1)
+    starts = {"trunk": "", "trunk-0": "results/x/trunk", "alone": ""}
+    runs = {name: make_run(tmp_path / name, ground, aerial, start=start) for name, start in starts.items()}
+    assert list(report.without_trunks(runs)) == ["trunk-0", "alone"]
+
+
 def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
     runs = report.runs_by_source(root)
     run = runs["world study"]["vgg16-as-coded-0"]

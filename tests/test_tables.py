@@ -104,6 +104,20 @@ def test_where_views_have_several_answers_the_papers_code_has_no_say(runs):
     assert list(lines) == ["ties against", "found", "ties for", "chance"]
 
 
+def test_the_overview_has_the_papers_recalls_and_the_exact_ones_in_a_row(runs):
+    overview = paper_table(2, runs).overview
+    code, exact = overview["by the paper's code"], overview["by exact ranks"]
+    cells = tables.published_cells(2)
+    assert code.xs("published", level="source").loc[cells.index, cells.columns].equals(cells.astype(str))
+    assert exact.loc["vgg16", "published"].tolist() == ["unknown", "not given", "unknown"]
+    collapsed = paper_tables.label(runs[2])
+    assert code.loc["vgg16", collapsed].unique().tolist() == ["100.000"]
+    assert exact.loc["vgg16", collapsed].str.split(" ").str[0].tolist() == ["0.000", "0.000", "100.0%"]
+    several = paper_tables.label(runs[0])
+    assert code.loc["resnet18", several].unique().tolist() == [""]
+    assert exact.loc["resnet18", several].str.len().gt(0).all()
+
+
 def test_csv_holds_every_number(runs):
     table = paper_table(1, runs)
     again = pd.read_csv(io.StringIO(table.csv), index_col=[0, 1, 2])
@@ -128,7 +142,8 @@ def test_a_page_shows_the_table_and_offers_each_form_to_read_and_to_save(runs):
     table = paper_table(2, runs)
     page = table._repr_html_()
     assert "ties against" in page
-    assert page.count("<thead>") == 4  # vgg16, resnet50, cvm-net-i, resnet18
+    assert page.startswith(table.overview.to_html())
+    assert page.count("<thead>") == 1 + 4  # vgg16, resnet50, cvm-net-i, resnet18
     for name, text in (("csv", table.csv), ("md", table.markdown), ("tex", table.latex)):
         saved = re.search(rf'download="table-2\.{name}" href="data:text/plain;charset=utf-8;base64,([^"]*)"', page)
         assert base64.b64decode(saved[1]).decode() == text

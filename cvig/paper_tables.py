@@ -125,19 +125,22 @@ class PaperTable:
 
     @property
     def overview(self) -> pd.DataFrame:
-        """A row a source: str. Recalls by the paper's code, as the paper has them; and by exact ranks R@1% and PSSR, each
-        with its interval, and the share of tied queries. Index architecture, source."""
+        """A row a source: str. By exact ranks PSSR and R@1%, each with its interval, and the share of tied queries; then all
+        recalls by the paper's code, as the paper has them. Index: the source, with the architecture where it is the paper's.
+        """
         rows = {}
-        for key, block in self.numbers.groupby(level=[0, 1], sort=False):
+        for (arch, source), block in self.numbers.groupby(level=[0, 1], sort=False):
             block = block.droplevel([0, 1]).reindex(RULES)
-            recalls = {name: _cell(block.loc[["as coded"], name]) for name in tables.METRICS if name != "PSSR"}
-            rows[key] = {("by the paper's code", name): cell for name, cell in recalls.items()}
-            exact = {name: _cell(block.loc[list(LINES["ties against"]), name]) for name in ("R@1%", "PSSR")}
+            exact = {name: _cell(block.loc[list(LINES["ties against"]), name]) for name in ("PSSR", "R@1%")}
             exact["tied"] = _tied(block.tied.iloc[0])
-            if key[1] == "published":
-                exact |= {"R@1%": "unknown", "PSSR": "not given"}
-            rows[key] |= {("by exact ranks", name): cell for name, cell in exact.items()}
-        return pd.DataFrame(rows).T.rename_axis(["architecture", "source"])
+            if source == "published":
+                exact |= {"PSSR": "not given", "R@1%": "unknown"}
+            row = {("by exact ranks", name): cell for name, cell in exact.items()}
+            for name in tables.METRICS:
+                if name != "PSSR":
+                    row["by the paper's code", name] = _cell(block.loc[["as coded"], name])
+            rows[f"{arch}, {source}" if source == "published" else source] = row
+        return pd.DataFrame(rows).T
 
     @property
     def text(self) -> pd.DataFrame:

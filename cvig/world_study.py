@@ -142,25 +142,24 @@ def learning_plot(study: WorldStudy) -> Plot:
     return figure, f"Validation R@1% and PSSR by pairs seen. PSSR after the first and the last epoch: {'; '.join(said)}."
 
 
+def _over_seeds(values: pd.Series) -> str:
+    """The mean, and the range where there are several: of recalls in percent, of PSSR as it is."""
+    scale, form = (100, "{:.1f}%") if values.name[0].startswith("R@") else (1, "{:.3f}")
+    mean, least, most = (form.format(scale * value) for value in (values.mean(), values.min(), values.max()))
+    return f"{mean} ({least} to {most})" if len(values) > 1 else mean
+
+
 def cells_table(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> pd.DataFrame:
     """One row a cell: seeds, mean and range over them, how many beat chance, which towers collapsed; of `frame`'s tables.
 
-    All of it is of the uncropped test set but the means that say otherwise.
+    All but the columns that say otherwise is of the uncropped test set.
     """
     rows = {}
     for cell, its in _cells(uncropped):
-        other = cropped.loc[its.index]
-        recall, pssr = 100 * its["R@1%"].value, its.PSSR.value
-        rows[cell] = {
-            "seeds": len(its),
-            "R@1%, mean": f"{recall.mean():.1f}%",
-            "from": f"{recall.min():.1f}%",
-            "to": f"{recall.max():.1f}%",
-            "PSSR, mean": f"{pssr.mean():.3f}",
-            "least": f"{pssr.min():.3f}",
-            "most": f"{pssr.max():.3f}",
-            "cropped R@1%, mean": f"{100 * other['R@1%'].value.mean():.1f}%",
-            "cropped PSSR, mean": f"{other.PSSR.value.mean():.3f}",
+        rows[cell] = {"seeds": len(its)}
+        for remark, table in (("", its), (", cropped", cropped.loc[its.index])):
+            rows[cell] |= {f"{measure}{remark}": _over_seeds(table[measure, "value"]) for measure in MEASURES}
+        rows[cell] |= {
             "better than chance": f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}",
             "collapsed": tally(its.run.collapsed),
         }

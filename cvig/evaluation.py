@@ -18,7 +18,6 @@ from cvig.geometry import random_crop_boxes
 from cvig.metrics.inference import RECALL_AT
 from cvig.models import SiameseNetwork
 from cvig.ranking import Ranks, exact_ranks
-from cvig.runs import build_network
 from cvig.settings import EvaluateSettings, TrainSettings
 
 
@@ -207,7 +206,7 @@ def open_evaluation(settings: EvaluateSettings) -> EvaluationSession:
     trained = json.loads((folder / "train.json").read_text())
     parameters = TrainSettings(**trained["parameters"])
     device = devices.set_up(settings.device, settings.threads)
-    network = build_network(parameters, weights="none")
+    network = parameters.build(weights="none")
     load_model(network, folder / "checkpoint.safetensors")
     network.to(device)
     options = parameters.split_options("test")

@@ -16,30 +16,13 @@ from cvig import devices, results, training
 from cvig.batches import EpochBatches
 from cvig.continuation import KeepEpochs
 from cvig.datasets import PairedViews, load
-from cvig.models import SiameseNetwork, build, preprocess
+from cvig.models import SiameseNetwork, preprocess
 from cvig.ranking import Ranks
 from cvig.recipes import Recipe
 from cvig.settings import TrainSettings
 from cvig.weights import load_trunks
 
 SAMPLES = 256  # training pairs that NetVLAD's first clusters, or batch norm's statistics, come from
-
-
-def build_network(settings: TrainSettings, weights: str | None = None) -> SiameseNetwork:
-    """The network that training `settings` ask for; `weights` overrides where its trunk starts from."""
-    recipe = settings.trained_by
-    return build(
-        settings.arch,
-        settings.weights if weights is None else weights,
-        size=settings.size,
-        embedding=settings.embedding or None,
-        final_relu=recipe.head_relu,
-        unit_norm=recipe.unit_norm,
-        zero_netvlad="zero-netvlad" in recipe.switches,
-        zero_residual=recipe.zero_residual,
-        dark="mixed-preprocessing" in recipe.switches,
-        seed=settings.seed,
-    )
 
 
 def _print_row(row: dict) -> None:
@@ -182,7 +165,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         recipe = replace(recipe, quarter_turns=False)
     if train.polar:
         recipe = replace(recipe, quarter_turns=False, crop_min=1.0)
-    network = build_network(settings)
+    network = settings.build()
     if settings.start:
         if not (Path(settings.start) / "train.json").exists():
             raise FileNotFoundError(f"no finished training run to start from in '{settings.start}': train.json is not there")

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 from cvig.datasets import DATASETS
-from cvig.models import trunk_name
+from cvig.models import SiameseNetwork, build, trunk_name
 from cvig.recipes import RECIPES, Recipe
 
 # Names that a running notebook holds without anybody having set them.
@@ -137,6 +137,22 @@ class TrainSettings(Settings):
     def trained_by(self) -> Recipe:
         """The recipe with its switches set."""
         return RECIPES[self.recipe].switched(self.switches)
+
+    def build(self, weights: str | None = None) -> SiameseNetwork:
+        """The network that training is to begin with; `weights` overrides where its trunk starts from."""
+        recipe = self.trained_by
+        return build(
+            self.arch,
+            self.weights if weights is None else weights,
+            size=self.size,
+            embedding=self.embedding or None,
+            final_relu=recipe.head_relu,
+            unit_norm=recipe.unit_norm,
+            zero_netvlad="zero-netvlad" in recipe.switches,
+            zero_residual=recipe.zero_residual,
+            dark="mixed-preprocessing" in recipe.switches,
+            seed=self.seed,
+        )
 
     @property
     def folder(self) -> Path:

@@ -16,7 +16,7 @@ from scipy import stats
 from cvig import studies
 from cvig.collapse import Tower
 from cvig.metrics.comparison import holm
-from cvig.recipes import SWITCHES
+from cvig.recipes import SWITCHES, in_words
 from cvig.results import Run
 
 ENDS = ("described", "as-coded")
@@ -96,7 +96,7 @@ def turned(parameters: dict) -> str:
 
 def variant(end: str, switch: str) -> str:
     """A recipe with one switch turned, in words."""
-    return end if switch == BASE else f"{end} {'with' if end == ENDS[0] else 'without'} {switch}"
+    return in_words(end, {} if switch == BASE else {switch: end == ENDS[0]})
 
 
 def towers(run: Run, test_set: str = TEST_SET) -> tuple[Tower, Tower]:

@@ -28,7 +28,7 @@ def _values(study: Study, key: str) -> str:
 def progress(study: Study) -> str:
     """Markdown: how many runs of how many are finished, on what they were trained and from what they started."""
     count, first = len(study.runs), next(iter(study.runs.values()))
-    begun = [name for name, run in study.runs.items() if run.parameters["start"]]
+    begun = [name for name, run in study.runs.items() if run.start]
     pairs = " or ".join(sorted({str(run.train["pairs_per_epoch"]) for run in study.runs.values()}, key=int))
     facts = first.facts["uncropped"]
     text = (

@@ -65,7 +65,7 @@ def by_epoch(runs: Mapping[str, Run]) -> pd.DataFrame:
     """
     rows = {}
     for label, run in runs.items():
-        if not run.parameters["start"]:
+        if not run.start:
             places = validation_places(run)
             for epoch, ranks in enumerate(run.validation, 1):
                 rows[label, epoch] = against_chance(ranks, places).T.stack()

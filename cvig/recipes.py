@@ -126,6 +126,16 @@ class Recipe:
         return replace(self, switches=tuple(name for name in SWITCHES if states.get(name, name in self.switches)))
 
 
+def in_words(recipe: str, states: Mapping[str, bool]) -> str:
+    """A recipe's name with the switches that are turned on or off.
+
+    >>> in_words("as-coded", {"linear-head": False})
+    'as-coded without linear-head'
+    """
+    turned = ", ".join(f"{'with' if on else 'without'} {name}" for name, on in states.items())
+    return f"{recipe} {turned}".strip()
+
+
 _DESCRIBED = Recipe(
     name="described",
     summary="the paper's text: max-margin until it stops improving, then soft-margin; Adam at 1e-5, batch 16",

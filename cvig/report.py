@@ -91,7 +91,7 @@ def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:
 
 def without_trunks(runs: dict[str, Run]) -> dict[str, Run]:
     """Those that no other run of them starts from."""
-    starts = {Path(run.parameters.get("start", "")).name for run in runs.values()}
+    starts = {run.start for run in runs.values()}
     return {name: run for name, run in runs.items() if name not in starts}
 
 

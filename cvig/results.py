@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 
 from cvig.ranking import Ranks
+from cvig.recipes import in_words
 
 TEST_SETS = ("uncropped", "cropped")
 PACKAGES = (
@@ -165,8 +166,12 @@ class Run:
     @property
     def recipe(self) -> str:
         """The recipe in words, with its turned switches: ``"as-coded without linear-head"``."""
-        turned = [f"{'with' if on else 'without'} {name}" for name, on in self.parameters["switches"].items()]
-        return " ".join([self.parameters["recipe"], ", ".join(turned)]).strip()
+        return in_words(self.parameters["recipe"], self.parameters["switches"])
+
+    @property
+    def start(self) -> str:
+        """Name of the run whose trunks this one started from, or ``""``."""
+        return Path(self.parameters.get("start", "")).name  # the first runs knew no such parameter
 
     @cached_property
     def log(self) -> pd.DataFrame:
@@ -219,8 +224,8 @@ class Run:
         views = {"90": "90° views of unknown heading", "panorama": "north-aligned panoramas"}[p["view"]]
         data = f"the procedural world ({views})" if p["data"] == "world" else f"the {p['data']} data"
         start = "from random weights" if p["weights"] == "none" else f"from weights '{p['weights']}'"
-        if p.get("start"):  # runs from before there was such a parameter lack it
-            start = f"from the trunks of {Path(p['start']).name}"
+        if self.start:
+            start = f"from the trunks of {self.start}"
         half = p.get("half_size_epochs")
         size = f"{p['size']} px" + (f", the first {half} at {p['size'] // 2} px," if half else "")
         return (

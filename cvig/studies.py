@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from cvig.recipes import RECIPES
+from cvig.recipes import RECIPES, in_words
 
 KEYS = {"out", "run", "threads", "runs", "train", "per_architecture", "evaluate"}
 BLOCK_KEYS = {"run", "architectures", "recipes", "seeds", "one_at_a_time", "train"}
@@ -23,7 +23,7 @@ def variants(recipe: str, names: list[str]) -> dict[str, dict[str, bool]]:
     found: dict[str, dict[str, bool]] = {recipe: {}}
     for name in names:
         turned = {name: name not in RECIPES[recipe].switches}
-        found[f"{recipe}-{'with' if turned[name] else 'without'}-{name}"] = turned
+        found[in_words(recipe, turned).replace(" ", "-")] = turned
     return found
 
 

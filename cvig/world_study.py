@@ -16,7 +16,6 @@ from cvig.results import Run
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed
-ORDER = list(RECIPES)
 COLORS = dict(zip(RECIPES, PALETTE, strict=False))
 LINES = {"cvm-net-i": "-", "resnet50": "--", "vgg16": ":"}
 
@@ -90,8 +89,13 @@ def _base(recipe: str) -> str:
 
 def _cells(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, int], pd.DataFrame]]:
     """Each cell and its runs, recipes in the order of `RECIPES`."""
-    groups = table.groupby([table.run[key] for key in CELL])
-    return iter(sorted(groups, key=lambda group: (group[0][0], ORDER.index(_base(group[0][1])), *group[0])))
+    order, groups = list(RECIPES), table.groupby([table.run[key] for key in CELL])
+    return iter(sorted(groups, key=lambda group: (group[0][0], order.index(_base(group[0][1])), *group[0])))
+
+
+def _say(measure: str, value: float) -> str:
+    """A recall in percent, PSSR as it is."""
+    return f"{100 * value:.1f}%" if measure.startswith("R@") else f"{value:.3f}"
 
 
 def recipes_plot(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> Plot:
@@ -112,10 +116,12 @@ def recipes_plot(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> Plot:
     labels = [f"{arch}, {recipe}, batch {batch}" for arch, recipe, batch in groups]
     axes[0, 0].set_yticks(range(len(groups)), labels)
     axes[0, 0].set_ylim(len(groups) - 0.5, -0.5)
+
+    def means(table: pd.DataFrame) -> str:
+        return " and ".join(_say(measure, table[measure].value.mean()) for measure in MEASURES)
+
     said = [
-        f"{label} {100 * its['R@1%'].value.mean():.1f}% and {its.PSSR.value.mean():.3f}, "
-        f"cropped {100 * cropped.loc[its.index, ('R@1%', 'value')].mean():.1f}% and "
-        f"{cropped.loc[its.index, ('PSSR', 'value')].mean():.3f}"
+        f"{label} {means(its)}, cropped {means(cropped.loc[its.index])}"
         for label, its in zip(labels, groups.values(), strict=True)
     ]
     return figure, f"R@1% and PSSR of each run with intervals; chance is dashed. Means over seeds: {'; '.join(said)}."
@@ -126,8 +132,8 @@ def learning_plot(study: WorldStudy) -> Plot:
     figure, axes = new(1, 2, size=(11, 3.6))
     trunks, said = study.trunks, []
     for name, run in {**trunks, **study.runs}.items():
-        start = Path(run.parameters.get("start", "")).name
-        before = len(trunks[start].log) * trunks[start].train["pairs_per_epoch"] if start in trunks else 0
+        trunk = trunks.get(run.start)
+        before = len(trunk.log) * trunk.train["pairs_per_epoch"] if trunk else 0
         seen = before + run.log.epoch * run.train["pairs_per_epoch"]
         recipe = run.parameters["recipe"]
         style = {"color": "grey" if name in trunks else COLORS[recipe], "ls": LINES[run.name], "lw": 1.2}
@@ -142,10 +148,9 @@ def learning_plot(study: WorldStudy) -> Plot:
     return figure, f"Validation R@1% and PSSR by pairs seen. PSSR after the first and the last epoch: {'; '.join(said)}."
 
 
-def _over_seeds(values: pd.Series) -> str:
-    """The mean, and the range where there are several: of recalls in percent, of PSSR as it is."""
-    scale, form = (100, "{:.1f}%") if values.name[0].startswith("R@") else (1, "{:.3f}")
-    mean, least, most = (form.format(scale * value) for value in (values.mean(), values.min(), values.max()))
+def _over_seeds(measure: str, values: pd.Series) -> str:
+    """The mean, and the range where there are several."""
+    mean, least, most = (_say(measure, value) for value in (values.mean(), values.min(), values.max()))
     return f"{mean} ({least} to {most})" if len(values) > 1 else mean
 
 
@@ -158,7 +163,7 @@ def cells_table(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> pd.DataFrame:
     for cell, its in _cells(uncropped):
         rows[cell] = {"seeds": len(its)}
         for remark, table in (("", its), (", cropped", cropped.loc[its.index])):
-            rows[cell] |= {f"{measure}{remark}": _over_seeds(table[measure, "value"]) for measure in MEASURES}
+            rows[cell] |= {f"{measure}{remark}": _over_seeds(measure, table[measure].value) for measure in MEASURES}
         rows[cell] |= {
             "better than chance": f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}",
             "collapsed": tally(its.run.collapsed),

@@ -6,8 +6,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from cvig.figures import PALETTE, Plot, new
 from cvig.losses import squared_distances
-from cvig.models import SiameseNetwork, trunk_name
+from cvig.models import SiameseNetwork
 from cvig.ranking import exact_ranks
+from cvig.trunks import trunk_name
 
 
 def _ranked(query: np.ndarray, gallery: np.ndarray, positive: int):

@@ -8,8 +8,9 @@ from pathlib import Path
 from types import ModuleType
 
 from cvig.datasets import DATASETS
-from cvig.models import SiameseNetwork, build, trunk_name
+from cvig.models import SiameseNetwork, build
 from cvig.recipes import RECIPES, Recipe
+from cvig.trunks import trunk_name
 
 # Names that a running notebook holds without anybody having set them.
 NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}

@@ -21,9 +21,10 @@ from cvig.datasets import PairedViews
 from cvig.embedding import embed_gallery, embed_ground
 from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss
 from cvig.metrics import pssr, recall_at_k
-from cvig.models import SiameseNetwork, batch_norms
+from cvig.models import SiameseNetwork
 from cvig.ranking import Ranks, exact_ranks
 from cvig.recipes import Recipe
+from cvig.trunks import batch_norms
 
 
 def make_loss(name: str, switches: Collection[str] = ()) -> nn.Module:

@@ -6,8 +6,9 @@ import torchvision
 from safetensors.torch import save_file
 
 from cvig.collapse import relative_spread
-from cvig.models import ARCHITECTURES, batch_norms, build, feature_shape, preprocess, trunk_name
+from cvig.models import build, preprocess
 from cvig.netvlad import NetVLAD
+from cvig.trunks import ARCHITECTURES, batch_norms, feature_shape, trunk_name
 from cvig.weights import load_state_dict
 
 WIDTH = {"vgg16": 256, "resnet50": 256, "cvm-net-i": 64}  # CVM-Net-I's own 4096 are slow

@@ -11,11 +11,12 @@ from cvig.continuation import KeepEpochs
 from cvig.datasets import PairedViews
 from cvig.evaluation import open_evaluation, saved_boxes
 from cvig.metrics import pssr, recall_at_k
-from cvig.models import batch_norms, build
+from cvig.models import build
 from cvig.recipes import RECIPES, SWITCHES, Phase
 from cvig.runs import open_training
 from cvig.settings import EvaluateSettings, TrainSettings
 from cvig.training import fit
+from cvig.trunks import batch_norms
 
 
 class Noise(PairedViews):

@@ -45,6 +45,8 @@ def augment(aerial: torch.Tensor, recipe: Recipe, generator: torch.Generator) ->
         boxes = random_crop_boxes(len(aerial), generator, recipe.smallest_crop).to(aerial.device)
         aerial = crop_resize(aerial, boxes, tuple(aerial.shape[2:]))
     if recipe.quarter_turns:
-        turns = torch.randint(4, (len(aerial),), generator=generator)
-        aerial = torch.stack([tile.rot90(int(turn), (1, 2)) for tile, turn in zip(aerial, turns, strict=True)])
+        turns = torch.randint(4, (len(aerial), 1, 1, 1), generator=generator).to(aerial.device)
+        upright = aerial
+        for turn in range(1, 4):
+            aerial = torch.where(turns == turn, upright.rot90(turn, (2, 3)), aerial)
     return aerial

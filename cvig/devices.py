@@ -1,5 +1,7 @@
 """Where a run computes, and in what precision: chosen once, the same for training, evaluation and the filter."""
 
+import os
+
 import torch
 
 
@@ -27,9 +29,17 @@ def choose_precision(precision: str, device: str) -> str:
     return precision
 
 
+def model(device: str) -> str:
+    """What a result's provenance says of the device: ``"cpu"``, or the model of the GPU."""
+    return torch.cuda.get_device_name() if device == "cuda" else device
+
+
 def set_up(device: str, threads: int) -> str:
     """Choose the device, set torch's CPU threads and ask it for determinism, as every notebook run does; give the device."""
     chosen = choose_device(device)
     torch.set_num_threads(threads)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU's products vary from run to run
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory, and filling takes time
+    torch.backends.cudnn.conv.fp32_precision = "ieee"  # TF32, the default, is not what "32" promises
     return chosen

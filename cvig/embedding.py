@@ -5,9 +5,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from cvig.datasets import PairedViews
 from cvig.models import SiameseNetwork
+
+THUMBNAIL = 96  # pixels; a run's results stay small
 
 
 def _embed(
@@ -92,6 +95,15 @@ def principal_components(ground: np.ndarray, aerial: np.ndarray, limit: int = 20
     return {"ground": part(ground), "aerial": part(aerial), "explained": explained}
 
 
+def _thumbnail(image: torch.Tensor) -> torch.Tensor:
+    """An image uint8 [3, H, W], made smaller where it is larger than `THUMBNAIL`."""
+    shrink = THUMBNAIL / max(image.shape[1:])
+    if shrink >= 1:
+        return image
+    size = [round(shrink * side) for side in image.shape[1:]]
+    return F.interpolate(image[None], size=size, mode="bilinear", antialias=True)[0]
+
+
 def retrieve(
     data: PairedViews,
     ground: np.ndarray,
@@ -103,7 +115,7 @@ def retrieve(
 ) -> dict[str, np.ndarray]:
     """Thumbnails of some queries and of the gallery images nearest to each (the paper's Fig. 4).
 
-    Ties are shown in the gallery's order. A thumbnail is the image the network saw.
+    Ties are shown in the gallery's order. A thumbnail is the image the network saw, made as small as `THUMBNAIL`.
 
     Parameters
     ----------
@@ -124,11 +136,11 @@ def retrieve(
         distance = ((aerial.astype(np.float64) - ground[query].astype(np.float64)) ** 2).sum(1)
         rows = np.argsort(distance, kind="stable")[:top]
         image = data.aerial_image if boxes is None else lambda row: data.cropped_aerial(row, boxes[row])
-        retrieved.append(torch.stack([image(int(row)) for row in rows]).numpy())
+        retrieved.append(torch.stack([_thumbnail(image(int(row))) for row in rows]).numpy())
         hits = np.flatnonzero(np.isin(rows, np.atleast_1d(data.positives[query])))
         positive_at.append(hits[0] if len(hits) else -1)
     return {
-        "queries": np.stack([data.ground_image(int(query)).numpy() for query in queries]),
+        "queries": np.stack([_thumbnail(data.ground_image(int(query))).numpy() for query in queries]),
         "retrieved": np.stack(retrieved),
         "positive_at": np.asarray(positive_at, dtype=np.int64),
         "rank": np.asarray(rank)[list(queries)].astype(np.int64),

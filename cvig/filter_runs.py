@@ -152,7 +152,7 @@ class FilterSession:
         record = results.provenance(
             self.settings.to_dict(),
             data={"photographs": results.digest(*self.photographs.keys)},
-            device=self.device,
+            device=devices.model(self.device),
             threads=self.settings.threads,
             seconds=time.perf_counter() - self.started,
         )

@@ -65,8 +65,8 @@ class NetVLAD(nn.Module):
                 "use larger images or more training pairs"
             )
         local = F.normalize(local[:: -(-len(local) // ENOUGH)].double(), dim=1)
-        centers, _ = kmeans2(local.numpy(), clusters, iter=20, minit="++", missing="raise", rng=seed)
-        centers = torch.from_numpy(centers)
+        centers, _ = kmeans2(local.cpu().numpy(), clusters, iter=20, minit="++", missing="raise", rng=seed)
+        centers = torch.from_numpy(centers).to(local.device)
         near, second = torch.cdist(local, centers).square().topk(2, largest=False).values.mean(0)
         self.centers.copy_(centers)
         self._agree(math.log(100) / float(second - near))

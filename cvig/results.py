@@ -107,7 +107,7 @@ def provenance(parameters: dict, *, data: dict[str, str], device: str, threads: 
     data : dict
         Digest of each data split read, by name.
     device, threads, seconds
-        What it ran on, with how many CPU threads, for how long.
+        What it ran on (`cvig.devices.model`), with how many CPU threads, for how long.
     """
     return {
         "parameters": parameters,

@@ -121,7 +121,7 @@ class TrainingSession:
         kept = results.provenance(
             self.settings.to_dict(),
             data={"train": self.train.digest, "val": self.val.digest},
-            device=self.device,
+            device=devices.model(self.device),
             threads=self.settings.threads,
             seconds=seconds,
         )
@@ -157,7 +157,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     """
     device = devices.set_up(settings.device, settings.threads)
     train, val = (
-        load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split))
+        load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split, device))
         for split in ("train", "val")
     )
     recipe = settings.trained_by
@@ -172,7 +172,8 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         load_trunks(network, Path(settings.start) / "checkpoint.safetensors")
     session = TrainingSession(settings, recipe, train, val, network, device)
     EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
-    samples = [torch.from_numpy(x) for x in session.samples(SAMPLES)]
+    network.to(device)
+    samples = [torch.from_numpy(x).to(device) for x in session.samples(SAMPLES)]
     if "frozen-batch-norm" in recipe.switches and settings.weights == "none" and not settings.start:
         session.network.fit_statistics(*(preprocess(x) for x in samples))
     network.half_size = settings.half_size_epochs > 0  # clusters of what the first epoch sees

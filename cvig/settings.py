@@ -160,11 +160,11 @@ class TrainSettings(Settings):
         """Where the run is written."""
         return Path(self.out or f"out/{self.data}-{self.arch}-{self.recipe}-{self.seed}")
 
-    def split_options(self, split: str) -> dict:
-        """Options for `cvig.datasets.load` of one split."""
+    def split_options(self, split: str, device: str = "cpu") -> dict:
+        """Options for `cvig.datasets.load` of one split; the world's views are rendered on `device`."""
         options = {"size": self.size, **self.options}
         if self.data == "world":
-            options |= {"view": self.view, "seed": self.seed_of_data}
+            options |= {"view": self.view, "seed": self.seed_of_data, "device": device}
             if split == "train":
                 options |= {"count": self.train_count, "fresh": self.fresh}
             elif split == "val":

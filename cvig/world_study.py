@@ -62,10 +62,14 @@ def progress(study: WorldStudy) -> str:
         minutes = run.train["seconds"] / 60
         text += (
             f" The trunk `{name}` was trained for {len(run.log)} epochs of {run.train['pairs_per_epoch']} pairs from random "
-            f"weights, in {minutes:.0f} minutes on {run.train['threads']} thread{'s' * (run.train['threads'] > 1)} of a "
-            f"{run.train['device'].upper()}."
+            f"weights, in {minutes:.0f} minutes on {_where(run)}."
         )
     return text
+
+
+def _where(run: Run) -> str:
+    device, threads = run.train["device"], run.train["threads"]
+    return f"{threads} thread{'s' * (threads > 1)} of a CPU" if device == "cpu" else f"one {device}"
 
 
 def frame(study: WorldStudy, test_set: str) -> pd.DataFrame:

@@ -2,6 +2,9 @@ import pytest
 import torch
 
 from cvig.devices import choose_device, choose_precision
+from cvig.evaluation import open_evaluation
+from cvig.runs import open_training
+from cvig.settings import EvaluateSettings, TrainSettings
 
 
 def test_an_absent_device_is_refused():
@@ -23,3 +26,19 @@ def test_bf16_is_chosen_only_where_the_processor_computes_in_it(monkeypatch, cap
     assert choose_precision("32", "cpu") == "32"
     monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     assert choose_precision("auto", "cpu") == "32"
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_trains_and_tests_the_same_each_time(tmp_path):
+    found = []
+    for folder in ("a", "b"):
+        out = str(tmp_path / folder)
+        sizes = {"size": 64, "train_count": 32, "val_count": 16, "epochs": 2, "batch": 16, "options": {"extent": 1536}}
+        session = open_training(TrainSettings(arch="resnet18", out=out, device="cuda", **sizes))
+        session.fit()
+        assert session.finish()["device"] == torch.cuda.get_device_name()
+        evaluation = open_evaluation(EvaluateSettings(run=out, test_count=40, device="cuda"))
+        evaluation.score()
+        evaluation.finish()
+        found.append([(tmp_path / folder / name).read_bytes() for name in ("validation.npz", "metrics.json")])
+    assert found[0] == found[1]

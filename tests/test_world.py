@@ -178,3 +178,17 @@ def test_bad_options_are_refused_in_one_line(options, message):
 def test_the_world_has_no_root():
     with pytest.raises(ValueError, match="the world is made, not read"):
         load("world", "somewhere", "val")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_a_gpu_renders_the_same_scenes():
+    land, where, heading = make_countryside(1536), torch.tensor([[700.0, 700.0], [800.0, 650.0]]), torch.tensor([0.0, 2.0])
+    views = [
+        ground_views(land.to(device), where.to(device), heading.to(device), fov=math.pi / 2, size=(32, 32))[0].cpu()
+        for device in ("cpu", "cuda")
+    ]
+    assert ((views[0] - views[1]).abs() > 1e-3).float().mean() < 0.01  # a ray may be rounded to the next cell
+    a, b = (load("world", None, "val", count=20, device=device, **SMALL) for device in ("cpu", "cuda"))
+    assert (a.coordinates == b.coordinates).all()
+    assert (a.heading == b.heading).all()
+    assert not b.ground.is_cuda

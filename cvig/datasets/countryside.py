@@ -4,7 +4,7 @@ Fields, meadows, woods, villages and bare ground fill irregular cells; roads or 
 where cells do; buildings, single trees and water come on top of a gentle relief. Everything follows from one seed.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache
 
 import numpy as np
@@ -45,6 +45,10 @@ class Countryside:
     def extent(self) -> int:
         """Metres a side."""
         return len(self.height)
+
+    def to(self, device: str) -> "Countryside":
+        """The same map on another device."""
+        return Countryside(*(getattr(self, layer.name).to(device) for layer in fields(self)))
 
 
 def _noise(n: int, scale: float, rng: np.random.Generator) -> torch.Tensor:

@@ -1,4 +1,7 @@
-"""Views of a countryside: ground views by marching rays over its height map, aerial tiles by cutting its overhead map."""
+"""Views of a countryside: ground views by marching rays over its height map, aerial tiles by cutting its overhead map.
+
+All is computed on the device that the map is on, which the generator of what is random must be on too.
+"""
 
 import math
 
@@ -44,8 +47,9 @@ def ground_views(
         Metres to what a pixel shows; infinite in the sky.
     """
     height, width = size
-    r = ray_distances()
-    azimuth = heading[:, None] + ((torch.arange(width) + 0.5) / width - 0.5) * fov
+    device = land.height.device
+    r = ray_distances().to(device)
+    azimuth = heading[:, None] + ((torch.arange(width, device=device) + 0.5) / width - 0.5) * fov
     last = land.extent - 1
     x = (where[:, 0, None, None] + azimuth.sin()[..., None] * r).round_().long().clamp_(0, last)
     y = (where[:, 1, None, None] - azimuth.cos()[..., None] * r).round_().long().clamp_(0, last)
@@ -55,7 +59,7 @@ def ground_views(
     eye = land.terrain[middle[:, 1], middle[:, 0]] + EYE
     # a surface is seen where its slope from the eye exceeds every nearer one's
     slope = ((top - eye[:, None, None]) / r).cummax(dim=-1).values
-    rows = torch.tan(RISE / 2 - (torch.arange(height) + 0.5) / height * RISE)
+    rows = torch.tan(RISE / 2 - (torch.arange(height, device=device) + 0.5) / height * RISE)
     step = torch.searchsorted(slope, rows.expand(len(where), width, height).contiguous())  # [B, W, H]
     sky = step == len(r)
     step.clamp_(max=len(r) - 1)
@@ -66,7 +70,7 @@ def ground_views(
     side = torch.gather(top, 2, step) - (eye[:, None, None] + rows * depth) > 0.4
     facing = 0.62 + 0.2 * torch.cos(azimuth - 0.8)
     color = torch.where(side[..., None], color * facing[:, :, None, None], color)
-    color = torch.where(sky[..., None], SKY, color)
+    color = torch.where(sky[..., None], SKY.to(device), color)
     depth = torch.where(sky, math.inf, depth)
     return color.permute(0, 3, 2, 1), depth.permute(0, 2, 1)
 
@@ -82,10 +86,11 @@ def viable(depth: torch.Tensor) -> torch.Tensor:
 
 def weather(color: torch.Tensor, depth: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Haze and sky of a random day over ground views; same shapes as `ground_views`."""
-    count = len(color)
-    draw = torch.rand(count, 4, generator=generator)
-    sky = SKY * (0.75 + 0.4 * draw[:, :1]) + 0.12 * (draw[:, 1:2] - 0.5) * torch.tensor([1.0, 0.0, -1.0])
-    fall = torch.linspace(0.15, -0.1, color.shape[2])[None, None, :, None]
+    count, device = len(color), color.device
+    draw = torch.rand(count, 4, generator=generator, device=device)
+    warmth = torch.tensor([1.0, 0.0, -1.0], device=device)
+    sky = SKY.to(device) * (0.75 + 0.4 * draw[:, :1]) + 0.12 * (draw[:, 1:2] - 0.5) * warmth
+    fall = torch.linspace(0.15, -0.1, color.shape[2], device=device)[None, None, :, None]
     backdrop = (sky[:, :, None, None] + fall).clamp(0, 1)
     visible = torch.exp(-depth / (120 + 500 * draw[:, 2, None, None]))[:, None]
     return torch.where(torch.isinf(depth)[:, None], backdrop, color * visible + backdrop * (1 - visible))
@@ -97,15 +102,15 @@ def exposure(color: torch.Tensor, generator: torch.Generator, noise: float = 0.0
     A gain a channel, a lift of the dark, a gamma, the saturation, and noise; drawn apart for ground and aerial images,
     so that colour alone does not match them.
     """
-    count = len(color)
+    count, device = len(color), color.device
 
     def normal(channels: int, deviation: float) -> torch.Tensor:
-        return deviation * torch.randn(count, channels, 1, 1, generator=generator)
+        return deviation * torch.randn(count, channels, 1, 1, generator=generator, device=device)
 
     gray = color.mean(1, keepdim=True)
     color = gray + (color - gray) * normal(1, 0.15).exp()
     color = color.clamp(1e-3, 1) ** normal(1, 0.12).exp() * (1 + normal(3, 0.07)) + normal(1, 0.03)
-    color += noise * torch.randn(color.shape, generator=generator)
+    color += noise * torch.randn(color.shape, generator=generator, device=device)
     return (255 * color.clamp(0, 1)).round().to(torch.uint8)
 
 

@@ -112,6 +112,12 @@ class WorldViews(PairedViews):
     coordinates : float64 array [Q, 2]
         Metres east and north of the map's south-west corner.
     land : Countryside
+
+    Parameters
+    ----------
+    device : {"cpu", "cuda"}
+        What renders the views, which always end in the CPU's memory. Places and headings do not depend on it; light,
+        weather and noise are drawn by the device's own generator.
     """
 
     def __init__(
@@ -127,6 +133,7 @@ class WorldViews(PairedViews):
         span: int = 128,
         useless: float = 0.04,
         each: int = 1,
+        device: str = "cpu",
     ):
         if view not in VIEWS:
             raise ValueError(f"unknown view '{view}': expected one of {', '.join(VIEWS)}")
@@ -136,7 +143,8 @@ class WorldViews(PairedViews):
             raise ValueError(f"span {span}: expected more than 0 and at most {2 * REACH:.0f} metres")
         self.split, self.size, self.view, self.fresh, self.span = split, size, view, fresh, span
         self.seed, self.useless, self.each = seed, useless, each
-        self.land = make_countryside(extent, seed)
+        self.land, self.device = make_countryside(extent, seed), device
+        self._rendered = self.land.to(device)
         count = COUNTS[split] if count is None else count
         if count < 1:
             raise ValueError(f"{count} places asked of the world's {split} region: expected at least 1")
@@ -163,7 +171,7 @@ class WorldViews(PairedViews):
             heading.zero_()
         elif self.each == 1 and len(blocked):
             face_obstacles(self.land, where, heading, blocked, self.split, rng)
-        generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+        generator = torch.Generator(self.device).manual_seed(int(rng.integers(2**63)))
         turns = torch.arange(self.each) * (2 * math.pi / self.each if self.view == "90" else 0)
         heading = heading[:, None] + turns
         self.heading = heading.flatten()
@@ -173,12 +181,13 @@ class WorldViews(PairedViews):
         self.ground, self.aerial, self.viable = (torch.cat(part) for part in zip(*parts, strict=True))
 
     def _render(self, where: torch.Tensor, heading: torch.Tensor, generator: torch.Generator) -> tuple[torch.Tensor, ...]:
+        land, where, heading = self._rendered, where.to(self.device), heading.to(self.device)
         # square like a 90° view, so that every architecture takes both; a panorama's columns are four times as wide
         eyes = where.repeat_interleave(self.each, dim=0)
-        color, depth = ground_views(self.land, eyes, heading.flatten(), fov=VIEWS[self.view], size=(self.size, self.size))
+        color, depth = ground_views(land, eyes, heading.flatten(), fov=VIEWS[self.view], size=(self.size, self.size))
         ground = exposure(weather(color, depth, generator), generator)
-        aerial = exposure(aerial_tiles(self.land, where, span=self.span, size=self.size), generator)
-        return ground, aerial, viable(depth)
+        aerial = exposure(aerial_tiles(land, where, span=self.span, size=self.size), generator)
+        return ground.cpu(), aerial.cpu(), viable(depth).cpu()
 
     @property
     def digest(self) -> str:
@@ -204,7 +213,7 @@ def load(root: str | None = None, split: str = "train", **options) -> WorldViews
     """
     if root:
         raise ValueError(f"root '{root}': the world is made, not read; leave root empty or name another data set")
-    known = ("size", "count", "seed", "view", "fresh", "extent", "span", "useless", "each")
+    known = ("size", "count", "seed", "view", "fresh", "extent", "span", "useless", "each", "device")
     unknown = [name for name in options if name not in known]
     if unknown:
         raise ValueError(f"unknown option '{unknown[0]}' of the world: expected one of {', '.join(known)}")

@@ -68,7 +68,7 @@ def feature_shape(trunk: nn.Module, size: int) -> tuple[int, ...] | None:
     trunk.eval()
     try:
         with torch.inference_mode():
-            shape = tuple(trunk(torch.zeros(1, 3, size, size)).shape[1:])
+            shape = tuple(trunk(torch.zeros(1, 3, size, size, device=next(trunk.parameters()).device)).shape[1:])
     except (RuntimeError, AssertionError):
         return None
     finally:

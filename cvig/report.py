@@ -1,6 +1,6 @@
 """What the book's pages say of runs: sentences, tables and figures made from stored results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +15,7 @@ from cvig.tables import say_p
 SOURCES = {
     "quick": "committed",
     "world": "world study",
+    "world-224": "world study at 224 px",
     "causes": "causes study",
     "signature": "signature study",
     "local": "this machine",
@@ -62,12 +63,15 @@ def title(run: Run) -> str:
     return f"{run.folder.parent.name}/{run.folder.name}: {run.description}."
 
 
-def display_each(runs: dict[str, Run], plot: Callable[[Run], figures.Plot], remark: str = "") -> None:
-    """Display one plot a run, its caption naming the run, with a remark at the end."""
+def display_each(runs: Iterable[Run], plot: Callable[[Run], figures.Plot], remark: str = "", *, folded: str = "") -> None:
+    """Display one plot a run, its caption naming the run, with a remark at the end; `folded`: a line that opens to them."""
     from IPython.display import display
 
-    for run in runs.values():
-        display(figures.show(plot(run), caption=f"{title(run)} {remark}".strip()))
+    shown = [figures.show(plot(run), caption=f"{title(run)} {remark}".strip()) for run in runs]
+    if folded:
+        display_folded(folded, *shown)
+    else:
+        display(*shown)
 
 
 def histogram(run: Run) -> figures.Plot:
@@ -95,11 +99,11 @@ def without_trunks(runs: dict[str, Run]) -> dict[str, Run]:
     return {name: run for name, run in runs.items() if name not in starts}
 
 
-def display_folded(summary: str, table: PaperTable) -> None:
-    """Display a line that opens to a table."""
+def display_folded(summary: str, *parts: PaperTable | figures.Shown) -> None:
+    """Display a line that opens to tables or figures."""
     from IPython.display import HTML, display
 
-    display(HTML(f"<details><summary>{summary}</summary>{table._repr_html_()}</details>"))
+    display(HTML(f"<details><summary>{summary}</summary>{''.join(part._repr_html_() for part in parts)}</details>"))
 
 
 def both_axes(run: Run) -> figures.Plot:
@@ -157,7 +161,7 @@ def origins(sources: dict[str, dict[str, Run]]) -> pd.DataFrame:
             p = run.parameters
             rows[label, name] = {
                 "folder": f"{run.folder.parent.name}/{name}",
-                "recipe": p["recipe"],
+                "recipe": run.recipe,
                 "epochs": len(run.log),
                 "pairs an epoch": run.train["pairs_per_epoch"],
                 "pixels": p["size"],

@@ -229,7 +229,7 @@ class Run:
         half = p.get("half_size_epochs")
         size = f"{p['size']} px" + (f", the first {half} at {p['size'] // 2} px," if half else "")
         return (
-            f"{p['arch']} trained {start} with the '{p['recipe']}' recipe for {len(self.log)} epochs at {size} "
+            f"{p['arch']} trained {start} with the '{self.recipe}' recipe for {len(self.log)} epochs at {size} "
             f"on {self.train['pairs_per_epoch']} pairs an epoch of {data}; tested on {queries} views of places it never saw"
         )
 

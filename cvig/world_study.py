@@ -59,10 +59,9 @@ def progress(study: WorldStudy) -> str:
     """Markdown: how many runs are finished, and from what they start."""
     text = f"**{len(study.runs)} of {len(study.planned)} planned runs are finished.**"
     for name, run in study.trunks.items():
-        minutes = run.train["seconds"] / 60
         text += (
             f" The trunk `{name}` was trained for {len(run.log)} epochs of {run.train['pairs_per_epoch']} pairs from random "
-            f"weights, in {minutes:.0f} minutes on {_where(run)}."
+            f"weights, in {run.train['seconds'] / 60:.1f} minutes on {_where(run)}."
         )
     return text
 
@@ -100,6 +99,24 @@ def _cells(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, int], pd.DataF
 def _say(measure: str, value: float) -> str:
     """A recall in percent, PSSR as it is."""
     return f"{100 * value:.1f}%" if measure.startswith("R@") else f"{value:.3f}"
+
+
+def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
+    """Markdown: the best run on either test set, and by recipe how many runs beat chance and which towers collapsed."""
+    parts = []
+    for remark, table in (("uncropped", uncropped), ("cropped", cropped)):
+        best = table.loc[table.PSSR.value.idxmax()]
+        said = [
+            f"{measure} {_say(measure, best[measure].value)} [{_say(measure, best[measure].low)}, "
+            f"{_say(measure, best[measure].high)}]"
+            for measure in MEASURES
+        ]
+        parts.append(f"On the {remark} test set `{best.name}` is the best, with {' and '.join(said)}.")
+    for recipe, its in uncropped.groupby(uncropped.run.recipe.map(_base)):
+        better = (its.PSSR.p_value < LEVEL).sum()
+        parts.append(f"By the recipe *{recipe}* {better} of {len(its)} runs rank better than chance")
+        parts[-1] += f"; towers collapsed: {tally(its.run.collapsed)}."
+    return " ".join(parts)
 
 
 def recipes_plot(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> Plot:

@@ -88,7 +88,7 @@ def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
 
 def test_captions_and_provenance_name_the_folder(root, capsys):
     sources = report.runs_by_source(root)
-    report.display_each(sources["world study"], report.histogram, "A remark.")
+    report.display_each(sources["world study"].values(), report.histogram, "A remark.")
     shown = capsys.readouterr().out
     assert "world/vgg16-modern-0: vgg16 trained from random weights" in shown
     assert shown.count("A remark.") == 2

@@ -69,7 +69,7 @@ def test_a_run_counts_only_if_it_began_where_the_study_says(study):
     said = world_study.progress(study)
     assert "4 of 5 planned" in said
     assert "`vgg16-trunk` was trained for 2 epochs of 8 pairs" in said
-    assert "2 minutes on 1 thread of a CPU" in said
+    assert "2.0 minutes on 1 thread of a CPU" in said
 
 
 def test_without_a_finished_run_there_is_nothing_to_report(made, tmp_path):
@@ -96,6 +96,13 @@ def test_cells_hold_what_their_runs_do(frames):
     assert good["collapsed"] == "neither"
     assert bad[["R@1%", "PSSR", "better than chance"]].tolist() == ["0.0%", "0.000", "0 of 1"]
     assert bad["collapsed"] == "aerial"
+
+
+def test_findings_name_the_best_run_and_what_each_recipe_comes_to(frames):
+    said = world_study.findings(*frames)
+    assert "On the cropped test set `vgg16-modern-0` is the best, with R@1% 50.0% [" in said
+    assert "By the recipe *as-coded* 0 of 1 runs rank better than chance; towers collapsed: aerial." in said
+    assert "By the recipe *modern* 2 of 3 runs rank better than chance; towers collapsed: neither." in said
 
 
 def test_figures_say_in_words_what_they_show(study, frames):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cvig.devices import choose_device, choose_precision
+from cvig.devices import choose_device, choose_precision, model
 from cvig.evaluation import open_evaluation
 from cvig.runs import open_training
 from cvig.settings import EvaluateSettings, TrainSettings
@@ -11,7 +11,7 @@ def test_an_absent_device_is_refused():
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match="no CUDA device"):
             choose_device("cuda")
-    assert choose_device("cpu") == "cpu"
+    assert choose_device("cpu") == model("cpu") == "cpu"
 
 
 @pytest.mark.parametrize(

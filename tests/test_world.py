@@ -10,6 +10,7 @@ from cvig.datasets import load
 from cvig.datasets.countryside import Countryside, make_countryside
 from cvig.datasets.views import EYE, REACH, aerial_tiles, ground_views, viable
 from cvig.datasets.world import COUNTS, regions
+from cvig.embedding import retrieve
 
 SMALL = {"extent": 1536, "size": 16}
 
@@ -178,6 +179,14 @@ def test_bad_options_are_refused_in_one_line(options, message):
 def test_the_world_has_no_root():
     with pytest.raises(ValueError, match="the world is made, not read"):
         load("world", "somewhere", "val")
+
+
+def test_large_images_are_kept_as_thumbnails():
+    data = load("world", None, "val", count=4, extent=1536, size=128)
+    kept = retrieve(data, np.eye(4), np.eye(4), [1], np.ones(4), top=2)
+    assert kept["queries"].shape == (1, 3, 96, 96)
+    assert kept["retrieved"].shape == (1, 2, 3, 96, 96)
+    assert kept["queries"].mean() == pytest.approx(data.ground_image(1).float().mean().item(), abs=1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

@@ -104,16 +104,16 @@ def pssr_histogram(per_query: Mapping[str, np.ndarray], *, bins: int = 50) -> Pl
     per_query : mapping of label to float array [Q]
         Per-query PSSR in [0, 1].
     """
-    figure, axes = new(1, len(per_query), size=(4.2 * len(per_query), 3), sharey=True)
+    figure, axes = new(1, len(per_query), size=(4.2 * len(per_query), 3))
     said = []
     for axis, color, (label, values) in zip(axes[0], PALETTE, per_query.items(), strict=False):
-        axis.hist(values, bins=bins, range=(0, 1), color=color)
-        axis.axhline(len(values) / bins, color="black", ls=":", lw=1)
+        axis.hist(values, bins=bins, range=(0, 1), color=color, weights=np.full(len(values), 100 / len(values)))
+        axis.axhline(100 / bins, color="black", ls=":", lw=1)
         axis.axvline(values.mean(), color="black", lw=1)
-        axis.set(title=f"{label}: mean {values.mean():.3f}", xlabel="share of the gallery ruled out")
+        axis.set(title=f"{label}\nmean {values.mean():.3f}", xlabel="share of the gallery ruled out")
         top = 100 * (values >= 0.9).mean()
         said.append(f"{label}: mean {values.mean():.3f}, {top:.0f}% of {len(values)} queries rule out at least nine tenths")
-    axes[0, 0].set_ylabel("queries (dotted: chance)")
+    axes[0, 0].set_ylabel("percent of the queries (dotted: chance)")
     return figure, "Histograms of per-query PSSR. " + "; ".join(said) + "."
 
 

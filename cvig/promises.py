@@ -35,9 +35,11 @@ class SameTest:
 
     @property
     def description(self) -> str:
-        """How many queries and gallery rows."""
+        """How many queries and gallery rows, and of which studies."""
         ranks = next(iter(self.ranks.values()))
-        return f"{len(ranks)} queries, {int(np.max(ranks.gallery_size))} gallery rows"
+        labels = [label if isinstance(label, str) else label[0] for label in self.ranks]
+        studies = ", ".join(sorted({label.split("/")[0] for label in labels}))
+        return f"{len(ranks)} queries, {int(np.max(ranks.gallery_size))} gallery rows ({studies})"
 
 
 def find(root: Path | str) -> dict[str, Run]:

@@ -172,7 +172,7 @@ def learning_plot(study: WorldStudy) -> Plot:
 def _over_seeds(measure: str, values: pd.Series) -> str:
     """The mean, and the range where there are several."""
     mean, least, most = (_say(measure, value) for value in (values.mean(), values.min(), values.max()))
-    return f"{mean} ({least} to {most})" if len(values) > 1 else mean
+    return f"{mean} ({least.rstrip('%')}–{most.rstrip('%')})" if len(values) > 1 else mean
 
 
 def cells_table(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> pd.DataFrame:

@@ -113,7 +113,7 @@ def pssr_histogram(per_query: Mapping[str, np.ndarray], *, bins: int = 50) -> Pl
         axis.set(title=f"{label}\nmean {values.mean():.3f}", xlabel="share of the gallery ruled out")
         top = 100 * (values >= 0.9).mean()
         said.append(f"{label}: mean {values.mean():.3f}, {top:.0f}% of {len(values)} queries rule out at least nine tenths")
-    axes[0, 0].set_ylabel("percent of the queries (dotted: chance)")
+    axes[0, 0].set_ylabel("% of queries (dotted: chance)")
     return figure, "Histograms of per-query PSSR. " + "; ".join(said) + "."
 
 

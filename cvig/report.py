@@ -63,15 +63,9 @@ def title(run: Run) -> str:
     return f"{run.folder.parent.name}/{run.folder.name}: {run.description}."
 
 
-def display_each(runs: Iterable[Run], plot: Callable[[Run], figures.Plot], remark: str = "", *, folded: str = "") -> None:
-    """Display one plot a run, its caption naming the run, with a remark at the end; `folded`: a line that opens to them."""
-    from IPython.display import display
-
-    shown = [figures.show(plot(run), caption=f"{title(run)} {remark}".strip()) for run in runs]
-    if folded:
-        display_folded(folded, *shown)
-    else:
-        display(*shown)
+def each(runs: Iterable[Run], plot: Callable[[Run], figures.Plot], remark: str = "") -> list[figures.Shown]:
+    """One plot a run, its caption naming the run, with a remark at the end."""
+    return [figures.show(plot(run), caption=f"{title(run)} {remark}".strip()) for run in runs]
 
 
 def histogram(run: Run) -> figures.Plot:
@@ -99,11 +93,19 @@ def without_trunks(runs: dict[str, Run]) -> dict[str, Run]:
     return {name: run for name, run in runs.items() if name not in starts}
 
 
-def display_folded(summary: str, *parts: PaperTable | figures.Shown) -> None:
-    """Display a line that opens to tables or figures."""
-    from IPython.display import HTML, display
+class Folded:
+    """A line that opens to tables or figures, whole however long they are; what a page displays."""
 
-    display(HTML(f"<details><summary>{summary}</summary>{''.join(part._repr_html_() for part in parts)}</details>"))
+    def __init__(self, summary: str, *parts: PaperTable | pd.DataFrame | figures.Shown):
+        self.summary, self.parts = summary, parts
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_rows", None, "display.max_columns", None, "display.max_colwidth", None):
+            inside = "".join(part._repr_html_() for part in self.parts)
+        return f"<details><summary>{self.summary}</summary>{inside}</details>"
+
+    def __repr__(self) -> str:
+        return self.summary
 
 
 def both_axes(run: Run) -> figures.Plot:
@@ -153,24 +155,22 @@ def against_chance(runs: dict[str, Run]) -> pd.DataFrame:
     return pd.DataFrame(rows).T
 
 
-def origins(sources: dict[str, dict[str, Run]]) -> pd.DataFrame:
-    """Provenance of every run: parameters that matter, data, commit, device and time."""
+def origins(runs: Iterable[Run]) -> pd.DataFrame:
+    """Provenance of every run, by its folder: parameters that matter, data, commit, device and time."""
     rows = {}
-    for label, runs in sources.items():
-        for name, run in runs.items():
-            p = run.parameters
-            rows[label, name] = {
-                "folder": f"{run.folder.parent.name}/{name}",
-                "recipe": run.recipe,
-                "epochs": len(run.log),
-                "pairs an epoch": run.train["pairs_per_epoch"],
-                "pixels": p["size"],
-                "seed": p["seed"],
-                "test data": run.evaluate["data"]["test"],
-                "commit": (run.train["commit"] or "unknown")[:8],
-                "torch": run.train["packages"]["torch"],
-                "device": run.train["device"],
-                "precision": run.precision,
-                "seconds": round(run.train["seconds"] + run.evaluate["seconds"]),
-            }
-    return pd.DataFrame(rows).T.rename_axis(["runs", "run"])
+    for run in runs:
+        p = run.parameters
+        rows[f"{run.folder.parent.name}/{run.folder.name}"] = {
+            "recipe": run.recipe,
+            "epochs": len(run.log),
+            "pairs an epoch": run.train["pairs_per_epoch"],
+            "pixels": p["size"],
+            "seed": p["seed"],
+            "test data": run.evaluate["data"]["test"],
+            "commit": (run.train["commit"] or "unknown")[:8],
+            "torch": run.train["packages"]["torch"],
+            "device": run.train["device"],
+            "precision": run.precision,
+            "seconds": round(run.train["seconds"] + run.evaluate["seconds"]),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")

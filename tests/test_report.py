@@ -1,6 +1,7 @@
 """What pages say of runs: which they find, which they choose, and what they name."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from made_runs import cloud, make_run
 
@@ -86,15 +87,18 @@ def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
     assert "equation 2: mean 0.000" in alt
 
 
-def test_captions_and_provenance_name_the_folder(root, capsys):
+def test_captions_and_provenance_name_the_folder(root):
     sources = report.runs_by_source(root)
-    report.display_each(sources["world study"].values(), report.histogram, "A remark.")
-    shown = capsys.readouterr().out
-    assert "world/vgg16-modern-0: vgg16 trained from random weights" in shown
-    assert shown.count("A remark.") == 2
-    origin = report.origins(sources).iloc[-1]
-    assert origin.folder == "causes/resnet50-as-coded-0"
+    captions = [shown.caption for shown in report.each(sources["world study"].values(), report.histogram, "A remark.")]
+    assert captions[1].startswith("world/vgg16-modern-0: vgg16 trained from random weights")
+    assert all(caption.endswith(" A remark.") for caption in captions)
+    origin = report.origins(sources["causes study"].values()).loc["causes/resnet50-as-coded-0"]
     assert (origin.device, origin.precision) == ("cpu", "32")
+
+
+def test_a_folded_table_is_whole():
+    names = [f"run-{i}-{60 * 'x'}" for i in range(200)]
+    assert report.Folded("many", pd.DataFrame({"name": names}))._repr_html_().count(60 * "x") == 200
 
 
 def test_an_early_run_was_as_precise_as_it_was_asked_to_be(tmp_path):

@@ -67,6 +67,7 @@ def progress(study: WorldStudy) -> str:
 
 
 def _where(run: Run) -> str:
+    """What a run was trained on."""
     device, threads = run.train["device"], run.train["threads"]
     return f"{threads} thread{'s' * (threads > 1)} of a CPU" if device == "cpu" else f"one {device}"
 
@@ -113,9 +114,8 @@ def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
         ]
         parts.append(f"On the {remark} test set `{best.name}` is the best, with {' and '.join(said)}.")
     for recipe, its in uncropped.groupby(uncropped.run.recipe.map(_base)):
-        better = (its.PSSR.p_value < LEVEL).sum()
-        parts.append(f"By the recipe *{recipe}* {better} of {len(its)} runs rank better than chance")
-        parts[-1] += f"; towers collapsed: {tally(its.run.collapsed)}."
+        better = f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)} runs rank better than chance"
+        parts.append(f"By the recipe *{recipe}* {better}; towers collapsed: {tally(its.run.collapsed)}.")
     return " ".join(parts)
 
 

@@ -99,6 +99,29 @@ def face_obstacles(
 class WorldViews(PairedViews):
     """One split of the world, all views in memory.
 
+    Parameters
+    ----------
+    split : {"train", "val", "test"}
+    size : int
+        Pixels a side.
+    count : int, optional
+        Ground views; `COUNTS` by default.
+    seed : int
+        Of the map and of the views.
+    view : {"90", "panorama"}
+        90° views of random heading, or panoramas with north in their middle.
+    fresh : bool
+        Other places and views every epoch.
+    extent, span : int
+        Metres a side of the whole map and of an aerial tile.
+    useless : float
+        Share of the views that a wall or a hedge fills.
+    each : int
+        Views of each place.
+    device : {"cpu", "cuda"}
+        What renders the views, which always end in the CPU's memory. Places and headings do not depend on it; light,
+        weather and noise are drawn by the device's own generator.
+
     Attributes
     ----------
     ground, aerial : uint8 tensors [Q, 3, H, W]
@@ -112,12 +135,6 @@ class WorldViews(PairedViews):
     coordinates : float64 array [Q, 2]
         Metres east and north of the map's south-west corner.
     land : Countryside
-
-    Parameters
-    ----------
-    device : {"cpu", "cuda"}
-        What renders the views, which always end in the CPU's memory. Places and headings do not depend on it; light,
-        weather and noise are drawn by the device's own generator.
     """
 
     def __init__(

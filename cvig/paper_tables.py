@@ -8,7 +8,7 @@ import base64
 import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 import pandas as pd
@@ -142,7 +142,7 @@ class PaperTable:
             rows[f"{arch}, {source}" if source == "published" else source] = row
         return pd.DataFrame(rows).T
 
-    @property
+    @cached_property
     def text(self) -> pd.DataFrame:
         """For readers: str, a value and its interval in one cell, index architecture, source, line (`LINES`)."""
         rows = {}

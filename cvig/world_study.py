@@ -10,6 +10,7 @@ import pandas as pd
 from cvig import studies
 from cvig.causes import collapsed, tally
 from cvig.figures import PALETTE, Plot, new
+from cvig.losses import MaxMarginLoss
 from cvig.recipes import RECIPES
 from cvig.report import LEVEL
 from cvig.results import Run
@@ -117,6 +118,31 @@ def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
         better = f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)} runs rank better than chance"
         parts.append(f"By the recipe *{recipe}* {better}; towers collapsed: {tally(its.run.collapsed)}.")
     return " ".join(parts)
+
+
+def margins(study: WorldStudy) -> pd.DataFrame:
+    """Of each run by the text's losses, how far apart its embeddings lie, and how much of that the margin asks for.
+
+    Distances are squared, as in the loss: the mean one of two embeddings of the uncropped test set, whichever tower they are
+    from, which is twice their variance. The loss and PSSR, of validation views, are those of the last epoch on max-margin,
+    the other PSSR is that of the last on soft-margin.
+    """
+    rows = {}
+    for name, run in study.runs.items():
+        if run.parameters["recipe"] != "described":
+            continue
+        stored = run.projection
+        last = run.log.groupby("phase").last()
+        points = np.concatenate([stored["ground"], stored["aerial"]])
+        distance = 2 * points.var(axis=0).sum() / stored["explained"].sum()  # two axes hold so much of the variance
+        rows[name] = {
+            "squared distance": f"{distance:.2g}",
+            "margin in percent of it": f"{100 * MaxMarginLoss().margin / distance:.2g}",
+            "max-margin loss": f"{last.loss['max-margin']:.3f}",
+            "PSSR on it": f"{last.val_pssr['max-margin']:.3f}",
+            "PSSR on soft-margin": f"{last.val_pssr['soft-margin']:.3f}",
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def recipes_plot(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> Plot:

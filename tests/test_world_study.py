@@ -6,6 +6,7 @@ import yaml
 from made_runs import make_run
 
 from cvig import world_study
+from cvig.results import write_arrays
 
 STUDY = {
     "out": "results/world",
@@ -103,6 +104,21 @@ def test_findings_name_the_best_run_and_what_each_recipe_comes_to(frames):
     assert "On the cropped test set `vgg16-modern-0` is the best, with R@1% 50.0% [" in said
     assert "By the recipe *as-coded* 0 of 1 runs rank better than chance; towers collapsed: aerial." in said
     assert "By the recipe *modern* 2 of 3 runs rank better than chance; towers collapsed: neither." in said
+
+
+def test_the_margin_is_set_against_the_distances_of_the_embeddings(tmp_path):
+    block = {"architectures": ["vgg16"], "recipes": ["described"], "seeds": [0]}
+    (tmp_path / "world.yaml").write_text(yaml.safe_dump({**STUDY, "runs": [block]}))
+    near = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    run = make_run(tmp_path / "vgg16-described-0", near, near, recipe="described", start="")
+    (run.folder / "log.csv").write_text(
+        "epoch,phase,loss,val_pssr\n1,max-margin,.3,.6\n2,max-margin,.125,.7\n3,soft-margin,14,.65\n"
+    )
+    square = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])  # of variance 1, half of the whole
+    write_arrays(run.folder / "projection.npz", ground=square, aerial=square, explained=np.array([0.25, 0.25]))
+    found = world_study.margins(world_study.load(tmp_path / "world.yaml", tmp_path))
+    row = found.loc["vgg16-described-0"]
+    assert row.tolist() == ["4", "12", "0.125", "0.700", "0.650"]
 
 
 def test_figures_say_in_words_what_they_show(study, frames):

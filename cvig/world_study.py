@@ -136,7 +136,7 @@ def margins(study: WorldStudy) -> pd.DataFrame:
         points = np.concatenate([stored["ground"], stored["aerial"]])
         distance = 2 * points.var(axis=0).sum() / stored["explained"].sum()  # two axes hold so much of the variance
         rows[name] = {
-            "squared distance": f"{distance:.2g}",
+            "squared distance": f"{distance:.3g}",
             "margin in percent of it": f"{100 * MaxMarginLoss().margin / distance:.2g}",
             "max-margin loss": f"{last.loss['max-margin']:.3f}",
             "PSSR on it": f"{last.val_pssr['max-margin']:.3f}",

@@ -113,7 +113,7 @@ def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
             f"{_say(measure, best[measure].high)}]"
             for measure in MEASURES
         ]
-        parts.append(f"On the {remark} test set `{best.name}` is the best, with {' and '.join(said)}.")
+        parts.append(f"On the {remark} test set `{best.name}` is the best by PSSR, with {' and '.join(said)}.")
     for recipe, its in uncropped.groupby(uncropped.run.recipe.map(_base)):
         better = f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)} runs rank better than chance"
         parts.append(f"By the recipe *{recipe}* {better}; towers collapsed: {tally(its.run.collapsed)}.")

@@ -212,7 +212,7 @@ def cells_table(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> pd.DataFrame:
         for remark, table in (("", its), (", cropped", cropped.loc[its.index])):
             rows[cell] |= {f"{measure}{remark}": _over_seeds(measure, table[measure].value) for measure in MEASURES}
         rows[cell] |= {
-            "better than chance": f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}",
+            "beats chance": f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}",
             "collapsed": tally(its.run.collapsed),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe", "batch"])

@@ -183,7 +183,7 @@ class EvaluationSession:
         record = results.provenance(
             self.settings.to_dict(),
             data={"test": self.test.digest},
-            device=devices.model(self.device),
+            device=self.device,
             threads=self.settings.threads,
             seconds=time.perf_counter() - self.started,
         )

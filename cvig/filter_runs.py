@@ -152,7 +152,7 @@ class FilterSession:
         record = results.provenance(
             self.settings.to_dict(),
             data={"photographs": results.digest(*self.photographs.keys)},
-            device=devices.model(self.device),
+            device=self.device,
             threads=self.settings.threads,
             seconds=time.perf_counter() - self.started,
         )

@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from cvig import devices
 from cvig.ranking import Ranks
 from cvig.recipes import in_words
 
@@ -107,7 +108,7 @@ def provenance(parameters: dict, *, data: dict[str, str], device: str, threads: 
     data : dict
         Digest of each data split read, by name.
     device, threads, seconds
-        What it ran on (`cvig.devices.model`), with how many CPU threads, for how long.
+        What it ran on, with how many CPU threads, for how long. Of a GPU the model is kept (`cvig.devices.model`).
     """
     return {
         "parameters": parameters,
@@ -116,7 +117,7 @@ def provenance(parameters: dict, *, data: dict[str, str], device: str, threads: 
         "packages": {name: version(name) for name in PACKAGES},
         "python": platform.python_version(),
         "machine": platform.machine(),
-        "device": device,
+        "device": devices.model(device),
         "threads": threads,
         "seconds": round(seconds, 1),
     }

@@ -121,7 +121,7 @@ class TrainingSession:
         kept = results.provenance(
             self.settings.to_dict(),
             data={"train": self.train.digest, "val": self.val.digest},
-            device=devices.model(self.device),
+            device=self.device,
             threads=self.settings.threads,
             seconds=seconds,
         )

@@ -21,7 +21,7 @@ STUDY = read(config.get("study", "studies/quick.yaml"))
 OUT = config.get("out", STUDY["out"])
 RUNS = STUDY["runs"]
 DATA_CODE = glob("cvig/datasets/*.py") + ["cvig/geometry.py", "cvig/panorama.py"]
-TRAIN_MODULES = "models trunks weights losses netvlad recipes batches devices continuation training embedding ranking certified arithmetic runs".split()
+TRAIN_MODULES = "settings models trunks weights losses netvlad recipes batches devices continuation training embedding ranking certified arithmetic runs".split()
 TRAIN_CODE = DATA_CODE + [f"cvig/{name}.py" for name in TRAIN_MODULES]
 
 

@@ -181,7 +181,7 @@ class PaperTable:
         files = {"csv": self.csv, "md": self.markdown, "tex": self.latex}
         # a head for each architecture: the table is long
         parts = [part.to_html() for _, part in self.text.groupby(level=0, sort=False)]
-        whole = f"<details><summary>every rule, count and interval</summary>{''.join(parts)}</details>"
+        whole = tables.folded("every rule, count and interval", "".join(parts))
         offers = [_offer(f"table-{self.number}.{end}", text) for end, text in files.items()]
         return self.overview.to_html() + whole + "".join(offers)
 
@@ -189,10 +189,8 @@ class PaperTable:
 def _offer(name: str, text: str) -> str:
     """HTML that opens to a text and a link that saves it; without a server."""
     data = base64.b64encode(text.encode()).decode()
-    return (
-        f'<details><summary>{name}</summary><a download="{name}" href="data:text/plain;charset=utf-8;base64,{data}">'
-        f"save {name}</a><pre>{html.escape(text)}</pre></details>"
-    )
+    link = f'<a download="{name}" href="data:text/plain;charset=utf-8;base64,{data}">save {name}</a>'
+    return tables.folded(name, f"{link}<pre>{html.escape(text)}</pre>")
 
 
 def _tied(percent: float) -> str:

@@ -102,7 +102,7 @@ class Folded:
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_rows", None, "display.max_columns", None, "display.max_colwidth", None):
             inside = "".join(part._repr_html_() for part in self.parts)
-        return f"<details><summary>{self.summary}</summary>{inside}</details>"
+        return tables.folded(self.summary, inside)
 
     def __repr__(self) -> str:
         return self.summary

@@ -44,6 +44,11 @@ def say_p(value: float) -> str:
     return f"{value:.2g}" if value > 1e-300 else "below 1e-300"
 
 
+def folded(summary: str, inside: str) -> str:
+    """HTML: a line that opens to more."""
+    return f"<details><summary>{summary}</summary>{inside}</details>"
+
+
 def _cell(row: pd.Series, scale: float, digits: int) -> str:
     value, low, high = (scale * row[key] for key in ("value", "low", "high"))
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"

@@ -31,9 +31,9 @@ def make_loss(name: str, switches: Collection[str] = ()) -> nn.Module:
     """A phase's loss, with the paper's margin and weight, as the switches of a recipe leave it."""
     detached = "detached-negatives" in switches
     if name == "max-margin":
-        return MaxMarginLoss(margin=0.5, detached=detached, zero_at_collapse="zero-at-collapse" in switches)
+        return MaxMarginLoss(detached=detached, zero_at_collapse="zero-at-collapse" in switches)
     if name == "soft-margin":
-        return SoftMarginLoss(weight=10.0, detached=detached, as_coded="soft-margin-as-coded" in switches)
+        return SoftMarginLoss(detached=detached, as_coded="soft-margin-as-coded" in switches)
     return InfoNCELoss(temperature=0.1, label_smoothing=0.1)
 
 

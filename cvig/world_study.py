@@ -103,19 +103,23 @@ def _say(measure: str, value: float) -> str:
     return f"{100 * value:.1f}%" if measure.startswith("R@") else f"{value:.3f}"
 
 
+def _beating_chance(its: pd.DataFrame) -> str:
+    """How many of the runs, by PSSR."""
+    return f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}"
+
+
 def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
     """Markdown: the best run on either test set, and by recipe how many runs beat chance and which towers collapsed."""
     parts = []
     for remark, table in (("uncropped", uncropped), ("cropped", cropped)):
         best = table.loc[table.PSSR.value.idxmax()]
-        said = [
-            f"{measure} {_say(measure, best[measure].value)} [{_say(measure, best[measure].low)}, "
-            f"{_say(measure, best[measure].high)}]"
-            for measure in MEASURES
-        ]
+        said = []
+        for measure in MEASURES:
+            value, low, high = (_say(measure, best[measure, key]) for key in ("value", "low", "high"))
+            said.append(f"{measure} {value} [{low}, {high}]")
         parts.append(f"On the {remark} test set `{best.name}` is the best by PSSR, with {' and '.join(said)}.")
     for recipe, its in uncropped.groupby(uncropped.run.recipe.map(_base)):
-        better = f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)} runs rank better than chance"
+        better = f"{_beating_chance(its)} runs rank better than chance"
         parts.append(f"By the recipe *{recipe}* {better}; towers collapsed: {tally(its.run.collapsed)}.")
     return " ".join(parts)
 
@@ -127,7 +131,7 @@ def margins(study: WorldStudy) -> pd.DataFrame:
     from, which is twice their variance. The loss and PSSR, of validation views, are those of the last epoch on max-margin,
     the other PSSR is that of the last on soft-margin.
     """
-    rows = {}
+    rows, margin = {}, MaxMarginLoss().margin
     for name, run in study.runs.items():
         if run.parameters["recipe"] != "described":
             continue
@@ -137,7 +141,7 @@ def margins(study: WorldStudy) -> pd.DataFrame:
         distance = 2 * points.var(axis=0).sum() / stored["explained"].sum()  # two axes hold so much of the variance
         rows[name] = {
             "squared distance": f"{distance:.3g}",
-            "margin in percent of it": f"{100 * MaxMarginLoss().margin / distance:.2g}",
+            "margin in percent of it": f"{100 * margin / distance:.2g}",
             "max-margin loss": f"{last.loss['max-margin']:.3f}",
             "PSSR on it": f"{last.val_pssr['max-margin']:.3f}",
             "PSSR on soft-margin": f"{last.val_pssr['soft-margin']:.3f}",
@@ -212,7 +216,7 @@ def cells_table(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> pd.DataFrame:
         for remark, table in (("", its), (", cropped", cropped.loc[its.index])):
             rows[cell] |= {f"{measure}{remark}": _over_seeds(measure, table[measure].value) for measure in MEASURES}
         rows[cell] |= {
-            "beats chance": f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}",
+            "beats chance": _beating_chance(its),
             "collapsed": tally(its.run.collapsed),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe", "batch"])

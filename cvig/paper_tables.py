@@ -6,6 +6,7 @@ follow exact ranks, ties against the query, and stand there a second time by the
 
 import base64
 import html
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -102,9 +103,18 @@ def _ours(run: Run, name: str) -> dict[str, dict[str, float]]:
     return {rule: rows[rule] | common | {"gallery": gallery[rule]} for rule in RULES if rule in rows}
 
 
-def label(run: Run) -> str:
-    """A run by its study and folder, with its recipe and seed: ``quick/vgg16 (modern, seed 0)``."""
-    return f"{run.folder.parent.name}/{run.folder.name} ({run.recipe}, seed {run.parameters['seed']})"
+def labels(runs: Iterable[Run]) -> list[str]:
+    """What each run is called below its architecture: ``"quick: modern, batch 64, seed 0"``, the first its study's folder.
+
+    Runs of one architecture that share all of that have their own folders' names behind it.
+    """
+    runs = list(runs)
+    said = [f"{run.folder.parent.name}: {run.recipe}, batch {run.batch}, seed {run.parameters['seed']}" for run in runs]
+    often = Counter(zip((run.name for run in runs), said, strict=True))
+    return [
+        f"{label} ({run.folder.name})" if often[run.name, label] > 1 else label
+        for run, label in zip(runs, said, strict=True)
+    ]
 
 
 @dataclass(frozen=True)
@@ -125,21 +135,21 @@ class PaperTable:
 
     @property
     def overview(self) -> pd.DataFrame:
-        """A row a source: str. By exact ranks PSSR and R@1%, each with its interval, and the share of tied queries; then all
-        recalls by the paper's code, as the paper has them. Index: the source, with the architecture where it is the paper's.
+        """A row a source: str, index architecture, source. By exact ranks PSSR and R@1%, each with its interval, and the
+        share of tied queries; then all recalls by the paper's code, as the paper has them.
         """
         rows = {}
-        for (arch, source), block in self.numbers.groupby(level=[0, 1], sort=False):
+        for key, block in self.numbers.groupby(level=[0, 1], sort=False):
             block = block.droplevel([0, 1]).reindex(RULES)
             exact = {name: _cell(block.loc[list(LINES["ties against"]), name]) for name in ("PSSR", "R@1%")}
             exact["tied"] = _tied(block.tied.iloc[0])
-            if source == "published":
+            if key[1] == "published":
                 exact |= {"PSSR": "not given", "R@1%": "unknown"}
             row = {("by exact ranks", name): cell for name, cell in exact.items()}
             for name in tables.METRICS:
                 if name != "PSSR":
                     row["by the paper's code", name] = _cell(block.loc[["as coded"], name])
-            rows[f"{arch}, {source}" if source == "published" else source] = row
+            rows[key] = row
         return pd.DataFrame(rows).T
 
     @cached_property
@@ -222,7 +232,9 @@ def paper_table(number: int, runs: Iterable[Run]) -> PaperTable:
         No such table.
     """
     blocks = {(arch, "published"): rows for arch, rows in _published(number).items()}
-    blocks |= {(run.name, label(run)): _ours(run, name_of_test_set(number)) for run in runs}
+    runs = list(runs)
+    for run, label in zip(runs, labels(runs), strict=True):
+        blocks[run.name, label] = _ours(run, name_of_test_set(number))
     order = list(dict.fromkeys(arch for arch, _ in blocks))
     rows = {
         (*key, rule): row for key in sorted(blocks, key=lambda key: order.index(key[0])) for rule, row in blocks[key].items()

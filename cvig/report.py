@@ -162,6 +162,7 @@ def origins(runs: Iterable[Run]) -> pd.DataFrame:
         p = run.parameters
         rows[f"{run.folder.parent.name}/{run.folder.name}"] = {
             "recipe": run.recipe,
+            "batch": run.batch,
             "epochs": len(run.log),
             "pairs an epoch": run.train["pairs_per_epoch"],
             "pixels": p["size"],

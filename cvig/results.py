@@ -24,7 +24,7 @@ import pandas as pd
 
 from cvig import devices
 from cvig.ranking import Ranks
-from cvig.recipes import in_words
+from cvig.recipes import RECIPES, in_words
 
 TEST_SETS = ("uncropped", "cropped")
 PACKAGES = (
@@ -168,6 +168,11 @@ class Run:
     def recipe(self) -> str:
         """The recipe in words, with its turned switches: ``"as-coded without linear-head"``."""
         return in_words(self.parameters["recipe"], self.parameters["switches"])
+
+    @property
+    def batch(self) -> int:
+        """Pairs a step: as asked, else the recipe's."""
+        return self.parameters["batch"] or RECIPES[self.parameters["recipe"]].batch
 
     @property
     def start(self) -> str:

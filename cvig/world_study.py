@@ -79,7 +79,7 @@ def frame(study: WorldStudy, test_set: str) -> pd.DataFrame:
     rows = {}
     for name, run in study.runs.items():
         p = run.parameters
-        values = (p["arch"], run.recipe, p["batch"] or RECIPES[p["recipe"]].batch, p["seed"], collapsed(run, test_set))
+        values = (p["arch"], run.recipe, run.batch, p["seed"], collapsed(run, test_set))
         rows[name] = {("run", key): value for key, value in zip((*CELL, "seed", "collapsed"), values, strict=True)}
         for measure in MEASURES:
             row = run.metrics[test_set].loc[measure]

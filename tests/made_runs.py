@@ -44,7 +44,7 @@ def make_run(folder: Path, ground: np.ndarray, aerial: np.ndarray, *, as_coded: 
     """Write a run, both test sets from embeddings [Q, D]; without `as_coded` as if views had several answers."""
     n = len(ground)
     p = {"arch": "vgg16", "recipe": "modern", "switches": {}, "seed": 0, "view": "90", "data": "world", "weights": "none"}
-    p |= {"size": 32} | parameters
+    p |= {"size": 32, "batch": 0} | parameters
     packages = {"torch": "2"}
     record = {"parameters": p, "pairs_per_epoch": 8, "commit": None, "packages": packages, "device": "cpu"}
     record |= {"precision": "32", "seconds": 1.0}

@@ -49,21 +49,29 @@ def test_published_counts_and_intervals_are_those_of_the_tables_own_test_set():
     assert stats.binom.cdf(33, 6194, high) == pytest.approx(0.025)
 
 
-def test_a_run_follows_its_architecture_under_its_folder_recipe_switches_and_seed(runs):
-    table = paper_table(1, runs).numbers
+def test_a_run_follows_its_architecture_under_its_study_recipe_switches_batch_and_seed(runs):
+    table, study = paper_table(1, runs).numbers, runs[1].folder.parent.name
     order = list(dict.fromkeys(table.index.droplevel("rule")))
     assert order == [
         ("vgg16", "published"),
-        ("vgg16", f"{runs[1].folder.parent.name}/good (modern with linear-head, seed 3)"),
-        ("vgg16", f"{runs[1].folder.parent.name}/collapsed (as-coded, seed 0)"),
+        ("vgg16", f"{study}: modern with linear-head, batch 64, seed 3"),
+        ("vgg16", f"{study}: as-coded, batch 16, seed 0"),
         ("resnet50", "published"),
         ("cvm-net-i", "published"),
-        ("resnet18", f"{runs[1].folder.parent.name}/resnet18_x (modern, seed 0)"),
+        ("resnet18", f"{study}: modern, batch 64, seed 0"),
     ]
 
 
+def test_runs_that_share_all_a_label_says_are_told_apart_by_their_folders(runs):
+    again = Run(runs[1].folder)
+    study = runs[1].folder.parent.name
+    told = f"{study}: modern with linear-head, batch 64, seed 3 (good)"
+    assert paper_tables.labels([*runs, again])[1::2] == [told, told]
+    assert paper_tables.labels(runs)[1] == told.removesuffix(" (good)")
+
+
 def test_a_collapsed_gallery_is_nothing_by_exact_ranks_and_perfect_by_the_papers_code(runs):
-    block = paper_table(2, runs).numbers.loc["vgg16"].loc[paper_tables.label(runs[2])]
+    block = paper_table(2, runs).numbers.loc["vgg16"].loc[paper_tables.labels(runs)[2]]
     assert (block.loc["exact", ["R@1", "R@10%", "PSSR"]] == 0).all()
     assert (block.loc["exact found", ["R@1", "R@10%"]] == 0).all()
     assert (block.loc["optimistic", ["R@1", "R@10%"]] == 100).all()
@@ -79,12 +87,12 @@ def test_a_collapsed_gallery_is_nothing_by_exact_ranks_and_perfect_by_the_papers
 
 def test_values_and_intervals_are_those_of_the_runs_summary(runs):
     table, summary = paper_table(1, runs), runs[1].metrics["cropped"]
-    block = table.numbers.loc["vgg16"].loc[paper_tables.label(runs[1])]
+    block = table.numbers.loc["vgg16"].loc[paper_tables.labels(runs)[1]]
     expected = summary.loc["R@10", ["pessimistic", "low", "high"]] * 100
     assert block.loc[["exact", "exact low", "exact high"], "R@10"].tolist() == pytest.approx(expected.tolist())
     assert block.loc["exact", "PSSR"] == pytest.approx(summary.loc["PSSR", "value"])
     assert block.loc["exact found", "R@10"] == pytest.approx(2 * block.loc["exact", "R@10"])
-    shown = table.text.loc["vgg16"].loc[paper_tables.label(runs[1])]
+    shown = table.text.loc["vgg16"].loc[paper_tables.labels(runs)[1]]
     assert re.fullmatch(r"\d+\.\d{3} \[\d+\.\d{3}, \d+\.\d{3}\]", shown.loc["ties against", "R@10"])
     assert (shown.loc["ties against", "tied"], shown.loc["chance", "tied"]) == ("0.0%", "")
 
@@ -93,7 +101,9 @@ def test_each_table_takes_its_own_test_set_and_each_rule_its_own_gallery(runs):
     run = Run(runs[1].folder)
     run.metrics["cropped"].loc["R@1", "pessimistic"] = 0.125
     run.facts["cropped"]["gallery"] = 50
-    cropped, uncropped = (paper_table(number, [run]).numbers.xs("vgg16").xs(paper_tables.label(run)) for number in (1, 2))
+    cropped, uncropped = (
+        paper_table(number, [run]).numbers.xs("vgg16").xs(paper_tables.labels([run])[0]) for number in (1, 2)
+    )
     assert cropped.loc["exact", ["R@1", "gallery"]].tolist() == [12.5, 50]
     assert cropped.loc["as coded", "gallery"] == 200  # a copy for each view
     assert uncropped.loc["exact", "R@1"] != 12.5
@@ -108,12 +118,10 @@ def test_the_overview_has_the_papers_recalls_and_the_exact_ones_in_a_row(runs):
     overview = paper_table(2, runs).overview
     code, exact = overview["by the paper's code"], overview["by exact ranks"]
     cells = tables.published_cells(2)
-    assert (
-        code.loc[[f"{arch}, published" for arch in cells.index], cells.columns].to_numpy().tolist()
-        == cells.to_numpy().tolist()
-    )
-    assert exact.loc["vgg16, published"].tolist() == ["not given", "unknown", "unknown"]
-    collapsed, several = (paper_tables.label(run) for run in (runs[2], runs[0]))
+    published = [(arch, "published") for arch in cells.index]
+    assert code.loc[published, cells.columns].to_numpy().tolist() == cells.to_numpy().tolist()
+    assert exact.loc["vgg16", "published"].tolist() == ["not given", "unknown", "unknown"]
+    several, _, collapsed = ((run.name, label) for run, label in zip(runs, paper_tables.labels(runs), strict=True))
     assert code.loc[collapsed].unique().tolist() == ["100.000"]
     assert exact.loc[collapsed].str.split(" ").str[0].tolist() == ["0.000", "0.000", "100.0%"]
     assert code.loc[several].unique().tolist() == [""]

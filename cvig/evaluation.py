@@ -18,6 +18,7 @@ from cvig.geometry import random_crop_boxes
 from cvig.metrics.inference import RECALL_AT
 from cvig.models import SiameseNetwork
 from cvig.ranking import Ranks, exact_ranks
+from cvig.recipes import in_words
 from cvig.settings import EvaluateSettings, TrainSettings
 
 
@@ -129,8 +130,9 @@ class EvaluationSession:
     def caption(self) -> str:
         """Which data and training a figure shows."""
         p = self.trained["parameters"]
+        recipe = in_words(p["recipe"], p["switches"])
         return (
-            f"{p['arch']}, '{p['recipe']}' recipe, weights '{p['weights']}', {self.trained['epochs']} epochs of "
+            f"{p['arch']}, '{recipe}' recipe, weights '{p['weights']}', {self.trained['epochs']} epochs of "
             f"{self.trained['pairs_per_epoch']} pairs at {p['size']} px; "
             f"{self.test.ground_count} queries of {self.test.name}"
         )

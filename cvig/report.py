@@ -147,7 +147,7 @@ def against_chance(runs: dict[str, Run]) -> pd.DataFrame:
     for name, run in runs.items():
         row = run.metrics["uncropped"].loc["PSSR"]
         rows[name] = {
-            "PSSR": f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]",
+            "PSSR": tables.with_interval(row),
             "chance": f"{row.chance:.4f}",
             "p": say_p(row.p_value),
             "tied queries": f"{100 * run.facts['uncropped']['tied_fraction']:.1f}%",

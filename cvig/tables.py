@@ -49,7 +49,12 @@ def folded(summary: str, inside: str) -> str:
     return f"<details><summary>{summary}</summary>{inside}</details>"
 
 
-def _cell(row: pd.Series, scale: float, digits: int) -> str:
+def with_interval(row: pd.Series, scale: float = 1, digits: int = 3) -> str:
+    """A row of `cvig.metrics.summary` as text: its value, and in brackets its interval.
+
+    >>> with_interval(pd.Series({"value": 0.5, "low": 0.25, "high": 0.75}), 100, 0)
+    '50 [25, 75]'
+    """
     value, low, high = (scale * row[key] for key in ("value", "low", "high"))
     return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
 
@@ -65,7 +70,7 @@ def recall_table(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     table = {}
     for label, summary in summaries.items():
         table[label] = {
-            name: _cell(summary.loc[name], *((1, 3) if name == "PSSR" else (100, 1)))
+            name: with_interval(summary.loc[name], *((1, 3) if name == "PSSR" else (100, 1)))
             for name in METRICS
             if name in summary.index
         }

@@ -74,28 +74,27 @@ def _where(run: Run) -> str:
 
 
 def frame(study: WorldStudy, test_set: str) -> pd.DataFrame:
-    """Every finished run but the trunks: arch, recipe, batch, seed, collapsed, and of each of `MEASURES` its value,
-    interval, chance and p-value on one test set under columns such as ``("PSSR", "low")``."""
+    """Every finished run but the trunks, on one test set.
+
+    Columns ``("run", …)``: arch, recipe, batch, base (the recipe without its turned switches), seed, collapsed. Of each of
+    `MEASURES`, such as ``("PSSR", …)``: value, low, high, chance, p_value.
+    """
     rows = {}
     for name, run in study.runs.items():
         p = run.parameters
-        values = (p["arch"], run.recipe, run.batch, p["seed"], collapsed(run, test_set))
-        rows[name] = {("run", key): value for key, value in zip((*CELL, "seed", "collapsed"), values, strict=True)}
+        values = (p["arch"], run.recipe, run.batch, p["recipe"], p["seed"], collapsed(run, test_set))
+        keys = (*CELL, "base", "seed", "collapsed")
+        rows[name] = {("run", key): value for key, value in zip(keys, values, strict=True)}
         for measure in MEASURES:
             row = run.metrics[test_set].loc[measure]
             rows[name] |= {(measure, key): row[key] for key in ("value", "low", "high", "chance", "p_value")}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def _base(recipe: str) -> str:
-    """The recipe's name, without what is turned of it."""
-    return recipe.partition(" ")[0]
-
-
 def _cells(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, int], pd.DataFrame]]:
     """Each cell and its runs, recipes in the order of `RECIPES`."""
     order, groups = list(RECIPES), table.groupby([table.run[key] for key in CELL])
-    return iter(sorted(groups, key=lambda group: (group[0][0], order.index(_base(group[0][1])), *group[0])))
+    return iter(sorted(groups, key=lambda group: (group[0][0], order.index(group[1].run.base.iloc[0]), *group[0])))
 
 
 def _say(measure: str, value: float) -> str:
@@ -118,7 +117,7 @@ def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
             value, low, high = (_say(measure, best[measure, key]) for key in ("value", "low", "high"))
             said.append(f"{measure} {value} [{low}, {high}]")
         parts.append(f"On the {remark} test set `{best.name}` is the best by PSSR, with {' and '.join(said)}.")
-    for recipe, its in uncropped.groupby(uncropped.run.recipe.map(_base)):
+    for recipe, its in uncropped.groupby(uncropped.run.base):
         better = f"{_beating_chance(its)} runs rank better than chance"
         parts.append(f"By the recipe *{recipe}* {better}; towers collapsed: {tally(its.run.collapsed)}.")
     return " ".join(parts)
@@ -155,9 +154,9 @@ def recipes_plot(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> Plot:
     figure, axes = new(1, len(MEASURES), size=(11, 1.2 + 0.6 * len(groups)), sharey=True)
     for axis, measure in zip(axes[0], MEASURES, strict=True):
         scale = 100 if measure.startswith("R@") else 1
-        for place, ((_, recipe, _), its) in enumerate(groups.items()):
+        for place, its in enumerate(groups.values()):
             shifts = 0.12 * (np.arange(len(its)) - (len(its) - 1) / 2)
-            look = {"fmt": "o", "ms": 4, "lw": 1, "color": COLORS[_base(recipe)]}
+            look = {"fmt": "o", "ms": 4, "lw": 1, "color": COLORS[its.run.base.iloc[0]]}
             for table, lower, face in ((uncropped, -0.2, None), (cropped, 0.2, "white")):
                 values = scale * table.loc[its.index, measure]
                 error = [values.value - values.low, values.high - values.value]
@@ -217,6 +216,6 @@ def cells_table(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> pd.DataFrame:
             rows[cell] |= {f"{measure}{remark}": _over_seeds(measure, table[measure].value) for measure in MEASURES}
         rows[cell] |= {
             "beats chance": _beating_chance(its),
-            "collapsed": tally(its.run.collapsed),
+            "collapse": tally(its.run.collapsed),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe", "batch"])

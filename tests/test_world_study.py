@@ -94,9 +94,9 @@ def test_cells_hold_what_their_runs_do(frames):
     assert good["R@1%"] == "50.2% (0.5–100.0)"  # the pairs of one seed are shuffled
     assert good["R@1%, cropped"] == "25.1% (0.2–50.0)"
     assert good["beats chance"] == "1 of 2"
-    assert good["collapsed"] == "neither"
+    assert good["collapse"] == "neither"
     assert bad[["R@1%", "PSSR", "beats chance"]].tolist() == ["0.0%", "0.000", "0 of 1"]
-    assert bad["collapsed"] == "aerial"
+    assert bad["collapse"] == "aerial"
 
 
 def test_findings_name_the_best_run_and_what_each_recipe_comes_to(frames):

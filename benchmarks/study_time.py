@@ -11,6 +11,7 @@ import multiprocessing
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 from cvig import runs, training
 from cvig.evaluation import open_evaluation
@@ -64,22 +65,25 @@ def measure(settings: dict, evaluate: dict, threads: int) -> tuple[float, float,
 
 
 def finish(study: dict, seconds: dict[str, float], side_by_side: int) -> float:
-    """Seconds until the last of the runs ends, begun in the study's order as soon as a place is free and they can be."""
-    places, ended = [0.0] * side_by_side, {}
-    for name, settings in study["runs"].items():
+    """Seconds until the last of the runs ends, where a free place takes the first of the study's runs that can begin."""
+    places, waiting = [0.0] * side_by_side, dict(study["runs"])
+    ended = {"": 0.0}
+    while waiting:
         place = min(range(side_by_side), key=places.__getitem__)
-        begun = max(places[place], ended.get(settings.get("start"), 0.0))
-        places[place] = ended[name] = begun + seconds[name]
+        ready = {name: ended[start] for name, run in waiting.items() if (start := run.get("start", "")) in ended}
+        name = min(ready, key=lambda name: max(ready[name], places[place]))  # the first of equals
+        places[place] = ended[name] = max(ready[name], places[place]) + seconds[name]
+        del waiting[name]
     return max(places)
 
 
 def main() -> None:
     study, side_by_side = read(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 2
     kinds = {kind(settings): settings for settings in study["runs"].values()}
-    with multiprocessing.get_context("spawn").Pool(side_by_side) as pool:
+    with ProcessPoolExecutor(side_by_side, mp_context=multiprocessing.get_context("spawn")) as pool:
         rest = study["evaluate"], study["threads"]
-        jobs = {key: pool.apply_async(measure, (settings, *rest)) for key, settings in kinds.items()}
-        measured = {key: job.get() for key, job in jobs.items()}
+        jobs = {key: pool.submit(measure, settings, *rest) for key, settings in kinds.items()}
+        measured = {key: job.result() for key, job in jobs.items()}
     seconds = {}
     print(f"{'run':28s} {'epochs':>9s} {'s/epoch':>15s} {'test s':>7s} {'hours':>6s}")
     for name, settings in study["runs"].items():

@@ -93,7 +93,7 @@ rule train:
         yaml=train_parameters,
     threads: STUDY["threads"]
     shell:
-        "papermill {input.notebook} {output.notebook} --parameters_yaml {params.yaml:q} --no-progress-bar </dev/null"
+        "papermill --engine sockets {input.notebook} {output.notebook} --parameters_yaml {params.yaml:q} --no-progress-bar </dev/null"
 
 
 rule evaluate:
@@ -113,4 +113,4 @@ rule evaluate:
         yaml=evaluate_parameters,
     threads: STUDY["threads"]
     shell:
-        "papermill {input.notebook} {output.notebook} --parameters_yaml {params.yaml:q} --no-progress-bar </dev/null"
+        "papermill --engine sockets {input.notebook} {output.notebook} --parameters_yaml {params.yaml:q} --no-progress-bar </dev/null"

@@ -1,11 +1,14 @@
 """The notebook templates: paired, free of outputs, and run by nbval cell by cell."""
 
+import ast
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import jupytext
 import nbformat
+import papermill
 import pytest
 import yaml
 
@@ -93,3 +96,25 @@ def test_papermill_fails_on_a_bad_parameter_and_leaves_no_run(name, parameters, 
     assert done.returncode != 0
     assert message in done.stderr
     assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]
+
+
+def test_kernels_of_the_sockets_engine_listen_at_files_of_their_own_and_leave_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cells = [
+        "import ipykernel, json; where = json.load(open(ipykernel.get_connection_file()))",
+        "[where[key] for key in ('transport', 'ip')]",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    paths = [tmp_path / name for name in ("in.ipynb", "out.ipynb")]
+    done = papermill.execute_notebook(*map(str, paths), engine_name="sockets", progress_bar=False)
+    transport, address = ast.literal_eval(done.cells[-1].outputs[0].data["text/plain"])
+    assert transport == "ipc"
+    assert Path(address).parent.parent == tmp_path
+    assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_studies_run_their_notebooks_by_that_engine():
+    rules = (ROOT / "Snakefile").read_text()
+    assert rules.count('"papermill ') == rules.count('"papermill --engine sockets ') == 2

@@ -5,16 +5,15 @@ epoch's time is that between the ends of two. The rest is multiplication: epochs
 the order in which runs can begin that start from others.
 """
 
-import contextlib
-import io
+import math
 import multiprocessing
 import sys
 import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from cvig import runs, training
 from cvig.evaluation import open_evaluation
+from cvig.runs import open_training
 from cvig.settings import EvaluateSettings, TrainSettings
 from cvig.studies import read
 
@@ -36,25 +35,15 @@ def measure(settings: dict, evaluate: dict, threads: int) -> tuple[float, float,
         "val_count": settings["val_count"] // PART,
         "epochs": 3 + half,
         "half_size_epochs": 2 if half else 0,
+        "learning_rate": 1e-6,  # so that no short training diverges
         "start": "",
         "threads": threads,
     }
     ends = []
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        session = runs.open_training(TrainSettings(**part, out=folder))
-        session.log, session.val_ranks = training.fit(
-            session.network,
-            session.recipe,
-            session.train,
-            session.val,
-            epochs=part["epochs"],
-            batch=session.batch,
-            learning_rate=1e-6,  # so that no short training diverges
-            device=session.device,
-            bf16=session.precision == "bf16",
-            half_size_epochs=part["half_size_epochs"],
-            report=lambda row: ends.append(time.perf_counter()),
-        )
+    with tempfile.TemporaryDirectory() as folder:
+        session = open_training(TrainSettings(**part, out=folder))
+        session.keep.every = math.inf  # a short epoch would pay for a whole file
+        session.fit(report=lambda row: ends.append(time.perf_counter()))
         session.finish()
         count = evaluate["test_count"] // PART
         started = time.perf_counter()

@@ -7,7 +7,7 @@ follow exact ranks, ties against the query, and stand there a second time by the
 import base64
 import html
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 
@@ -103,12 +103,11 @@ def _ours(run: Run, name: str) -> dict[str, dict[str, float]]:
     return {rule: rows[rule] | common | {"gallery": gallery[rule]} for rule in RULES if rule in rows}
 
 
-def labels(runs: Iterable[Run]) -> list[str]:
+def labels(runs: Sequence[Run]) -> list[str]:
     """What each run is called below its architecture: ``"quick: modern, batch 64, seed 0"``, the first its study's folder.
 
     Runs of one architecture that share all of that have their own folders' names behind it.
     """
-    runs = list(runs)
     said = [f"{run.folder.parent.name}: {run.recipe}, batch {run.batch}, seed {run.parameters['seed']}" for run in runs]
     often = Counter(zip((run.name for run in runs), said, strict=True))
     return [
@@ -139,17 +138,17 @@ class PaperTable:
         share of tied queries; then all recalls by the paper's code, as the paper has them.
         """
         rows = {}
-        for key, block in self.numbers.groupby(level=[0, 1], sort=False):
+        for (arch, source), block in self.numbers.groupby(level=[0, 1], sort=False):
             block = block.droplevel([0, 1]).reindex(RULES)
             exact = {name: _cell(block.loc[list(LINES["ties against"]), name]) for name in ("PSSR", "R@1%")}
             exact["tied"] = _tied(block.tied.iloc[0])
-            if key[1] == "published":
+            if source == "published":
                 exact |= {"PSSR": "not given", "R@1%": "unknown"}
             row = {("by exact ranks", name): cell for name, cell in exact.items()}
             for name in tables.METRICS:
                 if name != "PSSR":
                     row["by the paper's code", name] = _cell(block.loc[["as coded"], name])
-            rows[key] = row
+            rows[arch, source] = row
         return pd.DataFrame(rows).T
 
     @cached_property

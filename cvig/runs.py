@@ -4,6 +4,7 @@ Everything that can be wrong with the parameters or the data raises before the f
 marks a run as finished is written last.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -83,8 +84,8 @@ class TrainingSession:
         pairs = [self.train[i] for i in range(min(count, len(self.train)))]
         return tuple(np.stack([pair[key].numpy() for pair in pairs]) for key in ("ground", "aerial"))
 
-    def fit(self) -> pd.DataFrame:
-        """Train; print a line an epoch. Where the same training was cut short, go on after the last epoch it kept.
+    def fit(self, report: Callable[[dict], None] | None = None) -> pd.DataFrame:
+        """Train; print each epoch's row of the log or `report` it. A training that was cut short goes on from what it kept.
 
         Raises
         ------
@@ -106,7 +107,7 @@ class TrainingSession:
                 device=self.device,
                 bf16=self.precision == "bf16",
                 half_size_epochs=s.half_size_epochs,
-                report=_print_row,
+                report=report or _print_row,
                 keep=self.keep,
             )
         except FloatingPointError as error:

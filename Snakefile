@@ -3,8 +3,8 @@
 #   snakemake --cores all book                                  this machine's own quick run, and the book
 #   snakemake --cores all study                                 the runs alone
 #   snakemake --cores all study --config out=results/quick      the committed quick run, made anew
-#   snakemake --cores all study --config study=studies/X.yaml   another study
-#   ... --config study=studies/X.yaml resume=1                  what of it is not finished, whatever changed since
+#   snakemake --cores all study --config study=study/plans/X.yaml   another study
+#   ... --config study=study/plans/X.yaml resume=1                  what of it is not finished, whatever changed since
 import os
 import re
 import sys
@@ -13,16 +13,19 @@ from pathlib import Path
 
 import yaml
 
-from cvig.studies import diverged, finished, read
+from study.plans import diverged, finished, read
 
 # the environment that runs snakemake also runs its jobs, activated or not
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-STUDY = read(config.get("study", "studies/quick.yaml"))
+STUDY = read(config.get("study", "study/plans/quick.yaml"))
 OUT = config.get("out", STUDY["out"])
 RUNS = STUDY["runs"]
-DATA_CODE = glob("cvig/datasets/*.py") + ["cvig/geometry.py", "cvig/panorama.py"]
-TRAIN_MODULES = "settings models trunks weights losses netvlad recipes batches devices continuation training embedding ranking certified arithmetic runs".split()
-TRAIN_CODE = DATA_CODE + [f"cvig/{name}.py" for name in TRAIN_MODULES]
+# whole folders: what a run computes with, and what an evaluation adds
+TRAIN_CODE = [
+    *["cvig/files.py", "cvig/losses.py", "study/settings.py", "study/provenance.py", "study/sessions/training.py"],
+    *[path for room in ("datasets", "models", "training", "ranking", "metrics") for path in glob(f"cvig/{room}/**/*.py", recursive=True)],
+]
+EVALUATE_CODE = [*TRAIN_CODE, "study/runs.py", *glob("study/sessions/*.py")]
 
 
 def as_yaml(parameters):
@@ -63,8 +66,8 @@ rule book:
     input:
         MARKS,
         glob("book/*.md") + glob("book/*/*.md") + glob("book/*.bib") + glob("book/_static/*"),
-        [path for study in glob("studies/*.yaml") for path in glob(f"results/{Path(study).stem}/*/*.json")],
-        glob("cvig/**/*.py", recursive=True) + glob("cvig/*.json"),
+        [path for study in glob("study/plans/*.yaml") for path in glob(f"results/{Path(study).stem}/*/*.json")],
+        glob("cvig/**/*.py", recursive=True) + glob("study/**/*.py", recursive=True) + glob("study/**/*.json", recursive=True),
         ["_config.yml", "_toc.yml", "book/check.py"],
     output:
         touch("book/_build/complete"),
@@ -99,7 +102,7 @@ rule train:
 rule evaluate:
     input:
         notebook="notebooks/evaluate.ipynb",
-        code=TRAIN_CODE + glob("cvig/metrics/*.py") + [f"cvig/{name}.py" for name in "collapse evaluation conventions published_arithmetic".split()],
+        code=EVALUATE_CODE,
         checkpoint=OUT + "/{run}/checkpoint.safetensors",
         train=OUT + "/{run}/train.json",
     output:

@@ -19,12 +19,12 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader
 from torchvision.io import ImageReadMode, decode_image
 
-from cvig.batches import EpochBatches
 from cvig.datasets.cache import CachedViews
 from cvig.datasets.files import FileViews, read_image
 from cvig.models import build
-from cvig.recipes import RECIPES
 from cvig.training import SiameseTraining
+from cvig.training.batches import EpochBatches
+from cvig.training.recipes import RECIPES
 
 SIZE, BATCH, STEPS, THREADS = 112, 32, 2, 2
 SHAPES = {"ground": (224, 1232, 4.5), "aerial": (750, 750, 5.5)}  # height, width, grain: about 50 and 100 kB

@@ -2,7 +2,7 @@
 
 A training step's work on the towers, forward and backward, on one thread of the CPU. Both precisions take turns, so that a
 busy machine slows both; the median of the ratios counts. Without instructions of its own the processor imitates bfloat16,
-and `cvig.devices.choose_precision` should choose float32.
+and `cvig.training.devices.choose_precision` should choose float32.
 """
 
 import sys
@@ -11,8 +11,8 @@ import time
 import numpy as np
 import torch
 
-from cvig.devices import choose_precision
 from cvig.models import build
+from cvig.training.devices import choose_precision
 
 ARCHITECTURES = {"vgg16": {}, "resnet50": {}, "cvm-net-i": {"embedding": 512}}
 

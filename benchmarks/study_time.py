@@ -1,4 +1,4 @@
-"""How long a study takes on this machine: python benchmarks/study_time.py studies/world.yaml [runs side by side, or 2].
+"""How long a study takes on this machine: python benchmarks/study_time.py study/plans/world.yaml [runs side by side, or 2].
 
 Each kind of run is trained for three short epochs and tested on few places, as many kinds at a time as runs are to be; an
 epoch's time is that between the ends of two. The rest is multiplication: epochs, pairs and places as the study asks, and
@@ -12,10 +12,10 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 
-from cvig.evaluation import open_evaluation
-from cvig.runs import open_training
-from cvig.settings import EvaluateSettings, TrainSettings
-from cvig.studies import read
+from study.plans import read
+from study.sessions.evaluation import open_evaluation
+from study.sessions.training import open_training
+from study.settings import EvaluateSettings, TrainSettings
 
 PART = 8  # the measured epoch and test set are an eighth of the study's
 NO_MATTER = {"epochs", "half_size_epochs", "seed", "start", "learning_rate"}  # to the time of an epoch

@@ -6,9 +6,9 @@ import time
 
 import torch
 
-from cvig.datasets.countryside import make_countryside
-from cvig.datasets.views import aerial_tiles, exposure, ground_views, weather
 from cvig.datasets.world import WorldViews
+from cvig.datasets.world.countryside import make_countryside
+from cvig.datasets.world.views import aerial_tiles, exposure, ground_views, weather
 
 PAIRS = 2048
 

@@ -27,14 +27,14 @@ threads = 2
 device = "auto"
 
 # %%
-from cvig.settings import EvaluateSettings
+from study.settings import EvaluateSettings
 
 settings = EvaluateSettings.from_notebook(globals())
 settings.to_dict()
 
 # %%
-from cvig import figures, tables
-from cvig.evaluation import open_evaluation
+from study import figures, tables
+from study.sessions.evaluation import open_evaluation
 
 session = open_evaluation(settings)
 session.facts

@@ -15,9 +15,9 @@
 # # Filtering photographs that show no place
 #
 # A network that knows scenes describes each photograph by a vector; a random forest, trained on photographs that somebody
-# labelled viable or not viable, judges the rest. `cvig label FOLDER` makes the labels; the procedural world knows its own.
-# The paper's network is `-p trunk vgg16 -p size 224 -p weights PATH` with Places365 weights (`cvig.scenes.scene_network`
-# says in which form).
+# labelled viable or not viable, judges the rest. `cvig label FOLDER` makes the labels; the procedural world knows its
+# own. The paper's network is `-p trunk vgg16 -p size 224 -p weights PATH` with Places365 weights
+# (`cvig.filtering.scenes.scene_network` says in which form).
 
 # %% tags=["parameters"]
 data = "world"  # world needs no files; folder, or the name of a data set, lies below root
@@ -44,7 +44,7 @@ threads = 2
 device = "auto"
 
 # %%
-from cvig.settings import FilterSettings
+from study.settings import FilterSettings
 
 settings = FilterSettings.from_notebook(globals())
 settings.to_dict()
@@ -53,8 +53,9 @@ settings.to_dict()
 # ## The photographs and their labels
 
 # %%
-from cvig import data_figures, figures
-from cvig.filter_runs import open_filter
+from study import figures
+from study.chapters.data import figures as data_figures
+from study.sessions.filtering import open_filter
 
 session = open_filter(settings)
 session.facts

@@ -46,7 +46,7 @@ device = "auto"
 precision = "auto"  # of the towers: bf16, 32, or auto: bf16 where the device computes in it
 
 # %%
-from cvig.settings import TrainSettings
+from study.settings import TrainSettings
 
 settings = TrainSettings.from_notebook(globals())
 settings.to_dict()
@@ -57,8 +57,8 @@ settings.to_dict()
 # Training and validation places lie in disjoint regions; the test region is not opened here.
 
 # %%
-from cvig import figures
-from cvig.runs import open_training
+from study import figures
+from study.sessions.training import open_training
 
 session = open_training(settings)
 session.facts

@@ -33,9 +33,9 @@ def check(
     Exit code 1 where there is an error: a missing half, an unreadable image, a split that cannot be opened, an aerial image
     that answers in two splits. Warnings alone exit with 0, and a call that cannot be understood with 2.
     """
-    from cvig.check import check as run
     from cvig.datasets import SPLITS
-    from cvig.results import write_csv, write_json
+    from cvig.files import write_csv, write_json
+    from cvig.inspection.check import check as run
 
     wrong = [text for text in option if "=" not in text]
     if wrong:

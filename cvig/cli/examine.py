@@ -21,7 +21,7 @@ def examine(
     Which size of the test set explains its cells, and how probable such a fit is by chance; orderings that no ranking gives;
     the counts behind the cells, each against chance; and whether a row lies closer to chance than chance would.
     """
-    from cvig.printed import read_table
+    from cvig.printed.tables import read_table
 
     for line in _lines(read_table(table), str(table), _sizes(n_range), stated_n, rule, printing):
         typer.echo(line)
@@ -36,9 +36,10 @@ def _sizes(text: str) -> range:
 
 def _lines(table, name: str, sizes: range, stated: int | None, rule: str, printing: str) -> Iterator[str]:
     """The report, a paragraph at a time."""
-    from cvig import count_tests, printed
-    from cvig.examination import LEVEL, scan
-    from cvig.tables import say_p
+    from cvig.printed import chance as count_tests
+    from cvig.printed import tables as printed
+    from cvig.printed.scan import LEVEL, scan
+    from cvig.words import say_p
 
     ks = printed.cutoffs(table)
     count_tests.places_under(ks, sizes[-1], rule)  # a mistyped rule ends here, before anything is printed
@@ -77,8 +78,8 @@ def _tests(counts, top, n: int, rule: str) -> Iterator[str]:
     """Counts behind the cells, and what they are by the side of chance."""
     import pandas as pd
 
-    from cvig.count_tests import against_chance, scatter
-    from cvig.tables import say_p
+    from cvig.printed.chance import against_chance, scatter
+    from cvig.words import say_p
 
     shown = pd.concat([top.to_frame("chance").T.astype("Int64"), counts[top.index]])
     yield f"\nCounts at n = {n}, and what chance expects under the rule '{rule}'\n{_indented(shown.to_string(na_rep='?'))}"

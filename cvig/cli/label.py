@@ -13,7 +13,7 @@ def label(
     port: Annotated[int, typer.Option(help="Of 127.0.0.1; 0 is any free one.", min=0, max=65535)] = 0,
 ) -> None:
     """Show a page that labels photographs with two keys; every label is saved at once, and a later start goes on."""
-    from cvig.labeling import Labels, server
+    from cvig.filtering.labelling import Labels, server
 
     labels = Labels(folder, out, seed)
     with server(labels, port) as running:

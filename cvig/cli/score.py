@@ -35,10 +35,10 @@ def score(
     """
     import numpy as np
 
-    from cvig.collapse import diagnose
-    from cvig.embedding_files import read_array, read_positives
     from cvig.metrics import TIES, summary
+    from cvig.metrics.collapse import diagnose
     from cvig.ranking import as_rows, exact_ranks
+    from cvig.reading.embeddings import read_array, read_positives
 
     if ties not in TIES:
         raise ValueError(f"unknown tie rule '{ties}': expected one of {', '.join(TIES)}")
@@ -77,7 +77,7 @@ def _published(
     ground: "np.ndarray", aerial: "np.ndarray", metrics: list[str], ranks: "Ranks | None"
 ) -> dict[str, dict[str, Any]]:
     """Source, rule and values by metric of each convention."""
-    from cvig.conventions import CONVENTIONS, PAPER_CODE, pssr_as_coded, recalls
+    from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, pssr_as_coded, recalls
 
     ks = {name: name[2:] if name.endswith("%") else int(name[2:]) for name in metrics if name.startswith("R@")}
     found = recalls(ground, aerial, list(ks.values()), ranks=ranks)
@@ -134,7 +134,7 @@ def _text(report: dict[str, Any]) -> str:
     """The report for a reader: recall in percent."""
     import pandas as pd
 
-    from cvig.tables import say_p
+    from cvig.words import say_p
 
     def number(metric: str, value: float) -> str:
         if metric.endswith("rank"):
@@ -177,7 +177,7 @@ def _text(report: dict[str, Any]) -> str:
 
 
 def _deliver(report: dict[str, Any], table: "pd.DataFrame", json_to: str | None, csv_to: str | None) -> None:
-    from cvig.results import write_csv, write_json
+    from cvig.files import write_csv, write_json
 
     plain = _plain(report)
     if json_to == "-":

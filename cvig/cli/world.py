@@ -24,8 +24,7 @@ def world(
     from tqdm import tqdm
 
     from cvig.datasets import load
-    from cvig.figures import image
-    from cvig.results import atomic, write_csv
+    from cvig.files import atomic, write_csv
 
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"'{folder}' is not empty: name a new folder")
@@ -34,7 +33,7 @@ def world(
     for i, name in enumerate(tqdm(names, desc="writing", unit="pair", delay=2)):
         for side, picture in (("clean_ground", views.ground_image(i)), ("clean_aerial", views.aerial_image(i))):
             with atomic(folder / side / name) as temporary:
-                Image.fromarray(image(picture)).save(temporary, quality=90)
+                Image.fromarray(np.moveaxis(np.asarray(picture), 0, -1)).save(temporary, quality=90)
     east, north = views.coordinates.T
     heading = np.rad2deg(views.heading.numpy()).round(2)
     table = {"name": names, "east": east, "north": north, "heading": heading, "viable": views.viable.numpy()}

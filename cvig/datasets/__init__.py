@@ -6,8 +6,8 @@ from importlib import import_module
 from cvig.datasets.base import PairedViews
 from cvig.datasets.cache import CachedViews
 from cvig.datasets.crops import OPTIONS, PANORAMAS, of_panoramas
-from cvig.datasets.duplicates import RepeatedTiles
 from cvig.datasets.keep import keep_listed
+from cvig.datasets.repeats import RepeatedTiles
 
 __all__ = ["DATASETS", "SPLITS", "PairedViews", "load"]
 

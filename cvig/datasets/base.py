@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from cvig.geometry import crop_resize
+from cvig.datasets.geometry import crop_resize
 
 
 class PairedViews(Dataset):

@@ -32,7 +32,7 @@ import torch
 from tqdm import tqdm
 
 from cvig.datasets.base import PairedViews
-from cvig.results import digest, write_json
+from cvig.files import digest, write_json
 
 FORMAT = "1"
 CHUNK = 512  # images between two entries of the index

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 
 from cvig.datasets.base import PairedViews
 from cvig.datasets.files import FileViews, read_image
-from cvig.geometry import crop_resize, polar_transform
-from cvig.panorama import perspective_view, strip_crops, vertical_edges
-from cvig.results import digest
+from cvig.datasets.geometry import crop_resize, polar_transform
+from cvig.datasets.panorama import perspective_view, strip_crops, vertical_edges
+from cvig.files import digest
 
 # Data sets of panoramas with north in the middle, and where the horizon lies, as a fraction of the height from the top.
 # CVUSA's crops are not cut evenly: the authors of HC-Net (github.com/xlwangDev/HC-Net, issue 1) place them 20 of their 224
@@ -46,7 +46,7 @@ class PanoramaViews(PairedViews):
     horizon : float
         Where their horizon lies, as a fraction of the height from the top.
     polar : bool
-        Aerial images unrolled round their middle (`cvig.geometry.polar_transform`), at their full resolution.
+        Aerial images unrolled round their middle (`cvig.datasets.geometry.polar_transform`), at their full resolution.
     seed : int
         Of the headings of ``"random"``.
 

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from cvig.datasets.base import PairedViews
-from cvig.results import digest
+from cvig.files import digest
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 PIXEL_LIMIT = 64_000_000  # a small file can hold a huge image

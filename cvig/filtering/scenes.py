@@ -1,0 +1,227 @@
+"""Scene features: what a network that knows scenes says of a photograph, as one vector.
+
+The paper's filter (section 3.2) uses a VGG16 trained on Places365. Its release (CSAILVision/places365, CC BY) has VGG16 for
+Caffe only; AlexNet, ResNet18, ResNet50 and DenseNet161 for PyTorch.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from http.client import HTTPException
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+import torchvision
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from cvig.files import digest, read_arrays, write_arrays
+from cvig.models import MEAN, STD, preprocess
+from cvig.models.weights import load_state_dict
+
+PLACES_CLASSES = 365
+LAYERS = ("penultimate", "scores")
+CAFFE = "caffe:"
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red; of ImageNet, which the paper's code subtracts too
+CAFFE_LAYERS = {  # of deploy_vgg16_places365.prototxt, by torchvision's names
+    f"features.{at}": name
+    for at, name in zip(
+        (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
+        [f"conv{block}_{i + 1}" for block, count in enumerate((2, 2, 3, 3, 3), 1) for i in range(count)],
+        strict=True,
+    )
+} | {"classifier.0": "fc6", "classifier.3": "fc7", "classifier.6": "fc8a"}
+
+
+class SceneNetwork(nn.Module):
+    """Images as `cvig.models.preprocess` makes them, float [B, 3, H, W], to features, float [B, width].
+
+    Attributes
+    ----------
+    width : int
+        Numbers that describe an image.
+    digest : str
+        Changes with the weights, the layer and the size of the image: features of equal digest can be compared.
+    """
+
+    def __init__(self, network: nn.Module, layer: str, size: int, caffe: bool):
+        super().__init__()
+        self.network, self.layer, self.caffe = network, layer, caffe
+        self.eval()
+        with torch.inference_mode():
+            self.width = self(torch.zeros(1, 3, size, size)).shape[1]
+        weights = [value.numpy().tobytes() for value in network.state_dict().values()]
+        self.digest = digest(type(network).__name__, layer, str(size), str(caffe), *weights)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Describe a batch."""
+        if self.caffe:
+            mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
+            # bytes again, blue first; done here and not in the first weights, where padding would make it inexact
+            images = (255 * (images * std + mean)).flip(1) - images.new_tensor(CAFFE_MEAN).view(3, 1, 1)
+        features = self.network(images)
+        return features.softmax(dim=1) if self.layer == "scores" else features
+
+
+def scene_network(
+    trunk: str = "vgg16", weights: str = "none", *, layer: str = "penultimate", size: int = 224, seed: int = 0
+) -> SceneNetwork:
+    """A network that describes a scene by one vector.
+
+    Parameters
+    ----------
+    trunk : str
+        A torchvision classification model that ends in a linear layer; the paper's is ``"vgg16"``.
+    weights : str
+        ``"none"``: random ones, whose 365 "scores" name no scene and still tell images apart. ``"imagenet"``:
+        torchvision's own, with 1000 classes. A path: a state dict (``.pt``, ``.pth``, ``.safetensors``) in torchvision's
+        names with 365 classes (for VGG16 ``features.0.weight`` … ``classifier.6.bias``; the keys of the release's
+        PyTorch files, saved from several GPUs, begin with ``module.``, which must be cut off), for a network that takes
+        what `preprocess` makes. ``caffe:PATH``, of VGG16: a state dict in the release's own layer names, each with
+        ``.weight`` and ``.bias``: ``conv1_1`` is ``features.0``, …, ``conv5_3`` ``features.28``, ``fc6``, ``fc7`` and
+        ``fc8a`` are ``classifier.0``, ``.3`` and ``.6`` (`CAFFE_LAYERS`); it is fed bytes, blue first, less their mean.
+    layer : {"penultimate", "scores"}
+        What the last layer reads (4096 numbers for VGG16), or the class probabilities it gives. The paper says "feature
+        vectors"; its public code has the 365 class probabilities.
+    size : int
+        Pixels a side of the images to come.
+    seed : int
+        Of random weights.
+
+    Raises
+    ------
+    ValueError
+        Unknown layer or trunk, weights that cannot be had, or a size that the trunk cannot take.
+    """
+    if layer not in LAYERS:
+        raise ValueError(f"unknown feature layer '{layer}': expected one of {', '.join(LAYERS)}")
+    if trunk not in torchvision.models.list_models(module=torchvision.models):
+        raise ValueError(f"unknown trunk '{trunk}': expected the name of a torchvision classification model")
+    caffe = weights.startswith(CAFFE)
+    if caffe and trunk != "vgg16":
+        raise ValueError(f"weights '{weights}': Caffe's layer names are known of vgg16, not of {trunk}")
+    network = _classifier(trunk, weights, seed)
+    linear = [name for name, module in network.named_modules() if isinstance(module, nn.Linear)]
+    if not linear:
+        raise ValueError(f"trunk '{trunk}' has no linear layer to take features from; expected one like vgg16 or resnet18")
+    if caffe:
+        load_state_dict(_in_caffe_names(network), weights.removeprefix(CAFFE))
+    elif weights not in ("none", "imagenet"):
+        load_state_dict(network, weights)
+    if layer == "penultimate":
+        owner, _, name = linear[-1].rpartition(".")
+        setattr(network.get_submodule(owner), name, nn.Identity())
+    try:
+        return SceneNetwork(network, layer, size, caffe)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"size {size}: {trunk} cannot take {size} × {size} images") from error
+
+
+def _classifier(trunk: str, weights: str, seed: int) -> nn.Module:
+    """The torchvision model: with torchvision's weights, or with random ones for 365 classes."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        if weights != "imagenet":
+            return torchvision.models.get_model(trunk, weights=None, num_classes=PLACES_CLASSES)
+        try:
+            return torchvision.models.get_model(trunk, weights="DEFAULT")
+        except (OSError, HTTPException, RuntimeError) as error:
+            raise ValueError(
+                f"ImageNet weights of {trunk} could not be fetched ({error}): give the path of a local state dict as weights"
+            ) from error
+
+
+def _in_caffe_names(network: nn.Module) -> nn.Module:
+    """The same layers under Caffe's names, so that a state dict with those fills them."""
+    renamed = nn.Module()
+    for ours, theirs in CAFFE_LAYERS.items():
+        renamed.add_module(theirs, network.get_submodule(ours))
+    return renamed
+
+
+class _Images(Dataset):
+    """Images by index; None where one cannot be read."""
+
+    def __init__(self, image: Callable[[int], torch.Tensor]):
+        self.image = image
+
+    def __getitem__(self, index: int) -> torch.Tensor | None:
+        try:
+            return self.image(index)
+        except (ValueError, OSError):
+            return None
+
+
+def _describe(network: SceneNetwork, images: list[torch.Tensor | None], device: str) -> np.ndarray:
+    """Features of one batch, float32 [B, width]; NaN where an image is None."""
+    features = np.full((len(images), network.width), np.nan, dtype=np.float32)
+    there = [i for i, image in enumerate(images) if image is not None]
+    if there:
+        with torch.inference_mode():
+            batch = preprocess(torch.stack([images[i] for i in there]).to(device))
+            features[there] = network(batch).float().cpu().numpy()
+    return features
+
+
+def extract(
+    network: SceneNetwork,
+    image: Callable[[int], torch.Tensor],
+    names: Sequence[str],
+    folder: Path | str,
+    *,
+    data: str = "",
+    chunk: int = 1024,
+    batch: int = 64,
+    workers: int = 0,
+    device: str = "cpu",
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Features of every image, a chunk at a time and a file a chunk, so that an interrupted run goes on where it was.
+
+    No more than a chunk is in memory: 1024 × 4096 float32 of VGG16 are 17 MB, whatever the number of images.
+
+    Parameters
+    ----------
+    image : callable
+        Index to uint8 [3, H, W].
+    names : sequence of str
+        One an image. A chunk's file is named by its images, the network and `data`; whatever changes makes another file.
+    folder : path
+        Where the chunks are kept.
+    data : str
+        What else the images depend on.
+    workers : int
+        Processes that read images.
+
+    Yields
+    ------
+    rows : slice
+    features : float32 array [rows, width]
+        NaN where an image cannot be read.
+    """
+    chunks = [slice(first, min(first + chunk, len(names))) for first in range(0, len(names), chunk)]
+    files = [Path(folder) / f"features-{digest(network.digest, data, *names[rows])}.npz" for rows in chunks]
+    batches = [
+        [list(range(first, min(first + batch, rows.stop))) for first in range(rows.start, rows.stop, batch)]
+        for rows, file in zip(chunks, files, strict=True)
+        if not file.exists()
+    ]
+    loader = DataLoader(
+        _Images(image), batch_sampler=[b for part in batches for b in part], num_workers=workers, collate_fn=list
+    )
+    network.to(device)
+    missing, fetched = iter(batches), iter(loader)
+    for rows, file in zip(chunks, files, strict=True):
+        if not file.exists():
+            described = [_describe(network, next(fetched), device) for _ in next(missing)]
+            write_arrays(file, features=np.concatenate(described))
+        yield rows, _read(file, rows.stop - rows.start, network.width)
+
+
+def _read(file: Path, count: int, width: int) -> np.ndarray:
+    try:
+        features = read_arrays(file)["features"]
+    except (ValueError, OSError, KeyError, EOFError, BadZipFile) as error:
+        raise ValueError(f"features '{file}' cannot be read ({type(error).__name__}): delete the file") from error
+    if features.shape != (count, width):
+        raise ValueError(f"features '{file}' are {features.shape}, expected ({count}, {width}): delete the file")
+    return features

@@ -1,0 +1,263 @@
+"""Has a tower collapsed? Measures of how much of the embedding space is used, and what they mean for recall.
+
+Whole towers are read in blocks. What needs every query against every gallery row is measured on at most `SAMPLE` rows of
+each tower, drawn with a seed, so that 100,000 rows take seconds and little memory.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+import torch
+
+from cvig.ranking import as_rows
+
+SAMPLE = 8192  # rows of a tower whose neighbors are looked at
+TRIPLES = 2**15  # of a query and two gallery rows, in which near-ties are counted
+BLOCK = 2048  # rows at a time
+UNITS = {"float32": 2.0**-24, "bfloat16": 2.0**-8}  # unit roundoffs
+
+ONE_POINT = 0.1  # share of a tower on one point
+NO_SPREAD = 1e-3  # relative spread
+LINE = 1.5  # effective rank
+HUB = 0.25  # share of queries that have one gallery row among their nearest
+UNRESOLVED = {"float32": 0.01, "bfloat16": 0.5}  # shares of near-ties
+
+
+def _blocks(rows: np.ndarray, center: np.ndarray) -> Iterator[np.ndarray]:
+    for at in range(0, len(rows), BLOCK):
+        yield rows[at : at + BLOCK].astype(np.float64) - center
+
+
+def _mean(rows: np.ndarray) -> np.ndarray:
+    # seen from the first row, so that the mean of equal rows is that row exactly
+    first = rows[0].astype(np.float64)
+    return first + sum(block.sum(axis=0) for block in _blocks(rows, first)) / len(rows)
+
+
+def relative_spread(embeddings: np.ndarray) -> float:
+    """Root mean square distance from the mean, over the root mean square norm, in [0, 1]; 0 when all rows are one point."""
+    rows = as_rows(embeddings, "embeddings")
+    spread = sum(np.square(block).sum() for block in _blocks(rows, _mean(rows)))
+    norm = sum(np.square(block).sum() for block in _blocks(rows, np.zeros(rows.shape[1])))
+    return float(np.sqrt(spread / norm)) if norm > 0 else 0.0
+
+
+def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first of each set of equal rows, and how many they are: int64 [U] each."""
+    digests = []
+    for at in range(0, len(rows), BLOCK):
+        block = np.ascontiguousarray(rows[at : at + BLOCK] + rows.dtype.type(0))  # -0.0 and 0.0 are one number
+        digests += [blake2b(row, digest_size=16).digest() for row in block]
+    _, first, copies = np.unique(np.frombuffer(b"".join(digests), "V16"), return_index=True, return_counts=True)
+    return first, copies
+
+
+def distinct_rows(embeddings: np.ndarray) -> tuple[int, int]:
+    """Number of distinct rows, and of copies of the commonest one; -0.0 equals 0.0."""
+    first, copies = _unique_rows(as_rows(embeddings, "embeddings"))
+    return len(first), int(copies.max())
+
+
+def effective_rank(embeddings: np.ndarray) -> float:
+    """Exponential of the entropy of the covariance's eigenvalues, from 1 to D; 0 at one point.
+
+    Roy and Vetterli 2007 (The effective rank) take it of singular values; here the rows are centered and their singular
+    values squared, so that the shares are shares of variance. Costs min(N, D)³.
+    """
+    rows = as_rows(embeddings, "embeddings")
+    center = _mean(rows)
+    if len(rows) <= rows.shape[1]:
+        whole = rows.astype(np.float64) - center
+        scatter = whole @ whole.T
+    else:
+        scatter = sum(block.T @ block for block in _blocks(rows, center))
+    values = np.linalg.eigvalsh(scatter).clip(min=0)
+    if values.sum() == 0:
+        return 0.0
+    share = values / values.sum()
+    share = share[share > 0]
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def k_occurrence(query: np.ndarray, gallery: np.ndarray, k: int = 10) -> np.ndarray:
+    """How many queries have each gallery row among their k nearest: int64 [N], summing to k Q.
+
+    Distances are float32 products of rows centered on the gallery's mean, a block of queries at a time; where they tie the
+    choice is the machine's. Equal gallery rows compete: merge them first, as `diagnose` does.
+
+    Raises
+    ------
+    ValueError
+        k below one or beyond the gallery.
+    """
+    query, gallery = as_rows(query, "query"), as_rows(gallery, "gallery")
+    if not 1 <= k <= len(gallery):
+        raise ValueError(f"k {k}: expected between 1 and the {len(gallery)} rows of the gallery")
+    center = _mean(gallery)
+    table = torch.from_numpy((gallery.astype(np.float64) - center).astype(np.float32))
+    half = table.square().sum(dim=1) / 2
+    count = torch.zeros(len(gallery), dtype=torch.int64)
+    for block in _blocks(query, center):
+        nearness = torch.from_numpy(block.astype(np.float32)) @ table.T - half
+        count += torch.bincount(nearness.topk(k, dim=1, sorted=False).indices.ravel(), minlength=len(gallery))
+    return count.numpy()
+
+
+def skewness(values: np.ndarray) -> float:
+    """Third standardized moment; 0 where all values are equal."""
+    deviation = values - np.mean(values)
+    variance = np.mean(np.square(deviation))
+    return float(np.mean(deviation**3) / variance**1.5) if variance > 0 else 0.0
+
+
+def near_ties(query: np.ndarray, gallery: np.ndarray, *, triples: int = TRIPLES, seed: int = 0) -> dict[str, float]:
+    """Share of near-ties at the resolution of float32 and of bfloat16, in [0, 1].
+
+    Rows a and b are nearly tied for query q when
+
+        | |q - a|² - |q - b|² |  <=  u (|q| + max(|a|, |b|))²
+
+    with u the unit roundoff, 2⁻²⁴ or 2⁻⁸: one rounding on the way to a squared distance |q|² - 2 q·a + |a|² may then turn
+    their order. The share is that of `triples` random ones (q, a, b) with a and b two rows; exact ties count.
+    """
+    query, gallery = as_rows(query, "query"), as_rows(gallery, "gallery")
+    if len(gallery) == 1:
+        return dict.fromkeys(UNITS, 0.0)
+    rng = np.random.default_rng(seed)
+    near = dict.fromkeys(UNITS, 0)
+    for at in range(0, triples, BLOCK):
+        size = min(BLOCK, triples - at)
+        other = rng.integers(len(gallery), size=size)
+        q = query[rng.integers(len(query), size=size)].astype(np.float64)
+        a = gallery[other].astype(np.float64)
+        b = gallery[(other + rng.integers(1, len(gallery), size=size)) % len(gallery)].astype(np.float64)
+        difference = np.abs(np.einsum("nd,nd->n", a - b, a + b - 2 * q))
+        q_norm, a_norm, b_norm = (np.sqrt(np.einsum("nd,nd->n", x, x)) for x in (q, a, b))
+        scale = np.square(q_norm + np.maximum(a_norm, b_norm))
+        for name, unit in UNITS.items():
+            near[name] += int((difference <= unit * scale).sum())
+    return {name: count / triples for name, count in near.items()}
+
+
+@dataclass(frozen=True)
+class Tower:
+    """Measures of one tower's embeddings: `distinct_rows`, `relative_spread` and `effective_rank`."""
+
+    rows: int
+    dimensions: int
+    distinct: int
+    largest: int
+    spread: float
+    effective_rank: float
+
+    @property
+    def is_one_point(self) -> bool:
+        """Whether a tenth of the rows or more are equal."""
+        return self.largest > 1 and self.largest >= ONE_POINT * self.rows
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Measures of both towers and of how they meet, and what they mean.
+
+    Attributes
+    ----------
+    ground, aerial : Tower
+    neighbors : int
+        k of the k-occurrence: 10, or fewer where the gallery has no more distinct rows than that.
+    hubness : float
+        Skewness of the k-occurrence of distinct gallery rows (Radovanović, Nanopoulos and Ivanović 2010, Hubs in space).
+        Near 0.3 for k = 10 where neighbors are random and both towers of one size.
+    largest_hub : float
+        Share of queries that have the commonest of them among their nearest.
+    near_ties : dict
+        As `cvig.metrics.collapse.near_ties` gives them.
+    """
+
+    ground: Tower
+    aerial: Tower
+    neighbors: int
+    hubness: float
+    largest_hub: float
+    near_ties: dict[str, float]
+
+    @property
+    def duplicates(self) -> int:
+        """Gallery rows that equal an earlier one."""
+        return self.aerial.rows - self.aerial.distinct
+
+    @property
+    def findings(self) -> list[str]:
+        """What is wrong, a phrase each."""
+        found = []
+        for name, verb, tower in (("ground views", "are", self.ground), ("gallery", "is", self.aerial)):
+            if tower.is_one_point:
+                found.append(f"{100 * tower.largest / tower.rows:.3g}% of the {name} {verb} one point")
+            elif tower.distinct < tower.rows:
+                found.append(f"{tower.rows - tower.distinct} of the {tower.rows} rows of the {name} are duplicates")
+            if tower.distinct > 1 and tower.spread < NO_SPREAD:
+                found.append(f"the spread of the {name} is {tower.spread:.1e} of the norm")
+            if tower.distinct > 2 and tower.dimensions > 2 and tower.effective_rank < LINE:
+                found.append(f"the {name} {verb} almost a line, of effective rank {tower.effective_rank:.2f}")
+        if self.largest_hub > max(HUB, 5 * self.neighbors / self.aerial.distinct) and not self.ground.is_one_point:
+            found.append(
+                f"one gallery row is among the nearest {self.neighbors} of {100 * self.largest_hub:.3g}% of the queries"
+            )
+        unresolved = [name for name, share in self.near_ties.items() if share > UNRESOLVED[name]]
+        if unresolved and not self.aerial.is_one_point:
+            share = 100 * self.near_ties[unresolved[0]]
+            found.append(f"{share:.3g}% of pairs of gallery rows are nearly tied in {unresolved[0]}")
+        return found
+
+    @property
+    def meaningless(self) -> bool:
+        """Whether a tower is one point, exactly or as far as float32 can tell."""
+        towers = (self.ground, self.aerial)
+        return (
+            any(tower.is_one_point or (tower.rows > 1 and tower.spread < NO_SPREAD) for tower in towers)
+            or self.near_ties["float32"] > UNRESOLVED["float32"]
+        )
+
+    @property
+    def verdict(self) -> str:
+        """One sentence: healthy, or what has collapsed and what that does to recall."""
+        if not self.findings:
+            return "healthy: no duplicates, no collapse"
+        verdict = ", ".join(self.findings)
+        if self.meaningless:
+            return f"{verdict}; R@k is not meaningful here"
+        return f"{verdict}; R@k depends on how ties are broken" if self.duplicates else verdict
+
+
+def _diagnose_tower(rows: np.ndarray) -> Tower:
+    return Tower(len(rows), rows.shape[1], *distinct_rows(rows), relative_spread(rows), effective_rank(rows))
+
+
+def diagnose(ground: np.ndarray, aerial: np.ndarray, *, seed: int = 0) -> Diagnosis:
+    """Diagnose the embeddings of both towers, [Q, D] and [N, D]; `seed` draws the samples.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinities (how many, where), wrong shapes, towers of different dimensions.
+    """
+    ground, aerial = as_rows(ground, "ground"), as_rows(aerial, "aerial")
+    if ground.shape[1] != aerial.shape[1]:
+        raise ValueError(f"ground has {ground.shape[1]} dimensions, aerial {aerial.shape[1]}: expected the same number")
+    rng = np.random.default_rng(seed)
+    query, gallery = (
+        rows[np.sort(rng.permutation(len(rows))[:SAMPLE])] if len(rows) > SAMPLE else rows for rows in (ground, aerial)
+    )
+    gallery = gallery[np.sort(_unique_rows(gallery)[0])]
+    neighbors = min(10, max(1, len(gallery) - 1))
+    occurrence = k_occurrence(query, gallery, neighbors)
+    return Diagnosis(
+        _diagnose_tower(ground),
+        _diagnose_tower(aerial),
+        neighbors,
+        skewness(occurrence),
+        float(occurrence.max() / len(query)),
+        near_ties(ground, aerial, seed=seed),
+    )

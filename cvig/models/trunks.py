@@ -1,0 +1,95 @@
+"""Trunks: convolutional networks of torchvision without their classifiers, and what is done to them before training."""
+
+from http.client import HTTPException
+
+import torch
+import torchvision
+from torch import nn
+from torchvision.models import resnet
+
+from cvig.models.weights import load_state_dict
+
+ARCHITECTURES = ("vgg16", "resnet50", "cvm-net-i")
+# Children of torchvision's models that come after, or beside, the feature map.
+CLASSIFIER_PARTS = ("avgpool", "flatten", "dropout", "fc", "head", "heads", "classifier", "aux1", "aux2", "AuxLogits")
+
+
+def trunk_name(arch: str) -> str:
+    """The torchvision model that `arch` takes its features from; ValueError for an unknown architecture."""
+    name = "vgg16" if arch == "cvm-net-i" else arch
+    if name not in torchvision.models.list_models(module=torchvision.models):
+        raise ValueError(
+            f"unknown architecture '{arch}': expected one of {', '.join(ARCHITECTURES)}, "
+            "or the name of a torchvision classification model such as resnet18"
+        )
+    return name
+
+
+def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
+    """A torchvision model without its pooling and classifier: images [B, 3, H, W] to a feature map [B, C, h, w].
+
+    Layers keep torchvision's names and initialization.
+
+    Parameters
+    ----------
+    arch : str
+        ``"cvm-net-i"`` is VGG16 up to conv5_3, or a torchvision classification model whose parts follow one another up
+        to the feature map: all but ViT.
+    weights : str
+        ``"imagenet"`` (torchvision's IMAGENET1K_V1), the path of a state dict of the model with or without its
+        classifier, whose keys are passed over, or ``"none"``.
+    """
+    name, pretrained = trunk_name(arch), None
+    if weights == "imagenet":
+        pretrained = "IMAGENET1K_V1"
+        if pretrained not in torchvision.models.get_model_weights(name).__members__:
+            raise ValueError(f"torchvision has no {pretrained} weights of {name}: give a path, or weights='none'")
+    try:
+        model = torchvision.models.get_model(name, weights=pretrained)
+    except (OSError, HTTPException, RuntimeError) as error:  # no network, cut off, or a file with the wrong hash
+        raise ValueError(
+            f"ImageNet weights of {name} could not be fetched ({error}): "
+            "give the path of a local state dict as weights, or weights='none' to start from random ones"
+        ) from error
+    trunk = nn.Sequential()
+    for key, part in model.named_children():
+        if key not in CLASSIFIER_PARTS:
+            trunk.add_module(key, nn.Sequential(*part) if isinstance(part, nn.ModuleList) else part)
+    if weights not in ("none", "imagenet"):
+        load_state_dict(trunk, weights, ignore=CLASSIFIER_PARTS)
+    if arch == "cvm-net-i":
+        trunk.features = trunk.features[:-1]  # the last pooling
+    return trunk
+
+
+def feature_shape(trunk: nn.Module, size: int) -> tuple[int, ...] | None:
+    """Channels, height and width of the feature map of a `size` × `size` image; None if the trunk cannot make one."""
+    training = trunk.training
+    trunk.eval()
+    try:
+        with torch.inference_mode():
+            shape = tuple(trunk(torch.zeros(1, 3, size, size, device=next(trunk.parameters()).device)).shape[1:])
+    except (RuntimeError, AssertionError):
+        return None
+    finally:
+        trunk.train(training)
+    return shape if len(shape) == 3 and 0 not in shape else None
+
+
+def batch_norms(module: nn.Module) -> list[nn.Module]:
+    """All batch norm layers of a module."""
+    return [layer for layer in module.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+
+
+@torch.no_grad()
+def zero_residuals(trunk: nn.Module) -> None:
+    """Start every residual block of a ResNet as the identity: its last batch norm scales by zero (Goyal et al. 2017, 5.1).
+
+    A deep one then starts as a shallow one, its shortcuts, and learns from far fewer pairs. Of an image so small that one
+    position is left of it, shortcuts see a corner alone: give it 64 pixels. Other trunks stay as they are.
+    """
+    for block in trunk.modules():
+        if isinstance(block, resnet.Bottleneck):
+            nn.init.zeros_(block.bn3.weight)
+        elif isinstance(block, resnet.BasicBlock):
+            nn.init.zeros_(block.bn2.weight)

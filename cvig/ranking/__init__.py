@@ -1,0 +1,5 @@
+"""Exact ranks: how many gallery rows are closer than each query's answer, and how many exactly as far."""
+
+from cvig.ranking.ranks import Ranks, as_rows, exact_ranks, reverse_positives
+
+__all__ = ["Ranks", "as_rows", "exact_ranks", "reverse_positives"]

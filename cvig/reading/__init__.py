@@ -1,0 +1,1 @@
+"""Embeddings and ground truth as projects store them."""

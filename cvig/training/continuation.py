@@ -1,0 +1,65 @@
+"""A training that is cut short goes on after the last epoch it kept."""
+
+import time
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Checkpoint
+
+from cvig.files import atomic
+
+
+class KeepEpochs(Checkpoint):
+    """After an epoch, keep in one file all that the rest of the training depends on: weights, optimizer, log.
+
+    Parameters
+    ----------
+    path : Path
+        The file: about three times the checkpoint's size. Each epoch takes the place of the one before, whole.
+    run : dict
+        What is trained, on what data, by which code. Only the very same training goes on from the file.
+    every : float
+        Seconds at least between two writes, so that short trainings need not pay for them.
+
+    Attributes
+    ----------
+    earlier : float
+        Seconds that the kept epochs took; zero until there is something to go on from.
+    """
+
+    def __init__(self, path: Path, run: dict, every: float = 60.0):
+        self.path, self.run, self.every, self.earlier = path, run, every, 0.0
+        self._started = self._kept = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """What the training has taken so far, in all its parts."""
+        return self.earlier + time.perf_counter() - self._started
+
+    def find(self) -> Path | None:
+        """The file to go on from; one of another training is taken away."""
+        if not self.path.exists():
+            return None
+        # memory-mapped: only what is looked at is read
+        kept = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)["kept"]
+        if kept["run"] != self.run:
+            self.forget()
+            return None
+        self.earlier = kept["seconds"]
+        return self.path
+
+    def forget(self) -> None:
+        """Take the file away: the training is finished, or another one begins."""
+        self.path.unlink(missing_ok=True)
+
+    def on_save_checkpoint(self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict) -> None:
+        """Say which training this is."""
+        checkpoint["kept"] = {"run": self.run, "seconds": self.seconds}
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        """Write, unless the last time was a moment ago."""
+        if time.perf_counter() - self._kept >= self.every:
+            with atomic(self.path) as temporary:
+                trainer.save_checkpoint(temporary)
+            self._kept = time.perf_counter()

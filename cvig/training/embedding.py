@@ -1,0 +1,64 @@
+"""Images to embeddings: every ground view and every gallery image through its tower, once."""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import nn
+
+from cvig.datasets import PairedViews
+from cvig.models import SiameseNetwork
+
+
+def _embed(
+    network: SiameseNetwork,
+    tower: nn.Module,
+    image: Callable[[int], torch.Tensor],
+    count: int,
+    batch: int,
+    device: str,
+    bf16: bool,
+) -> np.ndarray:
+    """Embed images 0 … count - 1, fetched one by one so that no more than a batch is held."""
+    was_training = tower.training
+    tower.eval()
+    parts = []
+    with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+        for first in range(0, count, batch):
+            images = torch.stack([image(i) for i in range(first, min(first + batch, count))])
+            x = network.prepare(images.to(device)).to(memory_format=torch.channels_last)
+            parts.append(tower(x).float().cpu())
+    tower.train(was_training)
+    return torch.cat(parts).numpy()
+
+
+def embed_ground(
+    network: SiameseNetwork, data: PairedViews, *, batch: int = 128, device: str = "cpu", bf16: bool = False
+) -> np.ndarray:
+    """Embed every ground view of `data`: float32 [ground_count, D]."""
+    return _embed(network, network.ground, data.ground_image, data.ground_count, batch, device, bf16)
+
+
+def embed_gallery(
+    network: SiameseNetwork,
+    data: PairedViews,
+    boxes: torch.Tensor | None = None,
+    *,
+    batch: int = 128,
+    device: str = "cpu",
+    bf16: bool = False,
+) -> np.ndarray:
+    """Embed every gallery image of `data`: float32 [gallery_count, D].
+
+    Parameters
+    ----------
+    boxes : float tensor [gallery_count, 4], optional
+        Crop each image to its box (top, left, height, width, as fractions of the side) and scale it back first.
+    """
+    if boxes is not None and boxes.shape != (data.gallery_count, 4):
+        raise ValueError(f"boxes {tuple(boxes.shape)} for {data.name}: expected ({data.gallery_count}, 4)")
+
+    def image(row: int) -> torch.Tensor:
+        return data.aerial_image(row) if boxes is None else data.cropped_aerial(row, boxes[row])
+
+    return _embed(network, network.aerial, image, data.gallery_count, batch, device, bf16)

@@ -1,0 +1,284 @@
+"""Training a Siamese network by a recipe: a Lightning module, and `fit`."""
+
+import contextlib
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Collection, Iterator
+
+import lightning
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+
+from cvig.datasets import PairedViews
+from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss
+from cvig.metrics import pssr, recall_at_k
+from cvig.metrics.collapse import distinct_rows, relative_spread
+from cvig.models import SiameseNetwork
+from cvig.models.trunks import batch_norms
+from cvig.ranking import Ranks, exact_ranks
+from cvig.training.batches import EpochBatches, augment
+from cvig.training.continuation import KeepEpochs
+from cvig.training.embedding import embed_gallery, embed_ground
+from cvig.training.recipes import Recipe
+
+
+def make_loss(name: str, switches: Collection[str] = ()) -> nn.Module:
+    """A phase's loss, with the paper's margin and weight, as the switches of a recipe leave it."""
+    detached = "detached-negatives" in switches
+    if name == "max-margin":
+        return MaxMarginLoss(detached=detached, zero_at_collapse="zero-at-collapse" in switches)
+    if name == "soft-margin":
+        return SoftMarginLoss(detached=detached, as_coded="soft-margin-as-coded" in switches)
+    return InfoNCELoss(temperature=0.1, label_smoothing=0.1)
+
+
+class SiameseTraining(lightning.LightningModule):
+    """One recipe at work on one network.
+
+    Parameters
+    ----------
+    network : SiameseNetwork
+    recipe : Recipe
+    val : PairedViews
+        Ranked after every epoch.
+    learning_rate : float
+    steps : int
+        Of the whole training, for the recipe's schedule.
+    seed : int
+        Of the augmentation.
+    half_size_epochs : int
+        For so many epochs, the first ones, the network sees images at half their size, in training and in validation.
+    report : callable, optional
+        Called with each epoch's row of the log.
+
+    Attributes
+    ----------
+    log_rows : list of dict
+        One an epoch: epoch, phase, loss, val_recall_1pct (%), val_pssr, ground_spread, aerial_spread, ground_distinct,
+        aerial_distinct (shares of rows), seconds.
+    val_ranks : list of Ranks
+        Of the validation views after each epoch.
+    """
+
+    def __init__(
+        self,
+        network: SiameseNetwork,
+        recipe: Recipe,
+        val: PairedViews,
+        *,
+        learning_rate: float,
+        steps: int,
+        seed: int,
+        bf16: bool,
+        half_size_epochs: int = 0,
+        report: Callable[[dict], None] | None = None,
+    ):
+        super().__init__()
+        self.network, self.recipe, self.val = network, recipe, val
+        self.learning_rate, self.steps, self.seed, self.bf16, self.report = learning_rate, steps, seed, bf16, report
+        self.half_size_epochs = half_size_epochs
+        self.losses = nn.ModuleList(make_loss(phase.loss, recipe.switches) for phase in recipe.phases)
+        self.phase = 0
+        self.log_rows: list[dict] = []
+        self.val_ranks: list[Ranks] = []
+        self._epoch_losses: list[float] = []
+        self._best, self._stale = math.inf, 0
+
+    def configure_optimizers(self) -> dict:
+        """Adam or AdamW; weight decay spares biases, normalization and the temperature."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.recipe.optimizer]
+        optimizer = kind(groups, lr=self.learning_rate, fused=True)  # one pass over the weights
+        # the trainer's own estimate would open the data's first epoch, also where the training goes on from a later one
+        steps, warm = self.steps, max(1, self.steps // 20)
+
+        def factor(step: int) -> float:
+            if not self.recipe.cosine:
+                return 1.0
+            return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        """Put the log, the validation ranks and the phase beside the weights, for a training that is cut short."""
+        checkpoint["progress"] = {
+            "log_rows": self.log_rows,
+            "val_ranks": [(torch.from_numpy(r.closer), torch.from_numpy(r.tied), r.gallery_size) for r in self.val_ranks],
+            "phase": (self.phase, self._best, self._stale),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Take them back."""
+        progress = checkpoint["progress"]
+        self.log_rows = progress["log_rows"]
+        self.val_ranks = [Ranks(closer.numpy(), tied.numpy(), size) for closer, tied, size in progress["val_ranks"]]
+        self.phase, self._best, self._stale = progress["phase"]
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock; set the images' size; hold batch norm's statistics where the recipe never trains them."""
+        self.network.half_size = self.current_epoch < self.half_size_epochs
+        if "frozen-batch-norm" in self.recipe.switches:
+            for norm in batch_norms(self.network):
+                norm.eval()
+        self._started, self._epoch_losses = time.perf_counter(), []
+
+    def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
+        """Loss of the current phase on one batch of pairs."""
+        seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
+        torch.manual_seed(seed)  # layers that draw depend on no step before, which may have been another process's
+        aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
+        images = (
+            self.network.prepare(x, training=True).to(memory_format=torch.channels_last) for x in (batch["ground"], aerial)
+        )
+        g, a = self.network(*images)
+        with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
+            loss = self.losses[self.phase](g.float(), a.float())
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, "
+                f"phase {self.recipe.phases[self.phase].loss}: lower the learning rate ({self.learning_rate:g})"
+            )
+        self._epoch_losses.append(float(loss.detach()))
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        """Rank the validation views, write the log's row, and move to the next phase when this one is done."""
+        where = {"device": str(self.device), "bf16": self.bf16}
+        ground = embed_ground(self.network, self.val, **where)
+        aerial = embed_gallery(self.network, self.val, **where)
+        ranks = exact_ranks(ground, aerial, self.val.positives, ignored=self.val.ignored)
+        row = {
+            "epoch": self.current_epoch + 1,
+            "phase": self.recipe.phases[self.phase].loss,
+            "loss": float(np.mean(self._epoch_losses)),
+            "val_recall_1pct": 100 * recall_at_k(ranks, "1%", ties="pessimistic"),
+            "val_pssr": pssr(ranks, ties="pessimistic"),
+            "ground_spread": relative_spread(ground),
+            "aerial_spread": relative_spread(aerial),
+            "ground_distinct": distinct_rows(ground)[0] / len(ground),
+            "aerial_distinct": distinct_rows(aerial)[0] / len(aerial),
+            "seconds": round(time.perf_counter() - self._started, 1),
+        }
+        self.log_rows.append(row)
+        self.val_ranks.append(ranks)
+        if self.report:
+            self.report(row)
+        self._advance(row["loss"])
+
+    def _advance(self, loss: float) -> None:
+        phase = self.recipe.phases[self.phase]
+        if phase.until == "end":
+            return
+        if loss < 0.99 * self._best:
+            self._best, self._stale = loss, 0
+        else:
+            self._stale += 1
+        if self._stale >= phase.patience or self.current_epoch + 1 >= math.ceil(self.trainer.max_epochs / 2):
+            self.phase, self._best, self._stale = self.phase + 1, math.inf, 0
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Only errors from one logger: its notes on this machine are no part of a run."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def fit(
+    network: SiameseNetwork,
+    recipe: Recipe,
+    train: PairedViews,
+    val: PairedViews,
+    *,
+    epochs: int,
+    batch: int | None = None,
+    learning_rate: float | None = None,
+    seed: int = 0,
+    workers: int = 0,
+    device: str = "cpu",
+    bf16: bool = True,
+    half_size_epochs: int = 0,
+    report: Callable[[dict], None] | None = None,
+    keep: KeepEpochs | None = None,
+) -> tuple[pd.DataFrame, list[Ranks]]:
+    """Train `network` in place; give the log, a row an epoch, and the validation ranks (see `SiameseTraining`).
+
+    Parameters
+    ----------
+    epochs : int
+    batch, learning_rate : optional
+        The recipe's where None.
+    seed : int
+        Of the order of pairs and of the augmentation.
+    workers : int
+        Processes that decode images.
+    device : {"cpu", "cuda"}
+    bf16 : bool
+        bfloat16 autocast in the towers; losses are always float32.
+    half_size_epochs : int
+        The first so many epochs see images at half their size, a quarter of the work: most can be learned from those.
+    report : callable, optional
+        Called with each row of the log as it is made.
+    keep : KeepEpochs, optional
+        Keeps the training on disk as it goes; what it finds there is gone on from, with the same outcome to the last bit.
+
+    Raises
+    ------
+    ValueError
+        A batch larger than the data, or a network that does not take images of half the size, before any step.
+    FloatingPointError
+        The loss is no longer finite.
+    """
+    if half_size_epochs and not network.takes_half_size():
+        side = network.size
+        raise ValueError(f"half_size_epochs={half_size_epochs}: this {network.arch} takes {side} × {side} images alone")
+    # the trainer's current_epoch is one behind while it opens the data to go on from a kept epoch
+    batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: len(module.log_rows))
+    module = SiameseTraining(
+        network,
+        recipe,
+        val,
+        learning_rate=learning_rate or recipe.learning_rate,
+        steps=epochs * len(batches),
+        seed=seed,
+        bf16=bf16,
+        half_size_epochs=half_size_epochs,
+        report=report,
+    )
+    loader = DataLoader(train, batch_sampler=batches, num_workers=workers)
+    devices = [torch.cuda.current_device()] if device == "cuda" else []
+    with warnings.catch_warnings(), _quiet("lightning.pytorch"), torch.random.fork_rng(devices):
+        # Lightning advises more workers and a device other than the one that was chosen.
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        trainer = lightning.Trainer(
+            max_epochs=epochs,
+            accelerator="gpu" if device == "cuda" else "cpu",
+            devices=1,
+            precision="bf16-mixed" if bf16 else "32-true",
+            logger=False,
+            callbacks=[keep] if keep else [],
+            enable_checkpointing=keep is not None,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, loader, ckpt_path=keep.find() if keep else None, weights_only=True)
+    if len(module.log_rows) < epochs:
+        # Lightning swallows Ctrl-C; a run cut short must not be taken for a finished one.
+        raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")
+    return pd.DataFrame(module.log_rows), module.val_ranks

@@ -1,0 +1,1 @@
+"""This study of the paper; nothing here is needed to use the library."""

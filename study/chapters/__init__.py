@@ -1,0 +1,1 @@
+"""What the pages of the book compute and show, a folder a page."""

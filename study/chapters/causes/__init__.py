@@ -1,0 +1,1 @@
+"""What the page on causes computes and shows."""

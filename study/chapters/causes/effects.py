@@ -1,0 +1,241 @@
+"""What each departure of the paper's public code from its text does: the study of causes, from its runs.
+
+Its runs start from two ends, the recipes `described` and `as-coded`, and turn one switch at a time: on at the first, off at
+the second. All scores are of one test set, uncropped unless said otherwise.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cvig.metrics.collapse import Tower
+from cvig.metrics.comparison import holm
+from cvig.training.recipes import SWITCHES, in_words
+from study import plans as studies
+from study.runs import Run
+
+ENDS = ("described", "as-coded")
+BASE = "none"  # no switch turned
+TEST_SET = "uncropped"
+NO_SPREAD = 1e-2  # relative spread below which a tower counts as collapsed; above that at which recall loses its meaning
+FEW = 0.1  # share of distinct rows below which it does; tiles that four views share leave a quarter
+LEVEL = 0.05
+MEASURES = (
+    "PSSR",
+    "R@1%",
+    "R@1%, ties for the query",
+    "R@1% as coded",
+    "PSSR as coded",
+    "ground distinct",
+    "aerial distinct",
+    "ground spread",
+    "aerial spread",
+)
+# A score as the public code has it, and the exact one of the same embeddings.
+SCORING = {
+    "recall: ties for the query, one place more (metrics.py)": ("R@1%", "R@1% as coded"),
+    "PSSR: along the other axis (metrics.py)": ("PSSR", "PSSR as coded"),
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """The planned runs and those that are finished, by name.
+
+    Attributes
+    ----------
+    planned : dict
+        Parameters of every run at either end.
+    runs : dict
+        The finished ones of these.
+    pretraining : dict
+        For each run that only trains trunks for others to start from, whether it is finished.
+    diverged : dict
+        What stopped each planned run whose loss was no longer finite.
+    """
+
+    planned: dict[str, dict]
+    runs: dict[str, Run]
+    pretraining: dict[str, bool]
+    diverged: dict[str, str] = field(default_factory=dict)
+
+    def key(self, name: str) -> tuple[str, str, str]:
+        """End, architecture and turned switch, or `BASE`, of a planned run."""
+        settings = self.planned[name]
+        return settings["recipe"], settings["arch"], turned(settings)
+
+
+def load(path: Path | str, folder: Path | str) -> Study:
+    """Read the study's file at `path` and what is finished of it below `folder`.
+
+    Raises
+    ------
+    FileNotFoundError
+        No run at either end is finished with the study's parameters.
+    """
+    folder, wanted = Path(folder), studies.read(path)["runs"]
+    done = {name: studies.finished(folder / name, settings) for name, settings in wanted.items()}
+    planned = {name: settings for name, settings in wanted.items() if settings["recipe"] in ENDS}
+    runs = {name: Run(folder / name) for name in planned if done[name]}
+    if not runs:
+        raise FileNotFoundError(f"none of the {len(planned)} runs of {path} is finished below '{folder}'")
+    stopped = {name: studies.diverged(folder / name, settings) for name, settings in planned.items()}
+    stopped = {name: error for name, error in stopped.items() if error and name not in runs}
+    return Study(planned, runs, {name: done[name] for name in wanted if name not in planned}, stopped)
+
+
+def turned(parameters: dict) -> str:
+    """The switch that a run of these parameters has turned, or `BASE`."""
+    return next(iter(parameters["switches"]), BASE)
+
+
+def variant(end: str, switch: str) -> str:
+    """A recipe with one switch turned, in words."""
+    return in_words(end, {} if switch == BASE else {switch: end == ENDS[0]})
+
+
+def towers(run: Run, test_set: str = TEST_SET) -> tuple[Tower, Tower]:
+    """Measures of the ground and of the aerial tower."""
+    return tuple(Tower(**run.facts[test_set]["towers"][side]) for side in ("ground", "aerial"))
+
+
+def is_collapsed(tower: Tower) -> bool:
+    """Whether a tower's spread is below `NO_SPREAD`, its distinct rows below the share `FEW`, or a tenth of it one point."""
+    return tower.spread < NO_SPREAD or tower.distinct < FEW * tower.rows or tower.is_one_point
+
+
+def collapsed(run: Run, test_set: str = TEST_SET) -> str:
+    """Which towers have collapsed: ``"neither"``, ``"ground"``, ``"aerial"`` or ``"both"``."""
+    ground, aerial = (is_collapsed(tower) for tower in towers(run, test_set))
+    return "both" if ground and aerial else "ground" if ground else "aerial" if aerial else "neither"
+
+
+def measures(run: Run, test_set: str = TEST_SET) -> dict[str, float]:
+    """Every one of `MEASURES` of a run, in [0, 1]."""
+    summary, as_coded = run.metrics[test_set], run.facts[test_set]["as_coded"]
+    ground, aerial = towers(run, test_set)
+    values = (
+        summary.loc["PSSR", "pessimistic"],
+        summary.loc["R@1%", "pessimistic"],
+        summary.loc["R@1%", "optimistic"],
+        as_coded["R@1%"],
+        as_coded["PSSR"],
+        ground.distinct / ground.rows,
+        aerial.distinct / aerial.rows,
+        ground.spread,
+        aerial.spread,
+    )
+    return dict(zip(MEASURES, map(float, values), strict=True))
+
+
+def frame(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
+    """Every finished run: end, arch, switch (or `BASE`), seed, collapsed, chance and p_value of PSSR, `MEASURES`."""
+    rows = {}
+    for name, run in study.runs.items():
+        p = run.parameters
+        rows[name] = {
+            "end": p["recipe"],
+            "arch": p["arch"],
+            "switch": turned(p),
+            "seed": p["seed"],
+            "collapsed": collapsed(run, test_set),
+            **run.metrics[test_set].loc["PSSR", ["chance", "p_value"]].astype(float),
+            **measures(run, test_set),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def paired(difference: np.ndarray) -> dict[str, float]:
+    """Mean of paired differences of shares, its t interval of 95% within [-1, 1], and the two-sided p-value of the t test.
+
+    The interval takes differences as normal, which three seeds can neither show nor refute. One seed has no interval;
+    without scatter there is no test, and the interval is a point.
+
+    Parameters
+    ----------
+    difference : float array [seeds]
+
+    Examples
+    --------
+    >>> {name: round(value, 3) for name, value in paired(np.array([0.1, 0.2, 0.3])).items()}
+    {'difference': 0.2, 'low': -0.048, 'high': 0.448, 'p_value': 0.074}
+    """
+    difference = np.round(difference, 12) + 0.0  # rounding is no scatter, and -0 no difference
+    mean, low, high, p_value = float(np.mean(difference)), np.nan, np.nan, np.nan
+    if len(difference) > 1:
+        low = high = mean
+        if np.ptp(difference) > 0:
+            test = stats.ttest_1samp(difference, 0)
+            low, high = np.clip(test.confidence_interval(0.95), -1, 1)
+            p_value = float(test.pvalue)
+    return {"difference": mean, "low": float(low), "high": float(high), "p_value": p_value}
+
+
+def effects(table: pd.DataFrame) -> pd.DataFrame:
+    """What turning each switch changes, seed against the same seed of that end's base; `table` as `frame` makes it.
+
+    Returns
+    -------
+    DataFrame
+        Columns end, arch, switch, measure, seeds (how many pairs), difference (turned minus base), low, high, p_value, and
+        p_holm, adjusted for the switches of one end, architecture and measure; those without a test count among them.
+    """
+    rows = []
+    for (end, arch), part in table.groupby(["end", "arch"], sort=False):
+        base = part[part.switch == BASE].set_index("seed")
+        for switch in SWITCHES:
+            other = part[part.switch == switch].set_index("seed")
+            seeds = base.index.intersection(other.index)
+            for measure in MEASURES if len(seeds) else ():
+                difference = (other.loc[seeds, measure] - base.loc[seeds, measure]).to_numpy(float)
+                where = {"end": end, "arch": arch, "switch": switch, "measure": measure, "seeds": len(seeds)}
+                rows.append(where | paired(difference))
+    columns = ["end", "arch", "switch", "measure", "seeds", "difference", "low", "high", "p_value"]
+    found = pd.DataFrame(rows, columns=columns)
+    groups = found.groupby(["end", "arch", "measure"]).p_value
+    found["p_holm"] = groups.transform(lambda p: holm(p.to_numpy()))  # NaN sorts last: it counts, and stays NaN
+    return found
+
+
+def tally(verdicts: Iterable[str]) -> str:
+    """Verdicts of several seeds as one.
+
+    >>> tally(["aerial", "aerial"]), tally(["neither", "aerial", "aerial"])
+    ('aerial', 'aerial 2 of 3, neither 1 of 3')
+    """
+    counts = Counter(verdicts)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{name} {count} of {counts.total()}" for name, count in counts.most_common())
+
+
+def interval(row: pd.Series) -> str:
+    """A difference with its interval, if it has one."""
+    return f"{row.difference:+.3f}" + ("" if np.isnan(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]")
+
+
+def scoring_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The rules of the code's scoring against the exact scores of the same embeddings: base runs, and the range of all.
+
+    The code gives each view its own copy of the aerial image; where views share one, its gallery is the larger.
+    """
+    rows = []
+    for rule, (exact, as_coded) in SCORING.items():
+        for (arch, end), part in table.groupby(["arch", "end"], sort=False):
+            base, gap = part[part.switch == BASE], (part[as_coded] - part[exact]).round(12) + 0.0
+            if len(base):
+                difference = interval(pd.Series(paired(gap[base.index].to_numpy(float))))
+                means = (f"{base[name].mean():.3f}" for name in (exact, as_coded))
+                rows.append((rule, arch, end, len(base), *means, difference, f"{gap.min():+.3f} to {gap.max():+.3f}"))
+    columns = ["rule", "architecture", "end", "runs", "exact", "as coded", "difference", "difference in all runs"]
+    return pd.DataFrame(rows, columns=columns).set_index(columns[:3])
+
+
+def switch_table() -> pd.DataFrame:
+    """Every switch: what it does, and the file of the public code below src/ that has it."""
+    return pd.DataFrame(SWITCHES, index=["what the code does", "source"]).T.rename_axis("switch")

@@ -1,0 +1,107 @@
+"""What leaks between splits: one simple matcher, one test set, and training sets that share more or less with it.
+
+The matcher learns nothing that both views show. It remembers: it finds the training view that looks most like the query, and
+takes the aerial image of that view's place for its guess of the query's.
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+import torch
+from scipy.spatial.distance import cdist
+from torch.nn import functional as F
+
+from cvig.datasets.world import choose_places
+from cvig.datasets.world.countryside import Countryside, make_countryside
+from cvig.datasets.world.views import aerial_tiles, exposure, ground_views, weather
+from cvig.metrics import summary
+from cvig.ranking import exact_ranks
+
+SIZE, SPAN = 32, 128  # pixels a view's side, metres a tile's side
+ROWS = 8  # blocks from top to bottom that an image is described by
+
+
+def describe(images: torch.Tensor, columns: int) -> np.ndarray:
+    """Mean colors of ROWS × `columns` blocks of uint8 images [N, 3, H, W]: float64 [N, 3 · ROWS · columns]."""
+    return F.adaptive_avg_pool2d(images.float(), (ROWS, columns)).flatten(1).double().numpy()
+
+
+def photograph(land: Countryside, where: torch.Tensor, seed: int) -> tuple[torch.Tensor, np.ndarray]:
+    """North-aligned panoramas, uint8 [N, 3, SIZE, 4 · SIZE], and their tiles, described and of length 1: float64 [N, D].
+
+    The four quarters of a panorama share its light and weather, as crops of one photograph do.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    color, depth = ground_views(land, where, torch.zeros(len(where)), fov=2 * math.pi, size=(SIZE, 4 * SIZE))
+    panorama = exposure(weather(color, depth, generator), generator)
+    tiles = describe(exposure(aerial_tiles(land, where, span=SPAN, size=SIZE), generator), ROWS)
+    tiles -= tiles.mean(axis=1, keepdims=True)
+    return panorama, tiles / np.linalg.norm(tiles, axis=1, keepdims=True)
+
+
+def remember(queries: np.ndarray, ground: np.ndarray, aerial: np.ndarray) -> np.ndarray:
+    """The aerial description that goes with the training view nearest to each query: float64 [Q, D].
+
+    Parameters
+    ----------
+    queries : float array [Q, E]
+    ground, aerial : float arrays [N, E], [N, D]
+        The training pairs.
+    """
+    return aerial[cdist(queries, ground).argmin(axis=1)]
+
+
+def crops(panorama: torch.Tensor) -> np.ndarray:
+    """The four quarters of each panorama, described by row: float64 [N, 4, E]."""
+    return np.stack([describe(quarter, 1) for quarter in panorama.split(SIZE, dim=3)], axis=1)
+
+
+def experiment(
+    count: int = 300, others: int = 900, extent: int = 2048, seed: int = 0
+) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+    """Two comparisons, each with the same queries and gallery throughout.
+
+    The first asks with one crop of each of `count` panoramas of the world's test region, after training on three crops
+    of the same panoramas, or of as many in another region. The second asks with the whole panoramas, after training on
+    `others` that stand between them, or on as many in another region.
+
+    Returns
+    -------
+    two dicts of data frame
+        `cvig.metrics.summary` by training set.
+    """
+    land = make_countryside(extent, 0)
+    rng = np.random.default_rng(seed)
+    here, there = choose_places(land, "test", count + others, rng), choose_places(land, "train", others, rng)
+    (test, tiles), (near, near_tiles), (far, far_tiles) = (
+        photograph(land, where, seed + i) for i, where in enumerate((here[:count], here[count:], there))
+    )
+
+    def after(queries: np.ndarray, ground: np.ndarray, aerial: np.ndarray) -> pd.DataFrame:
+        return summary(exact_ranks(remember(queries, ground, aerial), tiles))
+
+    own, foreign = crops(test), crops(far[:count])
+    by_crop = {
+        name: after(own[:, 0], views[:, 1:].reshape(3 * len(views), -1), aerial.repeat(3, axis=0))
+        for name, views, aerial in (
+            ("the same panoramas", own, tiles),
+            ("panoramas elsewhere", foreign, far_tiles[:count]),
+        )
+    }
+    queries = describe(test, 4 * ROWS)
+    by_region = {
+        name: after(queries, describe(views, 4 * ROWS), aerial)
+        for name, views, aerial in (("places between them", near, near_tiles), ("places elsewhere", far, far_tiles))
+    }
+    return by_crop, by_region
+
+
+def scores(found: dict[str, pd.DataFrame], metrics: tuple[str, ...] = ("R@1", "PSSR")) -> pd.DataFrame:
+    """A row a metric and training set: columns metric, training, value, low, high and chance."""
+    rows = [
+        {"metric": metric, "training": name, **table.loc[metric, ["value", "low", "high", "chance"]]}
+        for metric in metrics
+        for name, table in found.items()
+    ]
+    return pd.DataFrame(rows)

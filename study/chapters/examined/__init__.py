@@ -1,0 +1,1 @@
+"""What the page on examined computes and shows."""

@@ -1,0 +1,1 @@
+"""What the page on promises computes and shows."""

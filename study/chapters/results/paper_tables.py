@@ -1,0 +1,242 @@
+"""Tables 1 and 2 of the paper with our runs below the published rows, as one data frame, CSV, Markdown and LaTeX.
+
+Published recalls are taken to follow the rule of the paper's code: ties for the query, one place more than k names. Ours
+follow exact ranks, ties against the query, and stand there a second time by the rule of the code, so that like meets like.
+"""
+
+import base64
+import html
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+import pandas as pd
+
+from study import tables
+from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, PLACES
+from cvig.printed.scan import scan
+from cvig.metrics import share_interval
+from cvig.printed.tables import counts, cutoffs
+from study.runs import Run
+
+SIZES = range(500, 20_001)  # scanned for the size that explains the printed cells, as in the book
+CODE = CONVENTIONS[PAPER_CODE]
+RULES = (
+    *("exact", "exact low", "exact high", "exact found", "optimistic", "chance"),
+    *("as coded", "as coded low", "as coded high", "as coded found", "chance as coded"),
+)
+FACTS = ("queries", "gallery", "tied")
+# a line for the reader, and the rules it shows
+LINES = {
+    "ties against": ("exact", "exact low", "exact high"),
+    "found": ("exact found",),
+    "ties for": ("optimistic",),
+    "chance": ("chance",),
+    "paper's code": ("as coded", "as coded low", "as coded high"),
+    "found by it": ("as coded found",),
+    "its chance": ("chance as coded",),
+}
+
+
+@cache
+def published_queries() -> int:
+    """Size of the paper's test set: the one whose counts print both tables best (`cvig.printed.scan`)."""
+    return scan(tables.all_published_cells(), SIZES).best
+
+
+def name_of_test_set(number: int) -> str:
+    """The test set of the paper's Table 1 or 2: ``"cropped"`` or ``"uncropped"``."""
+    return tables.published()["tables"][str(number)]["test_set"]
+
+
+def _by_code(shares: Mapping[str, float], queries: int) -> dict[str, dict[str, float]]:
+    """Rows of the rules "as coded": of recalls also count, interval as if queries were independent, and chance."""
+    found = {name: round(share * queries) for name, share in shares.items() if name != "PSSR"}
+    rows = {"as coded": {name: share if name == "PSSR" else 100 * share for name, share in shares.items()}}
+    intervals = {name: share_interval(np.arange(queries) < count) for name, count in found.items()}
+    for end, rule in enumerate(("as coded low", "as coded high")):
+        rows[rule] = {name: 100 * interval[end] for name, interval in intervals.items()}
+    rows["as coded found"] = found
+    ks = cutoffs(pd.DataFrame(columns=list(found)))
+    top = {name: PLACES[CODE.places](float(k[:-1]), queries) if isinstance(k, str) else k for name, k in ks.items()}
+    rows["chance as coded"] = {name: 100 * min(k + 1, queries) / queries for name, k in top.items()}
+    if "PSSR" in shares:
+        rows["chance as coded"]["PSSR"] = (queries + 1) / (2 * queries)
+    return rows
+
+
+def _published(number: int) -> dict[str, dict[str, dict[str, float]]]:
+    """Of each architecture the rows "as coded" with the values as printed."""
+    queries = published_queries()
+    printed = tables.published_table(number)
+    found = counts(tables.published_cells(number), queries)
+    rows = {}
+    for arch in printed.index:
+        rows[arch] = _by_code((found.loc[arch] / queries).to_dict(), queries)
+        rows[arch]["as coded"] = printed.loc[arch].to_dict()
+        facts = {"queries": queries, "gallery": queries}
+        rows[arch] = {rule: row | facts for rule, row in rows[arch].items()}
+    return rows
+
+
+def _ours(run: Run, name: str) -> dict[str, dict[str, float]]:
+    """All rows of a run on the test set of that name; those "as coded" are left out where views have several answers."""
+    summary, facts = run.metrics[name], run.facts[name]
+    names = [name for name in tables.METRICS if name in summary.index]
+    scale = {name: 1 if name == "PSSR" else 100 for name in names}
+    columns = {
+        "exact": "pessimistic",
+        "exact low": "low",
+        "exact high": "high",
+        "optimistic": "optimistic",
+        "chance": "chance",
+    }
+    rows = {rule: {name: scale[name] * summary.loc[name, key] for name in names} for rule, key in columns.items()}
+    recalls = [name for name in names if name != "PSSR"]
+    rows["exact found"] = {name: round(summary.loc[name, "pessimistic"] * facts["queries"]) for name in recalls}
+    if facts["as_coded"]:
+        rows |= _by_code(facts["as_coded"], facts["queries"])
+    common = {"queries": facts["queries"], "tied": 100 * facts["tied_fraction"]}
+    gallery = {rule: facts["queries" if "as coded" in rule else "gallery"] for rule in rows}
+    return {rule: rows[rule] | common | {"gallery": gallery[rule]} for rule in RULES if rule in rows}
+
+
+def labels(runs: Sequence[Run]) -> list[str]:
+    """What each run is called below its architecture: ``"quick: modern, batch 64, seed 0"``, the first its study's folder.
+
+    Runs of one architecture that share all of that have their own folders' names behind it.
+    """
+    said = [f"{run.folder.parent.name}: {run.recipe}, batch {run.batch}, seed {run.parameters['seed']}" for run in runs]
+    often = Counter(zip((run.name for run in runs), said, strict=True))
+    return [
+        f"{label} ({run.folder.name})" if often[run.name, label] > 1 else label
+        for run, label in zip(runs, said, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class PaperTable:
+    """One of the paper's tables beside ours.
+
+    Attributes
+    ----------
+    number : {1, 2}
+    numbers : DataFrame of float
+        Index architecture, source, rule (`RULES`); columns R@1 … R@10% in percent, or queries where the rule ends in
+        "found", PSSR as a share, queries, gallery, and tied, the percentage of tied queries. NaN is not known. Intervals
+        are of 95%; those "as coded" are exact if queries are independent, which those of the paper need not be.
+    """
+
+    number: int
+    numbers: pd.DataFrame
+
+    @property
+    def overview(self) -> pd.DataFrame:
+        """A row a source: str, index architecture, source. By exact ranks PSSR and R@1%, each with its interval, and the
+        share of tied queries; then all recalls by the paper's code, as the paper has them.
+        """
+        rows = {}
+        for (arch, source), block in self.numbers.groupby(level=[0, 1], sort=False):
+            block = block.droplevel([0, 1]).reindex(RULES)
+            exact = {name: _cell(block.loc[list(LINES["ties against"]), name]) for name in ("PSSR", "R@1%")}
+            exact["tied"] = _tied(block.tied.iloc[0])
+            if source == "published":
+                exact |= {"PSSR": "not given", "R@1%": "unknown"}
+            row = {("by exact ranks", name): cell for name, cell in exact.items()}
+            for name in tables.METRICS:
+                if name != "PSSR":
+                    row["by the paper's code", name] = _cell(block.loc[["as coded"], name])
+            rows[arch, source] = row
+        return pd.DataFrame(rows).T
+
+    @cached_property
+    def text(self) -> pd.DataFrame:
+        """For readers: str, a value and its interval in one cell, index architecture, source, line (`LINES`)."""
+        rows = {}
+        for key, block in self.numbers.groupby(level=[0, 1], sort=False):
+            block = block.droplevel([0, 1])
+            lines = {line: rules for line, rules in LINES.items() if rules[0] in block.index}
+            for line, rules in lines.items():
+                whole = rules[0].endswith("found")
+                rows[*key, line] = {name: _cell(block.loc[list(rules), name], whole) for name in tables.METRICS}
+            facts, first = block.iloc[0], rows[*key, next(iter(lines))]
+            if key[1] == "published":
+                first["PSSR"] = "not given"
+            first |= {
+                "queries": f"{facts.queries:.0f}",
+                "gallery": f"{facts.gallery:.0f}",
+                "tied": _tied(facts.tied),
+            }
+        return pd.DataFrame(rows).T.fillna("").rename_axis(["architecture", "source", "rule"])
+
+    @property
+    def csv(self) -> str:
+        """`numbers` as CSV, to six digits; an empty cell is not known."""
+        return self.numbers.to_csv(float_format="%.6g", lineterminator="\n")
+
+    @property
+    def markdown(self) -> str:
+        """`text` as a Markdown table."""
+        return tables.markdown(self.text)
+
+    @property
+    def latex(self) -> str:
+        """`text` as a LaTeX tabular, which needs no package."""
+        return tables.latex(self.text)
+
+    def _repr_html_(self) -> str:
+        files = {"csv": self.csv, "md": self.markdown, "tex": self.latex}
+        # a head for each architecture: the table is long
+        parts = [part.to_html() for _, part in self.text.groupby(level=0, sort=False)]
+        whole = tables.folded("every rule, count and interval", "".join(parts))
+        offers = [_offer(f"table-{self.number}.{end}", text) for end, text in files.items()]
+        return self.overview.to_html() + whole + "".join(offers)
+
+
+def _offer(name: str, text: str) -> str:
+    """HTML that opens to a text and a link that saves it; without a server."""
+    data = base64.b64encode(text.encode()).decode()
+    link = f'<a download="{name}" href="data:text/plain;charset=utf-8;base64,{data}">save {name}</a>'
+    return tables.folded(name, f"{link}<pre>{html.escape(text)}</pre>")
+
+
+def _tied(percent: float) -> str:
+    """The share of tied queries."""
+    return "unknown" if np.isnan(percent) else f"{percent:.1f}%"
+
+
+def _number(value: float) -> str:
+    """Three decimals as in the paper, and a fourth where there is one, as in one of its cells."""
+    return f"{value:.3f}" if abs(value - round(value, 4)) > 1e-9 else f"{value:.4f}".removesuffix("0")
+
+
+def _cell(values: pd.Series, whole: bool = False) -> str:
+    """A value and its interval, if it has one; "" where it is not known."""
+    if np.isnan(values.iloc[0]):
+        return ""
+    shown = [f"{value:.0f}" if whole else _number(value) for value in values]
+    return f"{shown[0]} [{shown[1]}, {shown[2]}]" if len(shown) == 3 and not values.isna().any() else shown[0]
+
+
+def paper_table(number: int, runs: Iterable[Run]) -> PaperTable:
+    """Table 1 (cropped test set) or 2 (uncropped) of the paper, each published row followed by our runs of its architecture.
+
+    Runs of other architectures come last.
+
+    Raises
+    ------
+    ValueError
+        No such table.
+    """
+    blocks = {(arch, "published"): rows for arch, rows in _published(number).items()}
+    runs = list(runs)
+    for run, label in zip(runs, labels(runs), strict=True):
+        blocks[run.name, label] = _ours(run, name_of_test_set(number))
+    order = list(dict.fromkeys(arch for arch, _ in blocks))
+    rows = {
+        (*key, rule): row for key in sorted(blocks, key=lambda key: order.index(key[0])) for rule, row in blocks[key].items()
+    }
+    frame = pd.DataFrame(rows).T.reindex(columns=[*tables.METRICS, *FACTS]).astype(float)
+    return PaperTable(number, frame.rename_axis(["architecture", "source", "rule"]))

@@ -1,0 +1,134 @@
+"""What a run writes to disk, and how it is read back.
+
+A run is a folder. Training writes ``log.csv``, ``validation.npz``, ``checkpoint.safetensors`` and, last of all,
+``train.json``; evaluation adds ranks, figures' data and, last of all, ``metrics.json`` and ``evaluate.json``. A folder
+without its JSON files is unfinished and is never read as a result.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from cvig.files import read_arrays
+from cvig.ranking import Ranks
+from cvig.training.recipes import RECIPES, in_words
+
+TEST_SETS = ("uncropped", "cropped")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run, read from its folder on demand."""
+
+    folder: Path
+
+    @cached_property
+    def train(self) -> dict:
+        """Provenance of the training notebook."""
+        return json.loads((self.folder / "train.json").read_text())
+
+    @cached_property
+    def evaluate(self) -> dict:
+        """Provenance of the evaluation notebook."""
+        return json.loads((self.folder / "evaluate.json").read_text())
+
+    @property
+    def parameters(self) -> dict:
+        """Parameters of the training notebook."""
+        return self.train["parameters"]
+
+    @property
+    def precision(self) -> str:
+        """Of the towers in training: ``"bf16"`` or ``"32"``."""
+        return self.train.get("precision") or self.parameters["precision"]  # early runs chose none themselves
+
+    @property
+    def name(self) -> str:
+        """The architecture."""
+        return self.parameters["arch"]
+
+    @property
+    def recipe(self) -> str:
+        """The recipe in words, with its turned switches: ``"as-coded without linear-head"``."""
+        return in_words(self.parameters["recipe"], self.parameters["switches"])
+
+    @property
+    def batch(self) -> int:
+        """Pairs a step: as asked, else the recipe's."""
+        return self.parameters["batch"] or RECIPES[self.parameters["recipe"]].batch
+
+    @property
+    def start(self) -> str:
+        """Name of the run whose trunks this one started from, or ``""``."""
+        return Path(self.parameters.get("start", "")).name  # the first runs knew no such parameter
+
+    @cached_property
+    def log(self) -> pd.DataFrame:
+        """One row an epoch, as `cvig.training.SiameseTraining` makes it."""
+        return pd.read_csv(self.folder / "log.csv")
+
+    @cached_property
+    def metrics(self) -> dict[str, pd.DataFrame]:
+        """`cvig.metrics.summary` of the uncropped and the cropped test set."""
+        stored = json.loads((self.folder / "metrics.json").read_text())
+        return {name: pd.read_json(StringIO(json.dumps(stored[name]["summary"])), orient="split") for name in TEST_SETS}
+
+    @cached_property
+    def facts(self) -> dict[str, dict]:
+        """Of each test set: queries, gallery size, tied fraction, collapse verdict and measures of both towers, and
+        ``as_coded``, the same test scored by the rules of the paper's code (None where views have several answers)."""
+        stored = json.loads((self.folder / "metrics.json").read_text())
+        return {name: stored[name]["facts"] for name in TEST_SETS}
+
+    @cached_property
+    def validation(self) -> list[Ranks]:
+        """Exact ranks of the validation views after each epoch."""
+        stored = read_arrays(self.folder / "validation.npz")
+        size = stored["gallery_size"][()]
+        return [Ranks(closer, tied, size) for closer, tied in zip(stored["closer"], stored["tied"], strict=True)]
+
+    def columns_as_coded(self, test_set: str) -> np.ndarray:
+        """What the paper's code calls the PSSR of each pair, float [Q] (`cvig.metrics.conventions.pssr_as_coded`)."""
+        return read_arrays(self.folder / f"ranks-{test_set}.npz")["pssr_as_coded"]
+
+    def ranks(self, test_set: str) -> Ranks:
+        """Exact ranks of the ``"uncropped"`` or ``"cropped"`` test set."""
+        stored = read_arrays(self.folder / f"ranks-{test_set}.npz")
+        return Ranks(stored["closer"], stored["tied"], stored["gallery_size"][()])
+
+    @cached_property
+    def projection(self) -> dict[str, np.ndarray]:
+        """Principal components of both towers: ``ground``, ``aerial`` [N, 2] and ``explained`` [2]."""
+        return read_arrays(self.folder / "projection.npz")
+
+    @cached_property
+    def retrievals(self) -> dict[str, np.ndarray]:
+        """Thumbnails: ``queries``, ``retrieved``, ``positive_at``, ``rank`` and ``gallery_size``."""
+        return read_arrays(self.folder / "retrievals.npz")
+
+    @property
+    def description(self) -> str:
+        """One sentence for captions: which data and training a figure shows."""
+        p, queries = self.parameters, self.facts["uncropped"]["queries"]
+        views = {"90": "90° views of unknown heading", "panorama": "north-aligned panoramas"}[p["view"]]
+        data = f"the procedural world ({views})" if p["data"] == "world" else f"the {p['data']} data"
+        start = "from random weights" if p["weights"] == "none" else f"from weights '{p['weights']}'"
+        if self.start:
+            start = f"from the trunks of {self.start}"
+        half = p.get("half_size_epochs")
+        size = f"{p['size']} px" + (f", the first {half} at {p['size'] // 2} px," if half else "")
+        return (
+            f"{p['arch']} trained {start} with the '{self.recipe}' recipe for {len(self.log)} epochs at {size} "
+            f"on {self.train['pairs_per_epoch']} pairs an epoch of {data}; tested on {queries} views of places it never saw"
+        )
+
+
+def find(folder: Path | str) -> list[Run]:
+    """All finished runs directly below `folder`, by name; an absent folder has none."""
+    marks = sorted(Path(folder).glob("*/evaluate.json"))
+    return [Run(mark.parent) for mark in marks if (mark.parent / "train.json").exists()]

@@ -1,0 +1,121 @@
+"""Tables as data frames: the published ones and ours; and as Markdown and LaTeX."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+METRICS = ("R@1", "R@5", "R@10", "R@1%", "R@5%", "R@10%", "PSSR")
+
+
+@cache
+def published() -> dict:
+    """The paper's numbers, as printed (``published.json``)."""
+    return json.loads(Path(__file__).with_name("published.json").read_text())
+
+
+def published_cells(number: int) -> pd.DataFrame:
+    """Table 1 (cropped test set) or 2 (uncropped) of the paper, cells as printed: str, a row an architecture."""
+    table = published()["tables"].get(str(number))
+    if table is None:
+        raise ValueError(f"table {number}: the paper has tables 1 and 2")
+    return pd.DataFrame(table["rows"], index=table["columns"]).T
+
+
+def published_table(number: int) -> pd.DataFrame:
+    """Table 1 or 2 of the paper as numbers: recall in percent, a row an architecture."""
+    return published_cells(number).astype(float)
+
+
+def all_published_cells() -> pd.DataFrame:
+    """Both tables as printed, one below the other; rows such as ``"T1 vgg16"``."""
+    return pd.concat([published_cells(number).rename(index=f"T{number} {{}}".format) for number in (1, 2)])
+
+
+def folded(summary: str, inside: str) -> str:
+    """HTML: a line that opens to more."""
+    return f"<details><summary>{summary}</summary>{inside}</details>"
+
+
+def with_interval(row: pd.Series, scale: float = 1, digits: int = 3) -> str:
+    """A row of `cvig.metrics.summary` as text: its value, and in brackets its interval.
+
+    >>> with_interval(pd.Series({"value": 0.5, "low": 0.25, "high": 0.75}), 100, 0)
+    '50 [25, 75]'
+    """
+    value, low, high = (scale * row[key] for key in ("value", "low", "high"))
+    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+
+
+def recall_table(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
+    """Recall in percent and PSSR, each with its interval, and what chance gives.
+
+    Parameters
+    ----------
+    summaries : mapping of label to data frame
+        Each as `cvig.metrics.summary` makes it.
+    """
+    table = {}
+    for label, summary in summaries.items():
+        table[label] = {
+            name: with_interval(summary.loc[name], *((1, 3) if name == "PSSR" else (100, 1)))
+            for name in METRICS
+            if name in summary.index
+        }
+    last = next(reversed(summaries.values()))
+    table["chance"] = {
+        name: f"{last.loc[name, 'chance']:.3f}" if name == "PSSR" else f"{100 * last.loc[name, 'chance']:.2f}"
+        for name in METRICS
+        if name in last.index
+    }
+    return pd.DataFrame(table).T
+
+
+def _lines(table: pd.DataFrame) -> list[list[str]]:
+    """Cells of a table row by row, the index first; an index label that repeats the one above is left blank."""
+    index = table.index.to_frame(index=False).astype(str)
+    new = (index != index.shift()).cummax(axis=1)
+    return np.hstack([index.where(new, ""), table.astype(str)]).tolist()
+
+
+def _names(table: pd.DataFrame) -> list[str]:
+    return [*(name or "" for name in table.index.names), *map(str, table.columns)]
+
+
+def markdown(table: pd.DataFrame) -> str:
+    r"""A table of text as Markdown, its index included.
+
+    >>> print(markdown(pd.DataFrame({"R@1%": ["2"]}, index=pd.Index(["a|b"], name="row"))))
+    | row | R@1% |
+    |---|---|
+    | a\|b | 2 |
+    """
+    names = _names(table)
+    rows = [[cell.replace("|", "\\|") for cell in line] for line in [names, *_lines(table)]]
+    head, *body = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([head, "|" + "---|" * len(names), *body])
+
+
+LATEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {c: rf"\{c}" for c in "%&#$_{}"}
+
+
+def latex(table: pd.DataFrame) -> str:
+    r"""A table of text as a LaTeX tabular that needs no package, its index included, special characters escaped.
+
+    >>> print(latex(pd.DataFrame({"R@1%": ["2"]}, index=pd.Index(["a_b"], name="row"))))
+    \begin{tabular}{ll}
+    \hline
+    row & R@1\% \\
+    \hline
+    a\_b & 2 \\
+    \hline
+    \end{tabular}
+    """
+    names = _names(table)
+    rows = [["".join(LATEX.get(c, c) for c in cell) for cell in line] for line in [names, *_lines(table)]]
+    head, *body = [" & ".join(row) + r" \\" for row in rows]
+    begin, end = rf"\begin{{tabular}}{{{'l' * len(names)}}}", r"\end{tabular}"
+    return "\n".join([begin, r"\hline", head, r"\hline", *body, r"\hline", end])

@@ -1,0 +1,321 @@
+"""Each published rule against its source's algorithm on a whole distance matrix, and against what is known of it."""
+
+import numpy as np
+import pytest
+import torch
+from torchmetrics.functional.retrieval import retrieval_hit_rate
+
+from cvig.metrics import per_query_pssr, recall_at_k
+from cvig.metrics.conventions import CONVENTIONS, pssr_as_coded, recalls
+from cvig.metrics.conventions import arithmetic as published_arithmetic
+from cvig.ranking import exact_ranks
+
+N = 1000
+KS = (1, 5, 10, "1%", "5%", "10%")
+OPTIMISTIC = ("CVM-Net", "SAFA", "DSM", "GeoDTR+", "VIGOR", "TransGeo", "Sample4Geo")
+CHANCE = ("University-1652", "OpenVPRLab", "VPR-methods-evaluation", "torchmetrics", "pytorch-metric-learning")
+PERFECT_FOR_NAN = (*OPTIMISTIC, "WITW")
+
+
+def unit(rows):
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def healthy(n=N, seed=0):
+    """Distinct unit embeddings whose recall is neither 0 nor 1 anywhere."""
+    rng = np.random.default_rng(seed)
+    gallery = rng.normal(size=(n, 32))
+    return unit(gallery + 1.6 * rng.normal(size=(n, 32))), unit(gallery)
+
+
+def tied(n, seed=0):
+    """Corners of a small cube: many ties, and every product, norm and cosine is exact in float32 and in any order."""
+    rng = np.random.default_rng(seed)
+    return tuple(rng.choice([-0.5, 0.5], size=(n, 4)).astype(np.float32) for _ in range(2))
+
+
+def with_nan(n, seed=0):
+    query, gallery = tied(n, seed)
+    query[::7, 0] = np.nan
+    gallery[3::11] = np.nan
+    gallery[-1] = 0.5  # the last row is one that answers
+    return query, gallery
+
+
+def of_many_lengths(n, seed=0):
+    rng = np.random.default_rng(seed)
+    return tuple(rows * rng.choice([0.5, 1, 2], size=(n, 1)).astype(np.float32) for rows in tied(n, seed))
+
+
+def mostly_nan(n, seed=0):
+    query, gallery = with_nan(n, seed)
+    gallery[np.arange(n) % 8 > 0] = np.nan
+    return query, gallery
+
+
+CONSTANT = (np.full((N, 4), 0.5, np.float32),) * 2
+ALL_NAN = (np.full((N, 4), np.nan, np.float32),) * 2
+
+
+# --- the sources' algorithms, on whole matrices ----------------------------------------------------------------------
+
+
+def _places(convention, k, n):
+    if not isinstance(k, str):
+        return k
+    share = float(k[:-1]) / 100
+    if convention in ("CVM-Net", "VIGOR"):
+        return int(n * share) + 1
+    if convention == "University-1652":
+        return round(n * share) + 1
+    return int(n * share)
+
+
+def _sorted_row(query, gallery, k):
+    distance = np.square(np.sqrt(np.square(query[:, None] - gallery[None]).sum(-1, dtype=np.float64)))
+    return distance.diagonal() <= np.sort(distance, axis=1)[:, k]
+
+
+def _column_loop(query, gallery, k):
+    distance = 2 - 2 * np.matmul(gallery.astype(float), query.astype(float).T)
+    return np.array([np.sum(distance[:, i] < distance[i, i]) < k for i in range(len(query))])
+
+
+def _cosine_loop(query, gallery, k):
+    query, gallery = (
+        x.astype(float) / np.sqrt(np.sum(x.astype(float) ** 2, axis=1, keepdims=True)) for x in (query, gallery)
+    )
+    similarity = query @ gallery.T
+    return np.array([np.sum(row > row[i]) < k for i, row in enumerate(similarity)])
+
+
+def _torch_higher(query, gallery, k):
+    similarity = torch.from_numpy(query) @ torch.from_numpy(gallery).T
+    return np.array([(row > row[i]).sum().item() < k for i, row in enumerate(similarity)])
+
+
+def _no_farther(query, gallery, k):
+    query, gallery = (torch.nn.functional.normalize(torch.from_numpy(x)) for x in (query, gallery))
+    distance = 2 * (1 - query @ gallery.T)
+    return np.array([torch.sum(torch.le(row, row[i])).item() <= k for i, row in enumerate(distance)])
+
+
+def _backwards(query, gallery, k):
+    score = query @ gallery.T
+    order = [np.argsort(row, kind="stable")[::-1] for row in score]
+    return np.array([np.flatnonzero(row == i)[0] < k for i, row in enumerate(order)])
+
+
+def _heap(query, gallery, k):
+    """What FAISS returns: the k nearest of the rows at a comparable distance, then -1."""
+    distance = np.square(query[:, None] - gallery[None]).sum(-1)
+    lists = []
+    for row in distance:
+        order = [j for j in np.argsort(row, kind="stable") if not np.isnan(row[j])][:k]
+        lists.append(order + [-1] * (k - len(order)))
+    return np.array(lists, dtype=int).reshape(len(query), k)
+
+
+def _in_heap(query, gallery, k):
+    return (_heap(query, gallery, k) == np.arange(len(query))[:, None]).any(axis=1)
+
+
+def _label_in_heap(query, gallery, k):
+    labels = np.arange(len(query))
+    return (labels[_heap(query, gallery, k)] == labels[:, None]).any(axis=1)
+
+
+def _hit_rate(query, gallery, k):
+    """torchmetrics with the order of ties fixed; without ties the library itself is asked below."""
+    similarity = torch.from_numpy(query) @ torch.from_numpy(gallery).T
+    order = torch.argsort(similarity, dim=1, descending=True, stable=True).numpy()
+    return (order[:, :k] == np.arange(len(query))[:, None]).any(axis=1)
+
+
+SOURCES = {
+    "image-locate": _sorted_row,
+    "CVM-Net": _column_loop,
+    "SAFA": _column_loop,
+    "DSM": _column_loop,
+    "GeoDTR+": _column_loop,
+    "VIGOR": _column_loop,
+    "TransGeo": _cosine_loop,
+    "Sample4Geo": _torch_higher,
+    "WITW": _no_farther,
+    "University-1652": _backwards,
+    "OpenVPRLab": _in_heap,
+    "VPR-methods-evaluation": _in_heap,
+    "torchmetrics": _hit_rate,
+    "pytorch-metric-learning": _label_in_heap,
+}
+
+
+@pytest.fixture
+def small_tiles(monkeypatch):
+    """Tiles of a few rows, so that answers, ties and NaN lie in every tile."""
+    monkeypatch.setattr(published_arithmetic, "ROWS", 8)
+    monkeypatch.setattr(published_arithmetic, "COLUMNS", 24)
+
+
+@pytest.mark.parametrize("make", [tied, of_many_lengths, with_nan, mostly_nan])
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_convention_is_its_sources_algorithm_tile_by_tile(name, make, small_tiles):
+    n = 130
+    ks = (1, 5, 10, 50, "0.5%", "1%", "5%", "10%", "12.5%")
+    query, gallery = make(n)
+    with np.errstate(invalid="ignore"):
+        expected = {k: np.mean(SOURCES[name](query, gallery, _places(name, k, n))) for k in ks}
+    assert CONVENTIONS[name].recall(query, gallery, ks) == pytest.approx(expected, abs=1e-12)
+
+
+def test_tiles_make_no_difference(monkeypatch):
+    query, gallery = with_nan(N)
+    whole = recalls(query, gallery, KS)
+    monkeypatch.setattr(published_arithmetic, "ROWS", 64)
+    monkeypatch.setattr(published_arithmetic, "COLUMNS", 192)
+    assert recalls(query, gallery, KS) == whole
+
+
+def test_torchmetrics_itself_agrees_where_there_are_no_ties():
+    query, gallery = healthy(100)
+    scores = torch.from_numpy(query) @ torch.from_numpy(gallery).T
+    target = torch.eye(100, dtype=torch.bool)
+    for k, found in CONVENTIONS["torchmetrics"].recall(query, gallery, (1, 5, 10, 50)).items():
+        hits = [retrieval_hit_rate(row, answer, top_k=k).item() for row, answer in zip(scores, target, strict=True)]
+        assert found == pytest.approx(np.mean(hits))
+
+
+# --- what is known of each ---------------------------------------------------------------------------------------------
+
+
+def test_every_convention_names_its_repository_and_file():
+    for name, convention in CONVENTIONS.items():
+        assert convention.name == name
+        assert convention.source.count("/") >= 1
+        assert ".py" in convention.source
+        assert convention.rule
+
+
+def test_without_ties_all_agree_with_the_exact_recall_up_to_the_places_they_take():
+    query, gallery = healthy()
+    ranks = exact_ranks(query, gallery)
+    assert not ranks.tied.any()
+    for name, recall in recalls(query, gallery, KS).items():
+        one_more = dict.fromkeys((1, 5, 10), name == "image-locate")
+        one_more |= dict.fromkeys(("1%", "5%", "10%"), name in ("image-locate", "CVM-Net", "VIGOR", "University-1652"))
+        for k in KS:
+            places = (k if isinstance(k, int) else N * int(k[:-1]) // 100) + one_more[k]
+            assert recall[k] == recall_at_k(ranks, places, ties="pessimistic"), (name, k)
+        assert recall[1] < recall["10%"] < 1
+
+
+def test_constant_embeddings_are_perfect_for_eight_lost_for_one_and_chance_for_five():
+    found = recalls(*CONSTANT, (1, "1%"))
+    for name in ("image-locate", *OPTIMISTIC):
+        assert found[name] == {1: 1, "1%": 1}
+    assert found["WITW"] == {1: 0, "1%": 0}
+    for name in CHANCE:
+        one_more = name == "University-1652"
+        assert found[name] == {1: 1 / N, "1%": pytest.approx(0.01 + one_more / N)}
+
+
+def test_a_network_of_nan_is_perfect_for_eight_evaluators():
+    found = recalls(*ALL_NAN, (1, "1%"))
+    perfect = {name for name, recall in found.items() if recall == {1: 1, "1%": 1}}
+    assert perfect == set(PERFECT_FOR_NAN)
+    for name in ("image-locate", "OpenVPRLab", "VPR-methods-evaluation"):
+        assert found[name] == {1: 0, "1%": 0}
+    assert found["University-1652"] == {1: 1 / N, "1%": 11 / N}
+    assert found["torchmetrics"] == {1: 1 / N, "1%": 10 / N}
+    assert found["pytorch-metric-learning"] == {1: 1 / N, "1%": 1 / N}  # -1 is the label of the last row
+
+
+def test_a_tenth_of_nan_queries_adds_nearly_a_tenth_to_eight_evaluators():
+    query, gallery = healthy()
+    before = recalls(query, gallery, [1])
+    query[::10] = np.nan
+    after = recalls(query, gallery, [1])
+    for name in PERFECT_FOR_NAN:
+        assert after[name][1] == pytest.approx(0.9 * before[name][1] + 0.1, abs=0.03)
+    for name in ("image-locate", "OpenVPRLab"):
+        assert after[name][1] < before[name][1]
+
+
+def test_below_a_hundred_pairs_one_percent_is_no_place_for_ten_evaluators():
+    _, gallery = healthy(99)
+    perfect = recalls(gallery, gallery, ["1%"])
+    assert {name for name, recall in perfect.items() if recall["1%"] == 0} == {
+        *("SAFA", "DSM", "GeoDTR+", "TransGeo", "Sample4Geo", "WITW"),
+        *("OpenVPRLab", "VPR-methods-evaluation", "torchmetrics", "pytorch-metric-learning"),
+    }
+
+
+def test_image_locate_takes_one_place_too_many_at_every_k():
+    """The answer is second for every query: recalled at 1."""
+    gallery = np.arange(10.0)[:, None] * np.ones((1, 2))
+    query = np.roll(gallery, 1, axis=0)
+    query[0] = gallery[1]
+    assert (exact_ranks(query, gallery).closer >= 1).all()
+    assert CONVENTIONS["image-locate"].recall(query, gallery, [1]) == {1: 1.0}
+
+
+def test_one_shared_ranking_recalls_k_and_one_places_of_n():
+    """All queries on one point: counts are k + 1 for image-locate at each k, and for CVM-Net at a percentage."""
+    _, gallery = healthy(N)
+    query = np.repeat(unit(np.random.default_rng(5).normal(size=(1, 32))), N, axis=0)
+    found = recalls(query, gallery, KS)
+    counts = [1, 5, 10, 10, 50, 100]
+    assert [round(N * value) for value in found["image-locate"].values()] == [count + 1 for count in counts]
+    assert [round(N * value) for value in found["CVM-Net"].values()] == [1, 5, 10, 11, 51, 101]
+    assert [round(N * value) for value in found["SAFA"].values()] == counts
+
+
+def test_dead_answers_are_found_by_the_two_that_normalize():
+    """A zero row divided by its norm is NaN, and nothing beats NaN."""
+    query, gallery = healthy()
+    gallery[:] = -query
+    gallery[: N // 2] = 0
+    found = {name for name, recall in recalls(query, gallery, [1]).items() if recall[1] >= 0.5}
+    assert found == {"TransGeo", "WITW"}
+
+
+def test_pssr_as_coded_counts_queries_and_keeps_what_it_should_take_away():
+    query, gallery = np.array([[0.0], [1.0], [5.0]]), np.array([[0.0], [2.0], [2.5]])
+    # distances: row 0: 0 2 2.5, row 1: 1 1 1.5, row 2: 5 3 2.5; columns 0, 1, 2 have 1, 1, 3 no farther than the diagonal
+    assert pssr_as_coded(query, gallery) == pytest.approx([1 / 3, 1 / 3, 1])
+    assert per_query_pssr(exact_ranks(query, gallery), ties="pessimistic") == pytest.approx([2 / 3, 1 / 3, 2 / 3])
+
+
+def test_pssr_as_coded_of_a_perfect_network_is_nearly_zero():
+    _, gallery = healthy()
+    assert pssr_as_coded(gallery, gallery).mean() == pytest.approx(1 / N)
+
+
+def test_pssr_as_coded_of_a_collapsed_gallery_is_exactly_uniform():
+    query, gallery = healthy()
+    gallery[:] = gallery[0]
+    assert sorted(pssr_as_coded(query, gallery)) == pytest.approx(np.arange(1, N + 1) / N)
+
+
+def test_pssr_as_coded_of_nan_is_zero():
+    query, gallery = healthy()
+    query[::2] = np.nan
+    found = pssr_as_coded(query, gallery)
+    assert (found[::2] == 0).all()
+    assert (found[1::2] > 0).all()
+    assert (pssr_as_coded(*ALL_NAN) == 0).all()
+
+
+@pytest.mark.parametrize("k", [0, -1, 11, True, 1.0, "0%", "101%", "1", "one", "nan%"])
+def test_a_k_that_is_no_number_of_places_is_refused(k):
+    query, gallery = tied(10)
+    with pytest.raises(ValueError, match="expected a count from 1 to the 10 rows"):
+        recalls(query, gallery, [k])
+
+
+def test_unequal_shapes_are_refused():
+    query, gallery = tied(10)
+    with pytest.raises(ValueError, match=r"query \(10, 4\) and gallery \(9, 4\)"):
+        CONVENTIONS["SAFA"].recall(query, gallery[:9], [1])
+    with pytest.raises(ValueError, match="equal shapes"):
+        pssr_as_coded(query, gallery[:, :3])

@@ -1,0 +1,345 @@
+"""``cvig score`` as a user meets it: files of every kind, bad files, and numbers that agree with the functions."""
+
+import dataclasses
+import io
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.io
+import torch
+from safetensors.torch import save_file
+
+from cvig import cli
+from cvig.metrics import summary
+from cvig.metrics.collapse import diagnose
+from cvig.metrics.conventions import CONVENTIONS, pssr_as_coded, recalls
+from cvig.ranking import exact_ranks
+from cvig.reading.embeddings import read_array, read_positives
+
+N = 120
+KS = {"R@1": 1, "R@5": 5, "R@10": 10, "R@1%": "1%", "R@5%": "5%", "R@10%": "10%"}
+
+
+def embeddings(n=N, seed=0):
+    rng = np.random.default_rng(seed)
+    gallery = rng.normal(size=(n, 8))
+    query = gallery + rng.normal(size=(n, 8))
+    gallery[: n // 4] = 0  # a quarter of the gallery is one point
+    return query.astype(np.float32), gallery.astype(np.float32)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A current folder with query.npy and gallery.npy."""
+    monkeypatch.chdir(tmp_path)
+    for name, rows in zip(("query", "gallery"), embeddings(), strict=True):
+        np.save(f"{name}.npy", rows)
+    return tmp_path
+
+
+@pytest.fixture
+def score(monkeypatch, capsys, folder):
+    """Exit code, output and errors of ``cvig score WORDS``; query.npy and gallery.npy unless others are named."""
+
+    def call(*words, query="query.npy", gallery="gallery.npy"):
+        monkeypatch.setattr("sys.argv", ["cvig", "score", "--query", query, "--gallery", gallery, *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+def strict_json(text):
+    """JSON by the standard: NaN and Infinity are errors."""
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+def assert_refused(outcome, *fragments):
+    code, output, errors = outcome
+    assert code == 2
+    assert output == ""
+    assert errors.startswith("cvig: ")
+    assert errors.count("\n") == 1
+    for fragment in fragments:
+        assert fragment in errors
+
+
+# --- what it says ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("ties", ["pessimistic", "optimistic", "expected"])
+@pytest.mark.parametrize("similarity", ["euclidean", "dot"])
+def test_json_agrees_with_the_functions(score, similarity, ties):
+    code, output, _ = score("--json", "-", "--similarity", similarity, "--ties", ties)
+    assert code == 0
+    found = strict_json(output)
+    query, gallery = embeddings()
+    ranks = exact_ranks(query, gallery, similarity=similarity)
+    table = summary(ranks, ties=ties)
+    assert list(found["summary"]) == sorted(table.index)
+    for metric, row in table.iterrows():
+        assert found["summary"][metric] == pytest.approx(row.to_dict())
+    assert found["tied_queries"] == (ranks.tied > 0).sum() > 0
+    assert found["most_ties"] == ranks.tied.max()
+    diagnosis = diagnose(query, gallery)
+    assert found["collapse"]["verdict"] == diagnosis.verdict
+    assert set(found["collapse"]) == {"verdict", *dataclasses.asdict(diagnosis)}
+    expected = recalls(query, gallery, list(KS.values()))
+    assert set(found["conventions"]) == set(CONVENTIONS)
+    for name, convention in found["conventions"].items():
+        values = {metric: expected[name][k] for metric, k in KS.items()}
+        if name == "image-locate":
+            values["PSSR"] = pssr_as_coded(query, gallery).mean()
+        assert convention["values"] == pytest.approx(values)
+        assert convention["source"] == CONVENTIONS[name].source
+
+
+def test_csv_reads_back_as_the_same_tables(score, folder):
+    assert score("--csv", "out.csv", "--json", "out.json")[0] == 0
+    table = pd.read_csv("out.csv").set_index(["evaluator", "metric"])
+    found = strict_json((folder / "out.json").read_text())
+    for metric, row in found["summary"].items():
+        assert table.loc[("cvig", metric)].to_dict() == pytest.approx(row)
+    for name, convention in found["conventions"].items():
+        for metric, value in convention["values"].items():
+            assert table.loc[(name, metric), "value"] == pytest.approx(value)
+    assert len(table) == len(found["summary"]) + 6 * len(CONVENTIONS) + 1
+
+
+def test_the_report_shows_each_value_and_the_verdict(score):
+    code, output, errors = score()
+    assert code == 0
+    assert errors == ""
+    query, gallery = embeddings()
+    ranks = exact_ranks(query, gallery)
+    table = summary(ranks)
+    for metric, row in table.iterrows():
+        line = next(line for line in output.splitlines() if line.startswith(metric + " "))
+        if metric.startswith("R@"):
+            assert f"{100 * row['value']:.2f}% [{100 * row.low:.2f}%, {100 * row.high:.2f}%]" in line
+            assert f"{100 * row.optimistic:.2f}%" in line
+    assert f"{(ranks.tied > 0).sum()} of {N} queries have other gallery rows exactly as far" in output
+    assert diagnose(query, gallery).verdict in output
+    lines = {line.split()[0]: line for line in output.splitlines() if line.split()}
+    for name, recall in recalls(query, gallery, [1]).items():
+        assert f" {100 * recall[1]:.2f}%" in lines[name]
+    assert "norm 1; these have norms from 0 to " in output
+
+
+def test_stdout_holds_only_what_claimed_it(score):
+    _, output, _ = score("--csv", "-")
+    assert pd.read_csv(io.StringIO(output)).evaluator.iloc[0] == "cvig"
+    assert_refused(score("--csv", "-", "--json", "-"), "both claim stdout")
+
+
+def test_a_gallery_of_few_rows_and_one_of_one_row(score, folder):
+    for n in (1, 2, 7):
+        for name, rows in zip(("q", "g"), embeddings(n), strict=True):
+            np.save(f"{name}.npy", rows)
+        code, output, _ = score("--json", "-", query="q.npy", gallery="g.npy")
+        assert code == 0
+        found = strict_json(output)
+        assert ("R@5" in found["summary"]) == (n >= 5)
+        assert set(found["conventions"]["SAFA"]["values"]) == {m for m in found["summary"] if m.startswith("R@")}
+
+
+def test_conventions_are_left_out_where_row_i_does_not_answer_query_i(score, folder):
+    np.save("pos.npy", np.arange(N)[::-1].copy())
+    found = strict_json(score("--json", "-", "--positives", "pos.npy")[1])
+    assert found["conventions"] is None
+    assert "row i of the gallery to answer query i" in score("--positives", "pos.npy")[1]
+    np.save("pos.npy", np.arange(N))
+    assert strict_json(score("--json", "-", "--positives", "pos.npy")[1])["conventions"]
+    assert strict_json(score("--json", "-", "--no-conventions")[1])["conventions"] is None
+
+
+def test_views_of_one_answer_are_resampled_together(score, folder):
+    """Four copies of each query tell no more than one: the interval must not shrink."""
+    query, _ = embeddings()
+    np.save("four.npy", np.repeat(query, 4, axis=0))
+    np.save("pos.npy", np.repeat(np.arange(N), 4))
+    once = strict_json(score("--json", "-")[1])["summary"]["PSSR"]
+    found = strict_json(score("--json", "-", "--positives", "pos.npy", query="four.npy")[1])["summary"]["PSSR"]
+    assert found["value"] == pytest.approx(once["value"])
+    assert found["high"] - found["low"] == pytest.approx(once["high"] - once["low"], rel=0.1)
+
+
+# --- files of every kind -----------------------------------------------------------------------------------------------
+
+
+def write(kind, names):
+    query, gallery = embeddings()
+    rows = dict(zip(names, (query, gallery), strict=True))
+    if kind == "npz":
+        np.savez("both.npz", **rows)
+    elif kind == "mat":
+        scipy.io.savemat("both.mat", rows)
+    elif kind == "pt":
+        torch.save({name: torch.from_numpy(x) for name, x in rows.items()} | {"epoch": 3}, "both.pt")
+    else:
+        save_file({name: torch.from_numpy(x) for name, x in rows.items()}, "both.safetensors")
+    return f"both.{kind}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "names"),
+    [
+        ("mat", ("grd_global_descriptor", "sat_global_descriptor")),
+        ("npz", ("query", "gallery")),
+        ("npz", ("ground", "aerial")),
+        ("pt", ("query_f", "gallery_f")),
+        ("safetensors", ("query", "gallery")),
+    ],
+)
+def test_one_file_may_hold_both_sides(score, kind, names):
+    file = write(kind, names)
+    assert score("--csv", "-", query=file, gallery=file)[1] == score("--csv", "-")[1]
+    assert score("--csv", "-", query=f"{file}:{names[0]}", gallery=f"{file}:{names[1]}")[1] == score("--csv", "-")[1]
+
+
+def test_npy_is_mapped_and_a_bare_tensor_and_a_single_array_need_no_name(folder):
+    query, _ = embeddings()
+    assert isinstance(read_array("query.npy", "query"), np.memmap)
+    torch.save(torch.from_numpy(query), "t.pt")
+    torch.save(torch.from_numpy(query), "old.pt", _use_new_zipfile_serialization=False)
+    np.savez("one.npz", whatever=query)
+    for file in ("t.pt", "old.pt", "one.npz"):
+        np.testing.assert_array_equal(read_array(file, "query"), query)
+
+
+def test_bfloat16_tensors_are_read_as_the_numbers_they_are(folder):
+    rows = torch.from_numpy(embeddings()[0]).bfloat16()
+    torch.save(rows, "half.pt")
+    found = read_array("half.pt", "query")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, rows.float().numpy())
+
+
+def test_a_colon_in_a_file_name_is_no_array_name(folder):
+    np.save("run:2.npy", embeddings()[0])
+    assert read_array("run:2.npy", "query").shape == (N, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("p.txt", "2\n0\n1\n", [[2], [0], [1]]),
+        ("p.csv", "2,0\n1\n0, 1, 2\n", [[2, 0], [1], [0, 1, 2]]),
+        ("p.tsv", "2\t0\t\n1\n0;1\n", [[2, 0], [1], [0, 1]]),
+    ],
+)
+def test_positives_as_text_have_a_line_a_query(folder, name, text, expected):
+    (folder / name).write_text(text)
+    assert [np.atleast_1d(row).tolist() for row in read_positives(name)] == expected
+
+
+def test_positives_as_an_array_are_filled_with_minus_one(folder):
+    np.save("p.npy", np.array([[2, 0], [1, -1]]))
+    assert [row.tolist() for row in read_positives("p.npy")] == [[2, 0], [1]]
+
+
+def test_several_positives_are_scored_by_the_best_placed(score, folder):
+    query, gallery = embeddings()
+    rows = [[i, (i + 1) % N] for i in range(N)]
+    (folder / "p.csv").write_text("".join(f"{a},{b}\n" for a, b in rows))
+    found = strict_json(score("--json", "-", "--positives", "p.csv")[1])
+    expected = summary(exact_ranks(query, gallery, rows))
+    assert found["summary"]["PSSR"]["value"] == pytest.approx(expected.loc["PSSR", "value"])
+
+
+# --- bad input ---------------------------------------------------------------------------------------------------------
+
+
+def test_missing_and_unknown_files(score, folder):
+    assert_refused(score(query="absent.npy"), "query file 'absent.npy' does not exist")
+    assert_refused(score(gallery="."), "gallery file '.'")
+    (folder / "g.xlsx").write_text("")
+    assert_refused(score(gallery="g.xlsx"), "g.xlsx", ".npy")
+    assert_refused(score("--positives", "absent.csv"), "absent.csv")
+
+
+@pytest.mark.parametrize("kind", ["npy", "npz", "pt", "safetensors", "mat"])
+@pytest.mark.parametrize("part", [0.0, 0.05, 0.6])
+def test_truncated_files(score, folder, kind, part):
+    file = "query.npy" if kind == "npy" else write(kind, ("query", "gallery"))
+    data = (folder / file).read_bytes()
+    (folder / f"cut.{kind}").write_bytes(data[: int(part * len(data))])
+    cut = f"cut.{kind}"
+    assert_refused(score(query=cut, gallery=cut), f"file '{cut}'")
+
+
+def test_text_named_like_an_array(score, folder):
+    for kind in ("npy", "npz", "pt", "safetensors", "mat"):
+        (folder / f"x.{kind}").write_text("this is no array of embeddings\n" * 20)
+        assert_refused(score(query=f"x.{kind}"), f"'x.{kind}'")
+
+
+def test_pickled_objects_are_never_run(score, folder):
+    class Harm:
+        def __reduce__(self):
+            return (open, ("harm", "w"))
+
+    torch.save({"query": Harm()}, "harm.pt")
+    np.save("harm.npy", np.array([Harm()], dtype=object), allow_pickle=True)
+    for file in ("harm.pt", "harm.npy"):
+        assert_refused(score(query=file), file)
+    assert not (folder / "harm").exists()
+
+
+def test_wrong_and_missing_names_list_what_there_is(score):
+    file = write("npz", ("left", "right"))
+    assert_refused(score(query=f"{file}:middle"), "no array named 'middle'", "left, right")
+    assert_refused(score(query=file), "left, right", "FILE:NAME")
+    assert_refused(score(query="query.npy:x"), "leave ':x' out")
+    torch.save({"epoch": 3}, "none.pt")
+    assert_refused(score(query="none.pt"), "none.pt", "none")
+
+
+def test_nan_and_wrong_shapes(score, folder):
+    query, gallery = embeddings()
+    bad = query.copy()
+    bad[[3, 50]] = np.nan
+    np.save("nan.npy", bad)
+    assert_refused(score(query="nan.npy"), "query 'nan.npy'", f"2 of {N} rows", "first is row 3")
+    np.save("short.npy", gallery[:-1])
+    assert_refused(score(gallery="short.npy"), f"{N} queries and {N - 1} gallery rows")
+    np.save("narrow.npy", gallery[:, :5])
+    assert_refused(score(gallery="narrow.npy"), "8 dimensions", "5")
+    np.save("flat.npy", gallery.ravel())
+    assert_refused(score(gallery="flat.npy"), "gallery 'flat.npy' of shape (960,)")
+    np.save("empty.npy", gallery[:0])
+    assert_refused(score(gallery="empty.npy"), "empty.npy")
+
+
+@pytest.mark.parametrize(
+    ("text", "fragment"),
+    [
+        ("0\n" * (N - 1), f"{N - 1} queries"),
+        ("0\n" * (N - 1) + f"{N}\n", f"positives of query {N - 1}: {N} is not within"),
+        ("-1\n" + "0\n" * (N - 1), "positives of query 0: -1 is not within"),
+        ("0\n" * 4 + "1.5\n", "line 5: '1.5'"),
+        ("0\n\n1\n", "line 2: ''"),
+        ("row\n0\n", "line 1: 'row'"),
+        ("", "empty"),
+    ],
+)
+def test_bad_positives(score, folder, text, fragment):
+    (folder / "p.csv").write_text(text)
+    assert_refused(score("--positives", "p.csv"), fragment)
+
+
+def test_positives_that_are_no_integers(score, folder):
+    np.save("p.npy", np.zeros(N))
+    assert_refused(score("--positives", "p.npy"), "float64")
+
+
+def test_unknown_choices(score):
+    assert_refused(score("--ties", "kind"), "unknown tie rule 'kind'")
+    assert_refused(score("--similarity", "cosine"), "unknown similarity 'cosine'")

@@ -1,0 +1,370 @@
+"""The study of causes, on made-up runs whose embeddings are known."""
+
+import ast
+import dataclasses
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from made_runs import write_metrics
+
+from cvig import files
+from cvig.metrics import collapse
+from cvig.training.recipes import SWITCHES
+from study import plans as studies
+from study.chapters.causes import effects as causes
+from study.chapters.causes import shown as causes_report
+from study.chapters.causes import signature
+from study.chapters.causes.effects import BASE, MEASURES
+from study.runs import Run
+
+PAGE = Path(__file__).parents[2] / "book" / "causes.md"
+N = 40
+STUDY = {
+    "out": "results/causes",
+    "run": "{arch}-{recipe}-{seed}",
+    "threads": 1,
+    "train": {"data": "world", "size": 32, "epochs": 2},
+    "runs": [
+        {"architectures": ["vgg16"], "recipes": ["modern"], "seeds": [0]},
+        {
+            "architectures": ["vgg16"],
+            "recipes": ["described", "as-coded"],
+            "seeds": [0, 1, 2],
+            "one_at_a_time": ["detached-negatives", "linear-head"],
+            "train": {"start": "vgg16-modern-0"},
+        },
+    ],
+    "evaluate": {"test_count": N},
+}
+# one run that tries for the signature
+ATTEMPTS = STUDY | {
+    "out": "results/signature",
+    "train": STUDY["train"] | {"learning_rate": 0.001},
+    "runs": [{"architectures": ["resnet50"], "recipes": ["as-coded"], "seeds": [0]}],
+}
+
+
+def embeddings(kind: str, n: int = N, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Both towers of a network that is healthy, or of one that has collapsed on the side that `kind` names."""
+    rng = np.random.default_rng(seed)
+    ground = rng.normal(size=(n, 4))
+    aerial = ground + 0.5 * rng.normal(size=(n, 4))
+    point = np.ones((n, 4))
+    return (point if kind in ("ground", "both") else ground), (point if kind in ("aerial", "both") else aerial)
+
+
+def write_run(folder: Path, settings: dict, ground: np.ndarray, aerial: np.ndarray, log: dict | None = None) -> Run:
+    """The files of a finished run with these parameters and these test embeddings, row i answering view i."""
+    ranks, facts = write_metrics(folder, ground, aerial)
+    spread = {f"{side}_spread": facts["towers"][side]["spread"] for side in ("ground", "aerial")}
+    distinct = {f"{side}_distinct": facts["towers"][side]["distinct"] / len(ground) for side in ("ground", "aerial")}
+    phases = {"epoch": [1, 2], "phase": ["max-margin", "soft-margin"], "loss": 0.5}
+    files.write_csv(folder / "log.csv", pd.DataFrame(phases | spread | distinct | (log or {})))
+    files.write_arrays(folder / "validation.npz", closer=[ranks.closer] * 2, tied=[ranks.tied] * 2, gallery_size=len(aerial))
+    files.write_json(folder / "train.json", {"parameters": {"start": "", **settings}, "pairs_per_epoch": 32})
+    files.write_json(folder / "evaluate.json", {})
+    return Run(folder)
+
+
+def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> causes.Study:
+    """A study below `root` of which the named runs are finished, with embeddings of the kind given."""
+    path, folder = root / "study" / "plans" / f"{Path(study['out']).name}.yaml", root / study["out"]
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump(study))
+    planned = studies.read(path)["runs"]
+    for name, kind in kinds.items():
+        settings = planned[name]
+        if "start" in settings:
+            settings = settings | {"start": f"{study['out']}/{settings['start']}"}
+        write_run(folder / name, settings, *embeddings(kind, seed=settings["seed"]))
+    return causes.load(path, folder)
+
+
+def all_kinds() -> dict[str, str]:
+    """Every run: only the coded end collapses, on the aerial side, and detached negatives are what it takes."""
+    kinds = {"vgg16-modern-0": "neither"}
+    for seed in range(3):
+        for end, way in (("described", "with"), ("as-coded", "without")):
+            for switch in ("", "detached-negatives", "linear-head"):
+                is_detached = (end == "as-coded") != (switch == "detached-negatives")
+                name = f"vgg16-{end}-{way}-{switch}-{seed}" if switch else f"vgg16-{end}-{seed}"
+                kinds[name] = "aerial" if is_detached else "neither"
+    return kinds
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> causes.Study:
+    return write_study(tmp_path_factory.mktemp("whole"), all_kinds())
+
+
+def test_runs_that_pretrain_are_apart_and_unfinished_or_differently_trained_ones_are_none(tmp_path):
+    kinds = {"vgg16-modern-0": "neither", "vgg16-described-0": "neither", "vgg16-described-1": "neither"}
+    study = write_study(tmp_path, kinds)
+    assert (len(study.planned), list(study.runs)) == (18, ["vgg16-described-0", "vgg16-described-1"])
+    assert study.pretraining == {"vgg16-modern-0": True}
+
+    folder = tmp_path / "results" / "causes"
+    (folder / "vgg16-described-0" / "evaluate.json").unlink()
+    trained = json.loads((folder / "vgg16-described-1" / "train.json").read_text())
+    trained["parameters"]["epochs"] = 3
+    files.write_json(folder / "vgg16-described-1" / "train.json", trained)
+    with pytest.raises(FileNotFoundError, match="none of the 18 runs"):
+        causes.load(tmp_path / "study" / "plans" / "causes.yaml", folder)
+
+
+@pytest.mark.parametrize("kind", ["neither", "ground", "aerial", "both"])
+def test_the_verdict_names_the_collapsed_towers(kind, tmp_path):
+    assert causes.collapsed(write_run(tmp_path, {}, *embeddings(kind))) == kind
+
+
+@pytest.mark.parametrize(
+    ("aerial", "dead"),
+    [
+        (np.repeat(np.eye(15), 4, axis=0), False),  # four views a tile
+        (np.repeat(np.eye(15), 20, axis=0), True),
+        (np.ones((N, 4)) + 1e-3 * np.random.default_rng(0).normal(size=(N, 4)), True),  # a cloud without a tie
+        (np.concatenate([np.ones((N // 4, 4)), np.random.default_rng(0).normal(size=(N - N // 4, 4))]), True),
+        (np.random.default_rng(0).normal(size=(N, 4)), False),
+    ],
+)
+def test_copies_of_shared_tiles_are_no_collapse_but_few_rows_or_little_spread_are(aerial, dead):
+    assert causes.is_collapsed(collapse.diagnose(aerial, aerial).aerial) is dead
+
+
+def test_paired_differences_are_those_of_the_t_distribution_and_only_with_scatter():
+    # 4.302653 is the two-sided 95% point of t with two degrees of freedom, from any table
+    found = causes.paired(np.array([0.0, 0.01, 0.05]))
+    half = 4.302653 * np.std([0.0, 0.01, 0.05], ddof=1) / np.sqrt(3)
+    assert (found["low"], found["high"]) == pytest.approx((0.02 - half, 0.02 + half), abs=1e-7)
+    assert 0.05 < found["p_value"] < 0.5
+    alone, alike = causes.paired(np.array([0.3])), causes.paired(np.array([0.3, 0.1 + 0.2, 0.3]))
+    assert np.isnan([alone["low"], alone["p_value"]]).all()
+    assert (alike["low"], alike["high"]) == (0.3, 0.3)
+    assert np.isnan(alike["p_value"])
+    wide = causes.paired(np.array([-0.9, 0.9]))
+    assert (wide["low"], wide["high"]) == (-1, 1)
+
+
+def made_frame(values: dict[tuple[str, int], float]) -> pd.DataFrame:
+    """A frame of one end and architecture whose measures all are `values` of switch and seed."""
+    rows = [
+        {"end": "described", "arch": "vgg16", "switch": switch, "seed": seed} | dict.fromkeys(MEASURES, value)
+        for (switch, seed), value in values.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_a_run_is_compared_with_the_base_of_its_own_seed():
+    base = {(BASE, 0): 0.1, (BASE, 1): 0.5, (BASE, 2): 0.9}
+    found = causes.effects(made_frame(base | {("linear-head", 1): 0.55, ("linear-head", 0): 0.15}))
+    row = found[found.measure == "PSSR"].iloc[0]
+    assert (row.switch, row.seeds) == ("linear-head", 2)
+    assert row.difference == pytest.approx(0.05)
+
+
+def test_holm_counts_all_switches_of_an_end_also_those_without_a_test():
+    base = {(BASE, seed): 0.0 for seed in range(3)}
+    turned = {("linear-head", 0): 0.10, ("linear-head", 1): 0.11, ("linear-head", 2): 0.12}
+    turned |= {("detached-negatives", seed): 0.2 for seed in range(3)}
+    turned |= {("zero-at-collapse", 0): 0.1, ("zero-at-collapse", 1): -0.1, ("zero-at-collapse", 2): 0.05}
+    found = causes.effects(made_frame(base | turned))
+    found = found[found.measure == "PSSR"].set_index("switch")
+    assert found.p_holm["linear-head"] == pytest.approx(3 * found.p_value["linear-head"])
+    assert np.isnan(found.p_holm["detached-negatives"])
+    assert found.p_holm["linear-head"] < causes.LEVEL < found.p_holm["zero-at-collapse"]
+    said = causes_report.standing(found.reset_index(), "PSSR")
+    assert "Of 2 differences" in said
+    assert "described with linear-head, +0.110" in said
+    assert "p = 0.25" in said  # three seeds, by signs
+
+
+def test_nothing_to_compare_is_no_error():
+    assert causes.effects(made_frame({("linear-head", 0): 0.1})).empty
+    assert "nothing can be tested" in causes_report.standing(causes.effects(made_frame({(BASE, 0): 0.1})), "PSSR")
+
+
+def test_the_collapse_is_laid_at_the_switch_that_makes_it_from_both_ends(whole):
+    said = causes_report.collapses(causes.frame(whole)).splitlines()
+    assert (
+        "Turned on, these change that: detached-negatives (3 of 3 seeds: neither to aerial). These do not: linear-head"
+        in said[0]
+    )
+    assert (
+        "Turned off, these change that: detached-negatives (3 of 3 seeds: aerial to neither). These do not: linear-head"
+        in said[1]
+    )
+    assert "The aerial tower alone collapsed in 9 of 18 runs" in said[2]
+
+
+def test_the_ends_are_held_against_chance_seed_by_seed(whole):
+    described, coded = causes_report.both_ends(causes.frame(whole)).splitlines()
+    assert "*described* (3 seeds)" in described
+    assert "in 3)" in described
+    assert "PSSR 0.000" in coded
+    assert "in 0)" in coded
+    assert coded.endswith("as coded 100.00%; collapsed: aerial.")
+
+
+def test_the_conclusion_names_what_does_harm_alone_and_what_is_needed_for_it(whole):
+    lost = [name for name in whole.planned if "described-with-linear-head" in name]
+    study = dataclasses.replace(whole, diverged=dict.fromkeys(lost[:1], "loss is inf"))
+    on, off = causes_report.conclusion(study, causes.frame(whole).drop(lost)).splitlines()
+    assert "A tower collapses: `detached-negatives`. The loss" in on
+    assert "in a seed or more: `linear-head`. Not better" in on
+    assert on.endswith("of 0.001: `detached-negatives`.")
+    assert "No tower collapses: `detached-negatives`. The loss" in off
+    assert "in a seed or more: none. Better than chance: `detached-negatives`." in off
+    table = causes.frame(whole)
+    table.loc["vgg16-described-with-linear-head-1", "collapsed"] = "both"
+    on, _ = causes_report.conclusion(whole, table).splitlines()
+    assert "A tower collapses: `detached-negatives`; in some seeds `linear-head` (1 of 3). The loss" in on
+
+
+def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
+    table = causes.frame(whole)
+    lost = [name for name in whole.planned if "described-with-linear-head" in name]
+    study = dataclasses.replace(whole, diverged=dict.fromkeys(lost, "loss is inf"))
+    described, coded = (
+        causes_report.effects_table(study, part, causes.effects(table), end).droplevel(0)
+        for part, end in ((table.drop(lost), "described"), (table, "as-coded"))
+    )
+    assert described.loc["linear-head", ["runs", "diverged", "collapsed"]].tolist() == ["0", "3", ""]
+    assert described.loc[BASE, ["runs", "diverged", "collapsed"]].tolist() == ["3", "", "neither"]
+    assert coded.collapsed.to_dict() == {BASE: "aerial", "detached-negatives": "neither", "linear-head": "aerial"}
+    assert coded.loc[BASE, ["PSSR", "R@1%", "R@1% as coded"]].tolist() == ["0.000", "0", "1"]
+    assert coded.loc["linear-head", "against base"] == "+0.000 [+0.000, +0.000]"
+
+
+def test_on_a_collapsed_gallery_the_two_rules_of_scoring_are_as_far_apart_as_theory_says(whole):
+    table = causes.frame(whole)
+    base = causes.scoring_table(table).xs("as-coded", level="end")
+    assert base["exact"].tolist() == ["0.000", "0.000"]
+    assert base["as coded"].tolist() == ["1.000", f"{(N + 1) / (2 * N):.3f}"]
+    assert "exceeds 10 points in 9 runs, of which 9 have" in causes_report.scoring(table)
+
+
+def test_figures_say_what_the_runs_say(whole):
+    figure, alt = causes_report.effects_plot(causes.effects(causes.frame(whole)))
+    assert len(figure.axes) == 3
+    assert "aerial spread: largest -0.986 (vgg16 described with detached-negatives), 2 of 4 intervals" in alt
+    figure, alt = causes_report.spreads_plot(whole, "vgg16")
+    assert "6 panels" in alt
+    spread = np.mean([run.log.ground_spread.iloc[-1] for run in whole.runs.values()])
+    assert f"as-coded without linear-head {spread:.2g}, 0." in alt
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[1::3] == ["described\nwith detached-negatives", "as-coded\nwithout detached-negatives"]  # a line an end
+    assert figure.axes[3].lines[1].get_ydata()[-1] == causes_report.FLOOR  # the coded base's aerial tower
+
+
+def test_every_switch_has_its_words_and_its_source():
+    table = causes.switch_table()
+    assert list(table.index) == list(SWITCHES)
+    assert all(re.fullmatch(r"[\w/]+\.py(, [\w/]+\.py)*", source) for source in table.source)
+    assert all((row["what the code does"], row.source) == SWITCHES[name] for name, row in table.iterrows())
+
+
+def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(tmp_path):
+    line = signature.published_lines()["T1 resnet50"]
+    three = embeddings("neither", 800)
+    runs = {
+        "line": write_run(tmp_path / "line", {}, line.query, line.gallery),
+        "three points": write_run(tmp_path / "points", {}, three[0], np.where(np.arange(800)[:, None] < 2, three[1], 1)),
+        **{kind: write_run(tmp_path / kind, {}, *embeddings(kind, 200)) for kind in ("aerial", "ground", "both", "neither")},
+    }
+    study = causes.Study({name: {} for name in runs}, runs, {})
+    found = signature.signatures(study)
+    assert found.index[0] == "line"
+    assert found.parts["line"] == len(signature.PARTS)
+    assert found.factor["line"] == pytest.approx(1, abs=0.02)
+    assert (found.parts.drop("line") < len(signature.PARTS)).all()
+    assert not found.gallery["aerial"]
+    assert not found.gallery["three points"]
+    assert "1 of 6 finished runs reproduce the ResNet50 row**: line" in signature.verdict(found)
+    assert "None of the 5 finished runs" in signature.verdict(found.drop("line"))
+    text = signature.mirror(found)
+    assert "for the ground tower alone in 1 of 6 runs, for the aerial tower alone in 3, for both in 1." in text
+    assert "In 1 it is the **mirror image**" in text
+    assert "(`ground`)" in text
+    assert "mirror" not in signature.mirror(found.drop("ground"))
+    assert signature.closest_table(found).loc["line", "parts there"] == "gallery, queries, plateau"
+
+
+def test_attempts_are_grouped_by_variant_and_learning_rate_and_those_that_diverged_are_told(tmp_path):
+    line = signature.published_lines()["T1 resnet50"]
+    common = {"arch": "resnet50", "recipe": "as-coded", "switches": {}, "learning_rate": 0.001, "epochs": 2}
+    turned, slow = common | {"switches": {"linear-head": False}}, common | {"learning_rate": 1e-5, "start": "other"}
+    planned = {"a-0": common, "a-1": common, "b-0": turned, "c-0": slow}
+    runs = {
+        "a-0": write_run(tmp_path / "a-0", {}, line.query, line.gallery),
+        "a-1": write_run(tmp_path / "a-1", {}, *embeddings("both", 200)),
+    }
+    table = signature.attempts_table(causes.Study(planned, runs, {}, {"b-0": "loss is inf"}))
+    assert list(table.index) == [
+        ("as-coded", "rate 0.001, random trunks, 2 epochs"),
+        ("as-coded without linear-head", "rate 0.001, random trunks, 2 epochs"),
+        ("as-coded", "rate 1e-05, another run's trunks, 2 epochs"),
+    ]
+    assert table.runs.tolist() == ["2 of 2", "0 of 1, 1 diverged", "0 of 1"]
+    first = table.iloc[0]
+    assert first["parts there"] == "0 to 3"
+    assert first["queries distinct"].startswith("0.50% to ")
+    assert first.collapsed == "aerial 1 of 2, both 1 of 2"
+    assert table.iloc[1]["gallery distinct"] == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "epochs"),
+    [
+        ({}, 1),
+        ({"aerial_distinct": [0.025, 1.0]}, 0),  # one row only
+        ({"ground_distinct": [0.1, 1.0]}, 0),
+        ({"ground_spread": [0.001, 1.0]}, 0),
+    ],
+)
+def test_epochs_are_alike_where_the_gallery_is_a_few_points_and_the_queries_differ(change, epochs, tmp_path):
+    log = {"aerial_distinct": [0.05, 1.0], "ground_distinct": 1.0, "ground_spread": 0.5} | change
+    assert signature.epochs_alike(write_run(tmp_path, {}, *embeddings("neither"), log=log)) == epochs
+
+
+def run_page(folder: Path, monkeypatch) -> str:
+    """Run the page's cells from `folder`; everything they would show, as text."""
+    shown = []
+
+    def display(*objects) -> None:
+        shown.extend(str(getattr(x, "data", x)) for x in objects if x is not None)
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("IPython.display.display", display)
+    space: dict = {}
+    for cell in re.findall(r"```\{code-cell\} ipython3\n(?::tags:[^\n]*\n)?(.*?)```", PAGE.read_text(), re.DOTALL):
+        *body, last = ast.parse(cell).body
+        exec(compile(ast.Module(body, []), PAGE.name, "exec"), space)
+        if isinstance(last, ast.Expr):
+            display(eval(compile(ast.Expression(last.value), PAGE.name, "eval"), space))
+        else:
+            exec(compile(ast.Module([last], []), PAGE.name, "exec"), space)
+    return "\n".join(shown)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "said"),
+    [
+        ({"vgg16-described-with-linear-head-1": "neither"}, "**1 of 18 planned runs are finished.**"),
+        ({"vgg16-as-coded-0": "both", "vgg16-as-coded-without-linear-head-0": "aerial"}, "both to aerial"),
+        (all_kinds(), "**18 of 18 planned runs are finished.**"),
+    ],
+    ids=["one", "two", "all"],
+)
+def test_the_page_runs_with_whatever_is_finished(kinds, said, tmp_path, monkeypatch):
+    write_study(tmp_path, kinds)
+    write_study(tmp_path, {"resnet50-as-coded-0": "both"}, ATTEMPTS)
+    (tmp_path / "book").mkdir()
+    text = run_page(tmp_path / "book", monkeypatch)
+    assert said in text
+    assert ("may change" in text) == (len(kinds) < 18)
+    assert "None of the" in text

@@ -1,0 +1,120 @@
+"""The notebook templates: paired, free of outputs, and run by nbval cell by cell."""
+
+import ast
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import jupytext
+import nbformat
+import papermill
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TINY = yaml.safe_load((ROOT / "tests" / "tiny.yaml").read_text())
+
+
+def prepared(name: str, folder: Path, **parameters) -> Path:
+    """A template with small parameters put in by papermill, not yet executed."""
+    path = folder / f"{name}.ipynb"
+    text = yaml.safe_dump(parameters, default_flow_style=True, width=10**6).strip()
+    command = ["papermill", "--prepare-only", str(ROOT / "notebooks" / f"{name}.ipynb"), str(path)]
+    subprocess.run([*command, "--parameters_yaml", text], stdin=subprocess.DEVNULL, check=True, capture_output=True)
+    return path
+
+
+def nbval(*paths: Path) -> subprocess.CompletedProcess:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "--nbval-lax",
+        "--rootdir",
+        str(paths[0].parent),
+        "-p",
+        "no:cacheprovider",
+    ]
+    return subprocess.run([*command, *map(str, paths)], capture_output=True, text=True, cwd=paths[0].parent)
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_and_its_pair_say_the_same(path):
+    notebook, pair = jupytext.read(path), jupytext.read(path.with_suffix(".py"))
+
+    def cells(content):
+        return [(c.cell_type, c.source, c.metadata.get("tags", [])) for c in content.cells]
+
+    assert cells(notebook) == cells(pair)
+    assert notebook.metadata.kernelspec == pair.metadata.kernelspec
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.stem)
+def test_a_template_carries_no_output_and_one_cell_of_parameters(path):
+    code = [c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code"]
+    assert all(not c.outputs and c.execution_count is None for c in code)
+    assert sum("parameters" in c.metadata.get("tags", []) for c in code) == 1
+
+
+def test_nbval_runs_every_cell_and_a_broken_cell_makes_it_red(tmp_path):
+    run = tmp_path / "run"
+    train = prepared("train", tmp_path, **TINY["train"], arch="resnet18", threads=1, out=str(run))
+    evaluate = prepared("evaluate", tmp_path, **TINY["evaluate"], threads=1, run=str(run))
+    small = {"options": {"extent": 1536}, "count": 60, "labelled": 40, "size": 32, "trees": 10, "threads": 1}
+    sieve = prepared("filter", tmp_path, **small, out=str(tmp_path / "filter"), features=str(tmp_path / "features"))
+    templates = (train, evaluate, sieve)
+    cells = sum(c.cell_type == "code" for path in templates for c in nbformat.read(path, as_version=4).cells)
+    green = nbval(*templates)
+    assert green.returncode == 0, green.stdout[-3000:]
+    assert f"{cells} passed" in green.stdout
+
+    notebook = nbformat.read(train, as_version=4)
+    last = next(c for c in reversed(notebook.cells) if c.cell_type == "code")
+    broken = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("assert 1 == 2"), last])
+    nbformat.write(broken, tmp_path / "broken.ipynb")
+    red = nbval(tmp_path / "broken.ipynb")
+    assert red.returncode == 1
+    assert "failed" in red.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters", "message"),
+    [
+        ("train", {"epoch": 3}, "unknown parameter 'epoch': did you mean 'epochs'?"),
+        ("train", {"arch": "vgg61"}, "unknown architecture 'vgg61'"),
+        ("train", {"data": "flat", "root": "absent"}, "absent"),
+        ("evaluate", {"run": "absent"}, "no finished training run in 'absent'"),
+        ("filter", {"treshold": 0.3}, "unknown parameter 'treshold': did you mean 'threshold'?"),
+    ],
+)
+def test_papermill_fails_on_a_bad_parameter_and_leaves_no_run(name, parameters, message, tmp_path):
+    text = yaml.safe_dump(parameters, default_flow_style=True).strip()
+    command = ["papermill", str(ROOT / "notebooks" / f"{name}.ipynb"), "out.ipynb", "--parameters_yaml", text]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]
+
+
+def test_kernels_of_the_sockets_engine_listen_at_files_of_their_own_and_leave_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    cells = [
+        "import ipykernel, json; where = json.load(open(ipykernel.get_connection_file()))",
+        "[where[key] for key in ('transport', 'ip')]",
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    paths = [tmp_path / name for name in ("in.ipynb", "out.ipynb")]
+    done = papermill.execute_notebook(*map(str, paths), engine_name="sockets", progress_bar=False)
+    transport, address = ast.literal_eval(done.cells[-1].outputs[0].data["text/plain"])
+    assert transport == "ipc"
+    assert Path(address).parent.parent == tmp_path
+    assert sorted(tmp_path.iterdir()) == paths
+
+
+def test_studies_run_their_notebooks_by_that_engine():
+    rules = (ROOT / "Snakefile").read_text()
+    assert rules.count('"papermill ') == rules.count('"papermill --engine sockets ') == 2

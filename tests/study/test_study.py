@@ -1,0 +1,81 @@
+"""A tiny study through papermill and Snakemake."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from study import runs as study_runs
+
+ROOT = Path(__file__).parents[2]
+
+
+def snakemake(*words: str, out: Path, config: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        "--nolock",
+        "--config",
+        "study=tests/tiny.yaml",
+        f"out={out}",
+    ]
+    return subprocess.run(
+        [*command[:-3], *words, *command[-3:], *config], cwd=ROOT, capture_output=True, text=True, env=os.environ
+    )
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("study")
+    done = snakemake("study", out=out)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return out
+
+
+def test_every_run_is_finished_and_readable(study):
+    runs = {run.folder.name: run for run in study_runs.find(study)}
+    assert set(runs) == {"resnet18-described", "resnet18-modern"}
+    for run in runs.values():
+        assert len(run.log) == 2
+        assert run.metrics["cropped"].loc["PSSR", "value"] <= 1
+        assert run.ranks("uncropped").gallery_size == 24
+        assert "procedural world" in run.description
+
+
+def test_both_runs_met_the_same_test_crop(study):
+    assert len(list(study.glob("test-crop-*.npz"))) == 1
+
+
+def test_nothing_is_done_twice(study):
+    done = snakemake("study", "--dry-run", out=study)
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_what_a_checkout_brings_is_finished_and_the_rest_is_made(study, tmp_path):
+    """A checkout has no checkpoints, and all its files are new."""
+    for name in ("resnet18-described", "resnet18-modern"):
+        (tmp_path / name).mkdir()
+        for file in (study / name).iterdir():
+            if file.suffix != ".safetensors" and not (name.endswith("modern") and file.name == "evaluate.json"):
+                (tmp_path / name / file.name).write_bytes(file.read_bytes())
+    done = snakemake("study", "--dry-run", out=tmp_path, config=("resume=1",))
+    assert "resnet18-modern" in done.stdout
+    assert "resnet18-described" not in done.stdout
+
+
+def test_an_unfinished_run_is_made_again_and_gives_the_same_metrics(study):
+    folder = study / "resnet18-modern"
+    before = (folder / "metrics.json").read_bytes()
+    weights = (folder / "checkpoint.safetensors").read_bytes()
+    (folder / "train.json").unlink()
+    done = snakemake("study", out=study)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (folder / "checkpoint.safetensors").read_bytes() == weights
+    assert (folder / "metrics.json").read_bytes() == before
+    assert json.loads((folder / "train.json").read_text())["parameters"]["recipe"] == "modern"

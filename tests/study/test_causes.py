@@ -74,7 +74,7 @@ def write_run(folder: Path, settings: dict, ground: np.ndarray, aerial: np.ndarr
 def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> causes.Study:
     """A study below `root` of which the named runs are finished, with embeddings of the kind given."""
     path, folder = root / "study" / "plans" / f"{Path(study['out']).name}.yaml", root / study["out"]
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(study))
     planned = studies.read(path)["runs"]
     for name, kind in kinds.items():

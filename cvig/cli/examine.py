@@ -13,7 +13,7 @@ def examine(
     ],
     n_range: Annotated[str, typer.Option(help="Sizes of the test set to try, FIRST:LAST.")] = "500:20000",
     stated_n: Annotated[int | None, typer.Option(help="The size that the publication states.", min=1)] = None,
-    rule: Annotated[str, typer.Option(help="plain: R@k looks at k places; as-coded: at k + 1.")] = "plain",
+    rule: Annotated[str, typer.Option(help="plain: R@k looks at k rows; as-coded: at k + 1.")] = "plain",
     printing: Annotated[str, typer.Option(help="How last decimals came about: rounded, cut, or either.")] = "either",
 ) -> None:
     """Examine a published table of recall percentages by arithmetic alone.
@@ -42,7 +42,7 @@ def _lines(table, name: str, sizes: range, stated: int | None, rule: str, printi
     from cvig.words import say_p
 
     ks = printed.cutoffs(table)
-    count_tests.places_under(ks, sizes[-1], rule)  # a mistyped rule ends here, before anything is printed
+    count_tests.tops_under(ks, sizes[-1], rule)  # a mistyped rule ends here, before anything is printed
     found = scan(table, sizes, printing)
     cells = len(found.cells)
     yield f"{name}: {cells} cells, {len(set(found.cells))} different values, {len(table)} rows"
@@ -71,7 +71,7 @@ def _lines(table, name: str, sizes: range, stated: int | None, rule: str, printi
     if n is None:
         yield "\nCounts and their tests need an n: none stands out, and none that is stated explains all cells"
         return
-    yield from _tests(printed.counts(table, n, printing), count_tests.places_under(ks, n, rule), n, rule)
+    yield from _tests(printed.counts(table, n, printing), count_tests.tops_under(ks, n, rule), n, rule)
 
 
 def _tests(counts, top, n: int, rule: str) -> Iterator[str]:

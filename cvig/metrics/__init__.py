@@ -16,11 +16,11 @@ from cvig.metrics.values import (
     per_query_rank,
     per_query_recall,
     per_query_reciprocal_rank,
-    places,
     pssr,
     recall_at_k,
     recall_curve,
     tied_fraction,
+    top_size,
 )
 
 __all__ = [
@@ -39,13 +39,13 @@ __all__ = [
     "per_query_rank",
     "per_query_recall",
     "per_query_reciprocal_rank",
-    "places",
     "pssr",
     "recall_at_k",
     "recall_curve",
     "share_interval",
     "summary",
     "tied_fraction",
+    "top_size",
 ]
 
 

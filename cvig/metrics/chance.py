@@ -21,7 +21,7 @@ SMALLEST = math.log(5e-324)
 
 
 def recall_tail(hits: int, top: np.ndarray, sizes: np.ndarray) -> float:
-    """Probability of at least `hits` positives within the top places `top` [Q] of galleries of `sizes` [Q]: binomial.
+    """Probability of at least `hits` positives within the first `top` [Q] rows of galleries of `sizes` [Q]: binomial.
 
     With several gallery sizes the binomial of the mean share is used, which is never too small above the mean (Hoeffding
     1956, On the distribution of the number of successes in independent trials).

@@ -24,7 +24,7 @@ Scores = dict[str, dict[str, Expected]]  # metric, then tie rule
 
 
 def one_percent(n: int) -> int:
-    """Places that the top 1% of n means: that share rounded down, at least one."""
+    """Rows that the top 1% of n means: that share rounded down, at least one."""
     return max(1, n // 100)
 
 

@@ -16,8 +16,8 @@ from cvig.metrics.values import (
     per_query_rank,
     per_query_recall,
     per_query_reciprocal_rank,
-    places_each,
     tied_fraction,
+    top_sizes,
 )
 from cvig.ranking import Ranks
 
@@ -74,7 +74,7 @@ def _chance_rows(ranks: Ranks, sizes: np.ndarray, places: np.ndarray, tail: floa
     for k in RECALL_AT:
         if isinstance(k, int) and k > sizes.min():
             continue
-        top = places_each(k, ranks)
+        top = top_sizes(k, ranks)
         share, hit = float(np.mean(top / sizes)), rank <= top
         low_high = stats.binom.ppf([tail, 1 - tail], len(one), share) / len(one)
         add(f"R@{k}", share, low_high, lambda q, top=top, hit=hit: chance.recall_tail(int(hit[q].sum()), top[q], sizes[q]))

@@ -169,7 +169,7 @@ class RetrievalRecall(ExactRetrievalMetric):
     def __init__(self, k: int | str = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if isinstance(k, str) or k < 1:
-            values.places(k, 1)  # a percentage means something in any gallery, a count below one in none
+            values.top_size(k, 1)  # a percentage means something in any gallery, a count below one in none
         self.k = k
 
     def _score(self, ranks: Ranks) -> float:

@@ -20,11 +20,11 @@ def check_ties(ties: str) -> None:
         raise ValueError(f"unknown tie rule '{ties}': expected one of {', '.join(TIES)}")
 
 
-def places(k: int | str, gallery_size: int) -> int:
-    """How many places "top k" means in a gallery.
+def top_size(k: int | str, gallery_size: int) -> int:
+    """How many gallery rows "top k" means.
 
-    A percentage means that share rounded down, as the published evaluators have it, but never less than one place: 1% is 1
-    place of 1, 2, 99 and 100 rows, and 61 of 6194. (They take ``int(0.01 * n)``, which is 0 below 100 rows.)
+    A percentage means that share rounded down, as the published evaluators have it, but never less than one row: 1% is 1
+    of 1, 2, 99 and 100 rows, and 61 of 6194. (They take ``int(0.01 * n)``, which is 0 below 100 rows.)
 
     Raises
     ------
@@ -47,16 +47,16 @@ def places(k: int | str, gallery_size: int) -> int:
     return int(k)
 
 
-def places_each(k: int | str, ranks: Ranks) -> np.ndarray:
-    """`places` in the gallery of each query: int64 [Q]."""
+def top_sizes(k: int | str, ranks: Ranks) -> np.ndarray:
+    """`top_size` in the gallery of each query: int64 [Q]."""
     sizes, inverse = np.unique(np.broadcast_to(ranks.gallery_size, ranks.closer.shape), return_inverse=True)
-    return np.array([places(k, int(size)) for size in sizes])[inverse]
+    return np.array([top_size(k, int(size)) for size in sizes])[inverse]
 
 
 def per_query_recall(ranks: Ranks, k: int | str, *, ties: str) -> np.ndarray:
     """Whether each query's positive is in the top k, or with what probability: float64 [Q] in [0, 1]."""
     check_ties(ties)
-    top = places_each(k, ranks)
+    top = top_sizes(k, ranks)
     if ties == "pessimistic":
         return (ranks.closer + ranks.tied < top).astype(float)
     if ties == "optimistic":
@@ -70,7 +70,7 @@ def recall_at_k(ranks: Ranks, k: int | str, *, ties: str = "pessimistic") -> flo
     Parameters
     ----------
     k : int or str
-        A count, or a percentage of the gallery such as ``"1%"`` (see `places`).
+        A count, or a percentage of the gallery such as ``"1%"`` (see `top_size`).
     ties : {"pessimistic", "optimistic", "expected"}
         ``"expected"`` is the exact probability under a random order of the tied rows.
 

@@ -1,20 +1,20 @@
 """Counts of recalled queries against chance: cell by cell, and whether a row lies closer to chance than chance would.
 
-Chance is independent random rankings: a query's positive is equally likely at each of n places, whatever the others'.
+Chance is independent random rankings: a query's positive is equally likely at each of n ranks, whatever the others'.
 """
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cvig.metrics import places
+from cvig.metrics import top_size
 
-# How many places the rule of a table looks at beyond the k it names.
+# How many rows the rule of a table looks at beyond the k it names.
 RULES = {"plain": 0, "as-coded": 1}
 
 
-def places_under(ks: dict[str, int | str], n: int, rule: str = "as-coded") -> pd.Series:
-    """How many places each column of a table looks at, in a gallery of n.
+def tops_under(ks: dict[str, int | str], n: int, rule: str = "as-coded") -> pd.Series:
+    """How many rows of a gallery of n each column of a table looks at.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ def places_under(ks: dict[str, int | str], n: int, rule: str = "as-coded") -> pd
     n : int
         Gallery size.
     rule : {"plain", "as-coded"}
-        ``"as-coded"`` is ``d_pos <= sorted_row[k]`` of the paper's code (src/metrics.py), counted from 0: k + 1 places.
+        ``"as-coded"`` is ``d_pos <= sorted_row[k]`` of the paper's code (src/metrics.py), counted from 0: k + 1 rows.
 
     Returns
     -------
@@ -32,12 +32,12 @@ def places_under(ks: dict[str, int | str], n: int, rule: str = "as-coded") -> pd
 
     Examples
     --------
-    >>> list(places_under({"R@1": 1, "R@1%": "1%"}, 6194))
+    >>> list(tops_under({"R@1": 1, "R@1%": "1%"}, 6194))
     [2, 62]
     """
     if rule not in RULES:
         raise ValueError(f"unknown rule '{rule}': expected one of {', '.join(RULES)}")
-    found = {name: min(places(k, n) + RULES[rule], n) for name, k in ks.items()}
+    found = {name: min(top_size(k, n) + RULES[rule], n) for name, k in ks.items()}
     return pd.Series(found, dtype=int).sort_values(kind="stable")
 
 
@@ -64,7 +64,7 @@ def against_chance(counts: pd.DataFrame, top: pd.Series, n: int) -> pd.DataFrame
     counts : DataFrame of nullable int
         Recalled queries, a row a model; missing cells are left out.
     top : Series of int
-        Places that each column looks at (`places_under`).
+        Rows that each column looks at (`tops_under`).
     n : int
         Queries, and gallery rows.
 
@@ -92,14 +92,14 @@ def _between(counts: np.ndarray, n: int) -> np.ndarray:
 
 
 def chi_square(counts: np.ndarray, top: np.ndarray, n: int) -> float:
-    """Pearson's distance of a row from chance, over the cells between one column's places and the next's.
+    """Pearson's distance of a row from chance, over the cells between one column's top and the next's.
 
     Parameters
     ----------
     counts : int array [C]
-        Nested counts, by ascending places.
+        Nested counts, by ascending tops.
     top : int array [C]
-        Places, ascending and below n.
+        Tops, ascending and below n.
     n : int
         Queries, and gallery rows.
 
@@ -121,7 +121,7 @@ def scatter(counts: pd.DataFrame, top: pd.Series, n: int, *, draws: int = 1_000_
     Parameters
     ----------
     counts, top, n
-        As in `against_chance`. Rows with a missing cell or falling counts are left out, as are columns with the places of
+        As in `against_chance`. Rows with a missing cell or falling counts are left out, as are columns with the top of
         another.
     draws, seed : int
         Of the multinomial.

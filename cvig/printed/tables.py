@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvig.metrics import places
+from cvig.metrics import top_size
 
 PRINTING = ("either", "rounded", "cut")
 CELL = re.compile(r"\d{1,3}(\.\d{1,9})?")
@@ -68,7 +68,7 @@ def _cutoff(column: str) -> int | str:
     k = column.removeprefix("R@")
     try:
         if k != column:
-            places(k if k.endswith("%") else int(k), 10**9)
+            top_size(k if k.endswith("%") else int(k), 10**9)
             return k if k.endswith("%") else int(k)
     except ValueError:
         pass
@@ -123,9 +123,9 @@ def counts(table: pd.DataFrame, n: int, printing: str = "either") -> pd.DataFram
 
 
 def impossible_orderings(table: pd.DataFrame, n: int | None = None) -> pd.DataFrame:
-    """Pairs of cells of one row that no list of ranks can give: a larger recall in fewer places.
+    """Pairs of cells of one row that no list of ranks can give: a larger recall in a smaller top.
 
-    Cells count as different only where no common count prints as both. Without n, counts of places are compared with
+    Cells count as different only where no common count prints as both. Without n, counts of rows are compared with
     counts, and percentages with percentages.
 
     Returns
@@ -137,7 +137,7 @@ def impossible_orderings(table: pd.DataFrame, n: int | None = None) -> pd.DataFr
     kinds = [ks] if n else [{c: k for c, k in ks.items() if isinstance(k, kind)} for kind in (int, str)]
     found = []
     for kind in kinds:
-        size = {c: places(min(k, n) if n and isinstance(k, int) else k, n or 10**9) for c, k in kind.items()}
+        size = {c: top_size(min(k, n) if n and isinstance(k, int) else k, n or 10**9) for c, k in kind.items()}
         order = sorted(size, key=size.get)
         for model, row in table.iterrows():
             for i, fewer in enumerate(order):

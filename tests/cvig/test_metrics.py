@@ -16,11 +16,11 @@ from cvig.metrics import (
     median_rank,
     per_query_pssr,
     per_query_rank,
-    places,
     pssr,
     recall_at_k,
     recall_curve,
     tied_fraction,
+    top_size,
 )
 from cvig.ranking import Ranks, exact_ranks
 
@@ -104,9 +104,9 @@ def test_without_ties_the_rules_agree_to_the_last_bit(ranks):
 
 
 @pytest.mark.parametrize(("n", "one_percent"), [(1, 1), (2, 1), (99, 1), (100, 1), (199, 1), (200, 2), (6194, 61)])
-def test_a_percentage_is_never_no_place(n, one_percent):
-    assert places("1%", n) == one_percent
-    assert places("100%", n) == n
+def test_a_percentage_is_never_no_row(n, one_percent):
+    assert top_size("1%", n) == one_percent
+    assert top_size("100%", n) == n
     perfect = Ranks(np.zeros(n), np.zeros(n), n)
     assert recall_at_k(perfect, "1%") == recall_at_k(perfect, "0.001%") == 1
 
@@ -121,14 +121,14 @@ def test_perfect_and_worst_models_at_every_size(n):
 
 
 def test_decimal_percentages_are_not_lost_to_rounding():
-    assert places("0.7%", 1000) == 7
-    assert places("29%", 100) == 29
+    assert top_size("0.7%", 1000) == 7
+    assert top_size("29%", 100) == 29
 
 
 @pytest.mark.parametrize("k", [0, -1, 11, 1.5, True, "0%", "-1%", "101%", "1", "x%", "nan%", None])
 def test_a_k_that_means_nothing_is_refused(k):
     with pytest.raises(ValueError, match=r"^k .*expected"):
-        places(k, 10)
+        top_size(k, 10)
     with pytest.raises(ValueError, match=r"^k .*expected"):
         recall_at_k(Ranks([0], [0], 10), k)
 

@@ -131,7 +131,7 @@ def test_an_impossible_ordering_is_flagged_and_two_ways_to_print_one_count_are_n
 def test_counts_and_percentages_of_places_compare_once_n_is_known():
     table = pd.DataFrame([["7.0", "5.0"]], index=["a"], columns=["R@10", "R@1%"])
     assert impossible_orderings(table).empty
-    assert len(impossible_orderings(table, 5000)) == 1  # R@1% looks at 50 places
+    assert len(impossible_orderings(table, 5000)) == 1  # R@1% looks at 50 rows
     assert len(impossible_orderings(table, 1000)) == 0  # at as many
     assert len(impossible_orderings(table.assign(**{"R@1%": "9.0"}), 500)) == 1  # at 5
 
@@ -141,15 +141,15 @@ def test_the_coded_rule_looks_at_one_place_more_than_it_names():
     rng = np.random.default_rng(0)
     query, gallery = rng.normal(size=(2, n, 4))
     ks = cutoffs(PUBLISHED)
-    top = count_tests.places_under(ks, n, "as-coded")
+    top = count_tests.tops_under(ks, n, "as-coded")
     closer = exact_ranks(query, gallery).closer
     coded = CONVENTIONS["image-locate"].recall(query, gallery, list(ks.values()))
     assert [(closer < top[name]).mean() for name in ks] == [coded[k] for k in ks.values()]
-    assert (top - count_tests.places_under(ks, n, "plain") == 1).all()
+    assert (top - count_tests.tops_under(ks, n, "plain") == 1).all()
 
 
 def test_published_rows_but_resnet50_are_at_chance_cell_by_cell():
-    top = count_tests.places_under(cutoffs(PUBLISHED), 6194)
+    top = count_tests.tops_under(cutoffs(PUBLISHED), 6194)
     rows = counts(PUBLISHED, 6194).drop(index=["T1 resnet50", "T2 resnet50"])
     tests = count_tests.against_chance(rows, top, 6194)
     least = tests.loc[tests.p_value.idxmin()]
@@ -182,7 +182,7 @@ def test_shares_of_draws_are_the_multinomial_probabilities():
 
 
 def test_three_published_rows_lie_closer_to_chance_than_independent_rankings_do():
-    top = count_tests.places_under(cutoffs(PUBLISHED), 6194)
+    top = count_tests.tops_under(cutoffs(PUBLISHED), 6194)
     rows = counts(PUBLISHED, 6194).drop(index=["T1 resnet50", "T2 resnet50"])
     found = count_tests.scatter(rows, top, 6194, draws=100_000)
     assert found.index[found.holm < 0.02].tolist() == ["T1 cvm-net-i", "T2 vgg16", "T2 cvm-net-i"]
@@ -200,7 +200,7 @@ def test_a_row_that_cannot_be_tested_is_left_out_and_a_table_of_such_rows_refuse
 
 def test_queries_that_agree_are_found_exactly_as_often_as_there_are_places():
     n = 400
-    top = count_tests.places_under(cutoffs(PUBLISHED), n)
+    top = count_tests.tops_under(cutoffs(PUBLISHED), n)
 
     shared, nearly, own = agreement([0, 1e-3, 10], top, n).values()
     assert shared == [0, 0, 0]
@@ -212,7 +212,7 @@ def test_queries_that_agree_are_found_exactly_as_often_as_there_are_places():
 def test_a_collapsed_gallery_on_a_line_prints_every_resnet50_cell(row):
     n, ks = 6194, cutoffs(PUBLISHED)
     wanted = np.sort(COUNTS[row])
-    line = on_a_line(wanted, count_tests.places_under(ks, n).to_numpy(), n)
+    line = on_a_line(wanted, count_tests.tops_under(ks, n).to_numpy(), n)
     recall = CONVENTIONS["image-locate"].recall(line.query, line.gallery, list(ks.values()))
     assert [round(n * value) for value in recall.values()] == wanted.tolist()
     for name, value in recall.items():
@@ -265,7 +265,7 @@ def test_any_row_with_a_plateau_is_printed_by_its_line(row):
     ],
 )
 def test_a_row_that_no_such_line_prints_is_refused(wanted, said):
-    top = count_tests.places_under(cutoffs(PUBLISHED), 6194).to_numpy()
+    top = count_tests.tops_under(cutoffs(PUBLISHED), 6194).to_numpy()
     with pytest.raises(ValueError, match=said):
         on_a_line(np.array(wanted), top, 6194)
 

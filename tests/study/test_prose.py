@@ -14,7 +14,7 @@ NO_RESULT = [
     r"Python \d\.\d+",
     r"95%",
     r"(?:top|at|beyond the top|within the top|by|first) 1%",
-    r"\n1% is a place or two",  # of a small gallery
+    r"\n1% is a row or two",  # of a small gallery
     r"more than 60% of its pixels",  # cvig.datasets.world.views.BLOCKED
     r"CC BY(?:-\w+)* \d\.\d",
 ]

@@ -80,9 +80,9 @@ def test_a_collapsed_gallery_is_nothing_by_exact_ranks_and_perfect_by_the_papers
     assert (block.loc["as coded found", ["R@1", "R@10%"]] == 200).all()
     assert block.tied.eq(100).all()
     assert block.loc["chance", "R@5"] == 2.5
-    assert block.loc["chance as coded", "R@5"] == 3  # one place more
+    assert block.loc["chance as coded", "R@5"] == 3  # one row more
     assert block.loc["chance as coded", "PSSR"] == pytest.approx(201 / 400)
-    # columns of a collapsed gallery are one list of distances: each place once
+    # columns of a collapsed gallery are one list of distances: each rank once
     assert block.loc["as coded", "PSSR"] == pytest.approx(201 / 400)
 
 

@@ -247,7 +247,7 @@ def test_as_coded_trains_and_is_scored_by_both_rules(tmp_path):
     facts = run.facts["uncropped"]
     assert facts["towers"]["aerial"]["distinct"] <= 6 < facts["towers"]["aerial"]["rows"]
     assert facts["as_coded"]["PSSR"] == pytest.approx(run.columns_as_coded("uncropped").mean())
-    # its rule takes k + 1 places and counts ties for the query
+    # its rule takes k + 1 rows and counts ties for the query
     optimistic = recall_at_k(run.ranks("uncropped"), 6, ties="optimistic")
     assert facts["as_coded"]["R@5"] == optimistic
     assert len(run.validation) == 1

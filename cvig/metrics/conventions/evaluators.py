@@ -34,9 +34,9 @@ class Convention:
     arithmetic : str
         Key of `cvig.metrics.conventions.arithmetic.ARITHMETICS`: how it computes distances.
     hits : callable
-        `Counts` and k places to whether each query counts as recalled, bool [n].
-    places : str
-        Key of `PLACES`: how many places a percentage means.
+        `Counts` and a top of k rows to whether each query counts as recalled, bool [n].
+    percent : str
+        Key of `TOP_OF_PERCENT`: how many rows a percentage means.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Convention:
     rule: str
     arithmetic: str
     hits: Callable[[Counts, int], np.ndarray]
-    places: str
+    percent: str
 
     def recall(self, query: np.ndarray, gallery: np.ndarray, ks: Sequence[int | str]) -> dict[int | str, float]:
         """Recall as this evaluator would report it, with memory that does not grow with n².
@@ -54,7 +54,7 @@ class Convention:
         query, gallery : float arrays [n, D]
             Row i answers query i. NaN is treated as the evaluator treats it.
         ks : sequence of int or str
-            Counts from 1 to n, and percentages such as ``"1%"``, rounded to places as the evaluator does.
+            Counts from 1 to n, and percentages such as ``"1%"``, rounded to rows as the evaluator does.
 
         Returns
         -------
@@ -88,7 +88,7 @@ def _faiss(counts: Counts, k: int) -> np.ndarray:
 
 
 def _faiss_last_label(counts: Counts, k: int) -> np.ndarray:
-    """FAISS fills places it cannot fill with -1, which then indexes the label of the last row."""
+    """FAISS marks what it cannot fill with -1, which then indexes the label of the last row."""
     hits = _faiss(counts, k)
     hits[-1] |= len(counts) - counts.nan[-1] < k
     return hits
@@ -104,7 +104,7 @@ def _argsort_backwards(counts: Counts, k: int) -> np.ndarray:
 
 
 # what a percentage p of n rows means, named by its value at 1%
-PLACES: dict[str, Callable[[float, int], int]] = {
+TOP_OF_PERCENT: dict[str, Callable[[float, int], int]] = {
     "int(.01 n)": lambda p, n: int(n * (p / 100)),
     "int(.01 n) + 1": lambda p, n: int(n * (p / 100)) + 1,
     "n // 100": lambda p, n: int(n * p // 100),
@@ -118,7 +118,7 @@ _TABLE = [
     Convention(
         PAPER_CODE,
         "S010MON/image-locate, src/metrics.py and src/testModel.py",
-        "d <= sorted row[k], counted from 0: ties count for the query, and one place too many for every k",
+        "d <= sorted row[k], counted from 0: ties count for the query, and one row too many for every k",
         DIFFERENCES,
         _optimistic_index_k,
         "int(.01 n)",
@@ -142,7 +142,7 @@ _TABLE = [
     Convention(
         "DSM",
         "YujiaoShi/cross_view_localization_DSM, script/test_cvusa_fov.py",
-        f"{_STRICT}; script/cal_FOV_acc.py takes one place more at 1%",
+        f"{_STRICT}; script/cal_FOV_acc.py takes one row more at 1%",
         "float64 product",
         _optimistic,
         "int(.01 n)",
@@ -233,7 +233,7 @@ CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention
 
 def _top(convention: Convention, k: int | str, n: int) -> int:
     if isinstance(k, str) and re.fullmatch(r"\d+(\.\d+)?%", k) and 0 < float(k[:-1]) <= 100:
-        return PLACES[convention.places](float(k[:-1]), n)
+        return TOP_OF_PERCENT[convention.percent](float(k[:-1]), n)
     if isinstance(k, (int, np.integer)) and not isinstance(k, bool) and 1 <= k <= n:
         return int(k)
     raise ValueError(f"k {k!r}: expected a count from 1 to the {n} rows of the gallery, or a percentage such as '1%'")

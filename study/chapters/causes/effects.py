@@ -38,7 +38,7 @@ MEASURES = (
 )
 # A score as the public code has it, and the exact one of the same embeddings.
 SCORING = {
-    "recall: ties for the query, one place more (metrics.py)": ("R@1%", "R@1% as coded"),
+    "recall: ties for the query, one row more (metrics.py)": ("R@1%", "R@1% as coded"),
     "PSSR: along the other axis (metrics.py)": ("PSSR", "PSSR as coded"),
 }
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from cvig.printed import tables as printed
-from cvig.printed.chance import places_under
+from cvig.printed.chance import tops_under
 from study import tables
 from study.chapters.causes.effects import NO_SPREAD, TEST_SET, Study, collapsed, tally, towers, variant
 from study.chapters.examined.line import Line, on_a_line
@@ -31,7 +31,7 @@ def published_lines() -> dict[str, Line]:
     cells = tables.all_published_cells()
     n = published_queries()
     counts = np.sort(printed.counts(cells, n).astype(int).to_numpy(), axis=1)  # two cells of one row stand exchanged
-    top = places_under(printed.cutoffs(cells), n, "as-coded").to_numpy()
+    top = tops_under(printed.cutoffs(cells), n, "as-coded").to_numpy()
     names = [name for name in cells.index if name.endswith(PUBLISHED)]
     return {name: on_a_line(counts[cells.index.get_loc(name)], top, n) for name in names}
 

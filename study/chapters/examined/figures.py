@@ -51,7 +51,7 @@ def about_chance(counts: pd.DataFrame, top: pd.Series, n: int, scatter: pd.DataF
     counts : DataFrame of int
         Recalled queries, a row a model.
     top : Series of int
-        Places that each column looks at.
+        Rows that each column looks at.
     n : int
         Queries, and gallery rows.
     scatter : DataFrame

@@ -67,7 +67,7 @@ def _closer_of_nearer(found: np.ndarray, top: np.ndarray, nearer: int) -> np.nda
 
 
 def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
-    """Place n queries and n gallery rows on a line so that `counts` of them are found within `top` places.
+    """Put n queries and n gallery rows on a line so that `counts` of them are found within the first `top` rows.
 
     Parameters
     ----------
@@ -75,7 +75,7 @@ def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
         Queries with fewer than ``top`` rows strictly closer than their positive: non-decreasing, the last two equal (the
         plateau of a collapsed gallery) and below n.
     top : int array [C]
-        Places each column looks at, ascending; ties count for the query (`cvig.printed.chance.places_under`).
+        Rows each column looks at, ascending; ties count for the query (`cvig.printed.chance.tops_under`).
     n : int
         Queries, and gallery rows.
 
@@ -93,7 +93,7 @@ def on_a_line(counts: np.ndarray, top: np.ndarray, n: int) -> Line:
     """
     counts, top = np.asarray(counts), np.asarray(top)
     if counts.shape != top.shape or counts.ndim != 1 or (np.diff(counts) < 0).any() or (np.diff(top) <= 0).any():
-        raise ValueError(f"counts {counts.tolist()} at places {top.tolist()}: expected both ascending, of one length")
+        raise ValueError(f"counts {counts.tolist()} at tops {top.tolist()}: expected both ascending, of one length")
     plateau = int(np.flatnonzero(counts == counts[-1])[0])
     if not 0 < plateau < len(counts) - 1 or counts[-1] >= n:
         raise ValueError(f"counts {counts.tolist()} of {n}: expected the last two equal, fewer than {n}, and a smaller one")
@@ -163,14 +163,14 @@ def agreement(
     ----------
     spreads : sequence of float
     top : Series of int
-        Places that each column of a table looks at (`cvig.printed.chance.places_under`).
+        Rows that each column of a table looks at (`cvig.printed.chance.tops_under`).
     n, offset, repetitions
     """
-    places = top.to_numpy()
+    tops = top.to_numpy()
     found = {}
     for spread in spreads:
         runs = [exact_ranks(*agreeing_queries(n, spread, offset=offset, seed=seed)).closer for seed in range(repetitions)]
-        found[spread] = [chi_square((closer[:, None] < places).sum(0), places, n) for closer in runs]
+        found[spread] = [chi_square((closer[:, None] < tops).sum(0), tops, n) for closer in runs]
     return found
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cvig.metrics import TIES, per_query_pssr, per_query_rank, places
+from cvig.metrics import TIES, per_query_pssr, per_query_rank, top_size
 from cvig.metrics.inference import per_query_values
 from cvig.ranking import Ranks
 from study.chapters.promises.earliness import LEVEL, against_chance
@@ -44,12 +44,12 @@ def improved(ranks: Ranks, kind: str) -> Ranks:
 
     Examples
     --------
-    >>> better = improved(Ranks([101, 50], [0, 0], 5000), "far")  # the paper's section 3.1: from place 102 to 51
+    >>> better = improved(Ranks([101, 50], [0, 0], 5000), "far")  # the paper's section 3.1: from rank 102 to 51
     >>> (better.closer + 1).tolist()
     [51, 51]
     """
     n, rank = int(ranks.gallery_size), per_query_rank(ranks, ties="pessimistic").astype(int)
-    top = places("1%", n)
+    top = top_size("1%", n)
     half = (rank + 1) // 2
     better = {
         "far": np.where(rank > top, np.maximum(half, top + 1), rank),
@@ -167,8 +167,8 @@ def tie_verdicts(runs: Mapping[str, tuple[Ranks, np.ndarray]]) -> list[dict[str,
     n = int(ranks.gallery_size)
     collapsed = Ranks(np.zeros(n), np.full(n, n - 1), n)
     worst, best = ({k: v.mean() for k, v in per_query_values(collapsed, rule).items()} for rule in TIES[:2])
-    size = 2 * places("1%", n)
-    gaps = [tie_gaps(r, [2 * places("1%", int(r.gallery_size))]).iloc[0] for r, _ in runs.values()]
+    size = 2 * top_size("1%", n)
+    gaps = [tie_gaps(r, [2 * top_size("1%", int(r.gallery_size))]).iloc[0] for r, _ in runs.values()]
     return [
         _row(
             "PSSR avoids the problem of ties, as equation 2 counts them: a gallery on one point earns nothing",

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import gammaln
 
-from cvig.metrics import places
+from cvig.metrics import top_size
 from cvig.metrics.inference import per_query_values
 from cvig.ranking import Ranks
 
@@ -29,7 +29,7 @@ def check_size(ranks: Ranks, m: int) -> int:
 
 def by_chance(n: int) -> dict[str, tuple[float, float]]:
     """Mean and variance of what one query adds to each of `METRICS` when its rank is uniform on 1 … n."""
-    top, reciprocal = {k: places(k, n) / n for k in (1, "1%", "10%")}, 1 / np.arange(1, n + 1)
+    top, reciprocal = {k: top_size(k, n) / n for k in (1, "1%", "10%")}, 1 / np.arange(1, n + 1)
     recall = {f"R@{k}": (share, share * (1 - share)) for k, share in top.items()}
     return recall | {
         "MRR": (float(reciprocal.mean()), float(reciprocal.var())),
@@ -73,7 +73,7 @@ def expected(ranks: Ranks, m: int) -> dict[str, float]:
     n = check_size(ranks, m)
     before, count = np.unique(ranks.closer + ranks.tied, return_counts=True)
     weight = count / count.sum()
-    each = {f"R@{k}": kept_below(places(k, m), before, n, m) for k in (1, "1%", "10%")}
+    each = {f"R@{k}": kept_below(top_size(k, m), before, n, m) for k in (1, "1%", "10%")}
     each["MRR"] = n / (m * (before + 1)) * (1 - kept_below(1, before + 1, n + 1, m + 1))
     each["PSSR"] = (m - 1) / m * (1 - before / max(n - 1, 1))
     return {name: float(weight @ each[name]) for name in METRICS}

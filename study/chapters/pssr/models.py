@@ -77,7 +77,9 @@ def area_under_recall(ranks: Ranks, *, ties: str) -> Plot:
     query = np.arange(1, len(rank) + 1)
     bars.barh(query, rank, height=1.0, color=PALETTE[1], label="kept")
     bars.barh(query, n - rank, left=rank, height=1.0, color=PALETTE[0], label="ruled out")
-    bars.set(xlabel="place in the ranked list", ylabel="query, in order of rank", xlim=(0, n), ylim=(0.5, len(rank) + 0.5))
+    bars.set(
+        xlabel="position in order of distance", ylabel="query, in order of rank", xlim=(0, n), ylim=(0.5, len(rank) + 0.5)
+    )
     bars.set_title(f"mean part ruled out: {pssr(ranks, ties=ties):.3f}")
     bars.legend(loc="lower right", framealpha=1)
     recall = recall_curve(ranks, ties=ties)
@@ -167,7 +169,7 @@ def same_pssr(n: int = 1000) -> dict[str, Ranks]:
     """Two models that PSSR cannot tell apart: one is right at once or lost, the other is never right and never far off.
 
     Half of the queries of "all or nothing" come first, and half are spread evenly over the gallery. "Always near" puts
-    every query between 2% and a place that makes the sums of ranks equal. n must be a multiple of 100.
+    every query between 2% and a rank that makes the sums of ranks equal. n must be a multiple of 100.
     """
     if n % 100:
         raise ValueError(f"models of {n} queries: expected a multiple of 100")

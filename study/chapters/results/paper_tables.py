@@ -1,6 +1,6 @@
 """Tables 1 and 2 of the paper with our runs below the published rows, as one data frame, CSV, Markdown and LaTeX.
 
-Published recalls are taken to follow the rule of the paper's code: ties for the query, one place more than k names. Ours
+Published recalls are taken to follow the rule of the paper's code: ties for the query, one row more than k names. Ours
 follow exact ranks, ties against the query, and stand there a second time by the rule of the code, so that like meets like.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from study import tables
-from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, PLACES
+from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT
 from cvig.printed.scan import scan
 from cvig.metrics import share_interval
 from cvig.printed.tables import counts, cutoffs
@@ -60,7 +60,7 @@ def _by_code(shares: Mapping[str, float], queries: int) -> dict[str, dict[str, f
         rows[rule] = {name: 100 * interval[end] for name, interval in intervals.items()}
     rows["as coded found"] = found
     ks = cutoffs(pd.DataFrame(columns=list(found)))
-    top = {name: PLACES[CODE.places](float(k[:-1]), queries) if isinstance(k, str) else k for name, k in ks.items()}
+    top = {name: TOP_OF_PERCENT[CODE.percent](float(k[:-1]), queries) if isinstance(k, str) else k for name, k in ks.items()}
     rows["chance as coded"] = {name: 100 * min(k + 1, queries) / queries for name, k in top.items()}
     if "PSSR" in shares:
         rows["chance as coded"]["PSSR"] = (queries + 1) / (2 * queries)

@@ -86,7 +86,7 @@ def _random(n: int, rng: np.random.Generator) -> Made:
 
 
 def _same_order(n: int) -> Scores:
-    """Where all queries rank the gallery alike, each place is one query's."""
+    """Where all queries rank the gallery alike, each rank is one query's."""
     return fixed_scores(n, lambda k: (k / n,) * 3, ((n - 1) / (2 * n),) * 3)
 
 

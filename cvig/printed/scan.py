@@ -97,6 +97,17 @@ class Scan:
             raise ValueError(f"n = {n}: the scan went from {self.n[0]} to {self.n[-1]}")
         return int(self.explained[where[0]])
 
+    def unexplained(self, n: int) -> list[str]:
+        """Cells that this n does not explain, in reading order."""
+        column = int(np.flatnonzero(self.n == n)[0])
+        return [cell for cell, fits in zip(self.cells, self.matches[:, column], strict=True) if not fits]
+
+    @property
+    def explains_anything(self) -> int | None:
+        """The smallest scanned n from which on every cell is explained by chance alone, or None."""
+        certain = (self.chance >= 1).all(axis=0)
+        return int(self.n[certain.argmax()]) if certain.any() else None
+
     @property
     def median(self) -> float:
         """Cells that the median n explains."""

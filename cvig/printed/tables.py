@@ -5,7 +5,6 @@ decide what prints as what; nothing is rounded here.
 """
 
 import re
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,38 +15,8 @@ PRINTING = ("either", "rounded", "cut")
 CELL = re.compile(r"\d{1,3}(\.\d{1,9})?")
 
 
-def read_table(path: Path | str) -> pd.DataFrame:
-    """Read recall percentages as they are printed, so that a trailing zero still counts as a decimal.
-
-    Parameters
-    ----------
-    path : path of a CSV file
-        First column the models' names, then columns such as ``R@5`` and ``R@1%``; an empty cell is not given.
-
-    Returns
-    -------
-    DataFrame of str
-        A row a model; cells not given are ``""``.
-
-    Raises
-    ------
-    ValueError
-        Names the row and column that are no recall percentage.
-    """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, index_col=0, skipinitialspace=True)
-    except (UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ValueError(f"'{path}': no CSV table ({str(error).splitlines()[0]})") from error
-    table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
-    try:
-        check_table(table)
-    except ValueError as error:
-        raise ValueError(f"'{path}', {error}") from error
-    return table
-
-
 def check_table(table: pd.DataFrame) -> None:
-    """ValueError where `table` is not one of printed recall percentages, as `read_table` gives it."""
+    """ValueError where `table` is not one of printed recall percentages, as `cvig.printed.reading.read_table` gives it."""
     if table.empty:
         raise ValueError("table without cells: expected models as rows and R@k as columns")
     for axis, names in (("column", table.columns), ("row", table.index)):

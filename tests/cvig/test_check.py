@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from command_line import call
 from PIL import Image
-from test_cli import call
 from torch.utils.data import DataLoader
 
 from cvig.datasets import files, load

@@ -1,18 +1,10 @@
 """The command line as a user meets it."""
 
 import pandas as pd
-import pytest
+from command_line import call
 from typer.testing import CliRunner
 
 from cvig import cli
-
-
-def call(monkeypatch, capsys, *words: str) -> tuple[int, str, str]:
-    """Exit code, output and errors of ``cvig WORDS``."""
-    monkeypatch.setattr("sys.argv", ["cvig", *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        cli.main()
-    return ended.value.code, *capsys.readouterr()
 
 
 def test_help_names_every_command():

@@ -6,15 +6,16 @@ from decimal import ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import call
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from test_cli import call
 
 from cvig.metrics.conventions import CONVENTIONS, pssr_as_coded
 from cvig.printed import chance as count_tests
+from cvig.printed.reading import read_table
 from cvig.printed.scan import LEVEL, scan
-from cvig.printed.tables import PRINTING, count_range, counts, cutoffs, impossible_orderings, read_table
+from cvig.printed.tables import PRINTING, count_range, counts, cutoffs, impossible_orderings
 from cvig.ranking import exact_ranks
 from study import tables
 from study.chapters.examined import figures as examination_figures
@@ -304,17 +305,20 @@ def test_examine_does_not_read_more_out_of_a_table_than_is_in_it(monkeypatch, ca
 @pytest.mark.parametrize(
     ("text", "options", "said"),
     [
-        ("", (), "no CSV table"),
+        ("", (), "an empty file"),
         ("model,R@1\n", (), "table without cells"),
         ("model,R@1\na,\n", (), "table of empty cells"),
         ("model,R@1\na,101.0\n", (), "row 'a', column 'R@1': '101.0' is not a percentage"),
-        ("model,R@1\na,12%\n", (), "row 'a', column 'R@1': '12%' is not a percentage"),
-        ("model,R@1,PSSR\na,1.0,.5\n", (), "column 'PSSR': expected R@k or R@k%"),
+        ("model,R@1\na,12 of 20\n", (), "row 'a', column 'R@1': '12 of 20' is not a percentage"),
+        ("model,AP,PSSR\na,1.0,.5\n", (), "no column of recalls among 'AP', 'PSSR'"),
         ("model,R@0\na,1.0\n", (), "column 'R@0': expected R@k or R@k%"),
-        ("model,R@1\na,1.0\na,2.0\n", (), "row 'a' twice"),
-        ("model,R@1\na,1.0\n", ("--n-range", "9:3"), "--n-range '9:3': expected FIRST:LAST"),
-        ("model,R@1\na,1.0\n", ("--rule", "mine"), "unknown rule 'mine'"),
-        ("model,R@1\na,1.0\n", ("--printing", "up"), "unknown printing 'up'"),
+        ("model,R@1,Recall@1\na,1.0,2.0\n", (), "column 'R@1' twice"),
+        ("model,R@1,R@5\na,61,48,87,54\n", (), "row 2 has 5 cells, the header 3"),
+        ("model,R@1,R@5\na,0.61,0.87\n", (), "fractions of 1, or percentages below 1%?"),
+        ("model,R@1\na,1.5\n", ("--unit", "fraction"), "--unit fraction: 1.5 is above 1"),
+        ("model,R@1\na,2.0\n", ("--n-range", "9:3"), "--n-range '9:3': expected FIRST:LAST"),
+        ("model,R@1\na,2.0\n", ("--rule", "mine"), "unknown rule 'mine'"),
+        ("model,R@1\na,2.0\n", ("--printing", "up"), "unknown printing 'up'"),
     ],
 )
 def test_examine_refuses_what_is_no_table_of_recall_in_one_line(text, options, said, monkeypatch, capsys, tmp_path):
@@ -330,10 +334,66 @@ def test_examine_refuses_what_is_no_table_of_recall_in_one_line(text, options, s
 def test_cells_not_given_are_left_out(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("model, R@1, R@5\na, 1.10,\nb,2.0, 3.0\n")
-    table = read_table(path)
+    table = read_table(path).cells
     assert table.loc["a"].tolist() == ["1.10", ""]
     assert scan(table, [1000]).cells == ["1.10", "2.0", "3.0"]
     assert counts(table, 1000).loc["a"].tolist() == [11, pd.NA]
+
+
+AS_PASTED = {
+    "semicolons and decimal commas": "Model;R@1;R@1%\nA;61,481;87,50\nB;-;80,1\n",
+    "tabs and percent signs": "Model\tR@1\tR@1%\nA\t61.481%\t87.50 %\nB\tn/a\t80.1%\n",
+    "names of logs": "Model,Recall@1,Recall@top1\nA,61.481,87.50\nB,,80.1\n",
+    "markdown": "| Method | R@1 | AP | R@1% |\n|:--|--:|--|--:|\n| A | **61.481** | 3 | 87.50 |\n| B | – | 2 | 80.1 |\n",
+    "latex": r"""\begin{table}\begin{tabular}{l|cc}
+\toprule Method & R@1 & R@1\% \\ \midrule
+A & \textbf{61.481} & \underline{87.50} \\ \hline
+B & - & 80.1$^*$ \\ \bottomrule
+\end{tabular}\end{table}""".replace("$^*$", "*"),
+    "byte-order mark and quotes": '\ufeff"Model","R@1","R@1%"\n"A","61.481","87.50"\n"B","","80.1"\n',
+}
+
+
+@pytest.mark.parametrize("text", AS_PASTED.values(), ids=AS_PASTED)
+def test_a_table_is_read_in_the_forms_that_people_paste(text, tmp_path):
+    path = tmp_path / "table"
+    path.write_text(text)
+    cells = read_table(path).cells
+    assert cells.to_dict("index") == {"A": {"R@1": "61.481", "R@1%": "87.50"}, "B": {"R@1": "", "R@1%": "80.1"}}
+
+
+def test_fractions_are_percentages_of_the_same_digits(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("model,R@1,R@5,R@10\na,0.06148,.5,1\n")
+    assert read_table(path, "fraction").cells.loc["a"].tolist() == ["6.148", "50", "100"]
+    assert read_table(path, "percent").cells.loc["a"].tolist() == ["0.06148", "0.5", "1"]
+
+
+def test_what_is_read_otherwise_or_left_out_is_said(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("model,Recall@1,Recall@top1,AP\nS4G,98.68,99.87,1\nS4G,97.1,,2\n")
+    code, said, _ = call(monkeypatch, capsys, "examine", path, "--stated-n", 8884)
+    assert code == 0
+    assert "Recall@1 as R@1, Recall@top1 as R@1%" in said
+    assert "left out, for it is no recall at k: AP" in said
+    assert "rows of one name are numbered: S4G" in said
+    assert "from n = 6667 on any n prints any cell of so few decimals" in said
+    assert "<NA>" not in said
+    assert [line.split() for line in said.splitlines() if line.startswith("  S4G")][:2] == [
+        ["S4G", "8767", "8873"],
+        ["S4G", "(2)", "?", "-"],
+    ]
+
+
+def test_cells_that_the_best_n_leaves_unexplained_are_named(monkeypatch, capsys, tmp_path):
+    table = PUBLISHED.copy()
+    table.iloc[0, 0] = "0.029"  # no share of 6194
+    path = tmp_path / "table.csv"
+    path.write_text(table.to_csv())
+    code, said, _ = call(monkeypatch, capsys, "examine", path)
+    assert code == 0
+    assert "n = 6194 explains 35 of 36 cells" in said
+    assert "it leaves 1 unexplained (0.029)" in said
 
 
 @pytest.mark.parametrize(

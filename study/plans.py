@@ -6,7 +6,7 @@ from pathlib import Path
 
 import yaml
 
-from cvig.training.recipes import RECIPES, in_words
+from study.switches import RECIPES, in_words
 
 KEYS = {"out", "run", "threads", "runs", "train", "per_architecture", "evaluate"}
 BLOCK_KEYS = {"run", "architectures", "recipes", "seeds", "one_at_a_time", "train"}
@@ -22,7 +22,7 @@ def variants(recipe: str, names: list[str]) -> dict[str, dict[str, bool]]:
     """
     found: dict[str, dict[str, bool]] = {recipe: {}}
     for name in names:
-        turned = {name: name not in RECIPES[recipe].switches}
+        turned = {name: name not in RECIPES[recipe].on}
         found[in_words(recipe, turned).replace(" ", "-")] = turned
     return found
 
@@ -62,7 +62,7 @@ def read(path: Path | str) -> dict:
                 if name in runs:
                     raise ValueError(f"{path}: two runs are called '{name}'")
                 switches = settings.get("switches", {}) | switches
-                RECIPES[recipe].switched(switches)  # raises for an unknown one
+                RECIPES[recipe].turned(switches)  # raises for an unknown one
                 runs[name] = {**settings, "arch": arch, "recipe": recipe, "switches": switches, "seed": seed}
     for name, settings in runs.items():
         if settings.get("start", "") not in ("", *runs):

@@ -16,7 +16,7 @@ import pandas as pd
 
 from cvig.files import read_arrays
 from cvig.ranking import Ranks
-from cvig.training.recipes import RECIPES, in_words
+from study.switches import RECIPES, in_words
 
 TEST_SETS = ("uncropped", "cropped")
 
@@ -60,7 +60,7 @@ class Run:
     @property
     def batch(self) -> int:
         """Pairs a step: as asked, else the recipe's."""
-        return self.parameters["batch"] or RECIPES[self.parameters["recipe"]].batch
+        return self.parameters["batch"] or RECIPES[self.parameters["recipe"]].recipe.batch
 
     @property
     def start(self) -> str:

@@ -10,7 +10,8 @@ from types import ModuleType
 from cvig.datasets import DATASETS
 from cvig.models import SiameseNetwork, build
 from cvig.models.trunks import trunk_name
-from cvig.training.recipes import RECIPES, Recipe
+from cvig.training.recipes import Recipe
+from study.switches import RECIPES, SwitchedRecipe
 
 # Names that a running notebook holds without anybody having set them.
 NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -112,7 +113,7 @@ class TrainSettings(Settings):
         trunk_name(self.arch)
         if self.recipe not in RECIPES:
             raise ValueError(f"unknown recipe '{self.recipe}': expected one of {', '.join(RECIPES)}")
-        RECIPES[self.recipe].switched(self.switches)  # raises where a switch is unknown
+        RECIPES[self.recipe].turned(self.switches)  # raises where a switch is unknown
         if self.data not in DATASETS:
             raise ValueError(f"unknown data set '{self.data}': expected one of {', '.join(DATASETS)}")
         if self.start and self.weights != "none":
@@ -135,9 +136,14 @@ class TrainSettings(Settings):
             )
 
     @property
+    def switched(self) -> SwitchedRecipe:
+        """The recipe and the switches that are on."""
+        return RECIPES[self.recipe].turned(self.switches)
+
+    @property
     def trained_by(self) -> Recipe:
-        """The recipe with its switches set."""
-        return RECIPES[self.recipe].switched(self.switches)
+        """The recipe as its switches change it."""
+        return self.switched.recipe
 
     def build(self, weights: str | None = None) -> SiameseNetwork:
         """The network that training is to begin with; `weights` overrides where its trunk starts from."""
@@ -147,11 +153,11 @@ class TrainSettings(Settings):
             self.weights if weights is None else weights,
             size=self.size,
             embedding=self.embedding or None,
-            final_relu=recipe.head_relu,
+            final_relu=recipe.final_relu,
             unit_norm=recipe.unit_norm,
-            zero_netvlad="zero-netvlad" in recipe.switches,
+            zero_netvlad=recipe.zero_netvlad,
             zero_residual=recipe.zero_residual,
-            dark="mixed-preprocessing" in recipe.switches,
+            dark=recipe.dark,
             seed=self.seed,
         )
 
@@ -169,7 +175,7 @@ class TrainSettings(Settings):
                 options |= {"count": self.train_count, "fresh": self.fresh}
             elif split == "val":
                 options |= {"count": self.val_count}
-        if "duplicate-tiles" in self.trained_by.switches:
+        if self.trained_by.duplicate_tiles:
             options["duplicates"] = True
         return options
 

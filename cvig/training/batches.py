@@ -41,8 +41,8 @@ class EpochBatches:
 
 def augment(aerial: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
     """Crop and turn a batch of square aerial tiles as `recipe` asks: uint8 [B, 3, S, S] in and out."""
-    if recipe.smallest_crop < 1:
-        boxes = random_crop_boxes(len(aerial), generator, recipe.smallest_crop).to(aerial.device)
+    if recipe.crop_min < 1:
+        boxes = random_crop_boxes(len(aerial), generator, recipe.crop_min).to(aerial.device)
         aerial = crop_resize(aerial, boxes, tuple(aerial.shape[2:]))
     if recipe.quarter_turns:
         turns = torch.randint(4, (len(aerial), 1, 1, 1), generator=generator).to(aerial.device)

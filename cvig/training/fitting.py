@@ -5,7 +5,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 
 import lightning
 import numpy as np
@@ -27,14 +27,15 @@ from cvig.training.embedding import embed_gallery, embed_ground
 from cvig.training.recipes import Recipe
 
 
-def make_loss(name: str, switches: Collection[str] = ()) -> nn.Module:
-    """A phase's loss, with the paper's margin and weight, as the switches of a recipe leave it."""
-    detached = "detached-negatives" in switches
+def make_loss(name: str, recipe: Recipe) -> nn.Module:
+    """The loss of a phase of `recipe`; the margin losses have the paper's margin and weight."""
     if name == "max-margin":
-        return MaxMarginLoss(detached=detached, zero_at_collapse="zero-at-collapse" in switches)
+        return MaxMarginLoss(detached=recipe.detached_negatives, zero_at_collapse=recipe.zero_at_collapse)
     if name == "soft-margin":
-        return SoftMarginLoss(detached=detached, as_coded="soft-margin-as-coded" in switches)
-    return InfoNCELoss(temperature=0.1, label_smoothing=0.1)
+        return SoftMarginLoss(detached=recipe.detached_negatives, as_coded=recipe.soft_margin_as_coded)
+    if name == "infonce":
+        return InfoNCELoss(temperature=0.1, label_smoothing=0.1)
+    raise ValueError(f"loss '{name}' of recipe '{recipe.name}': expected max-margin, soft-margin or infonce")
 
 
 class SiameseTraining(lightning.LightningModule):
@@ -82,7 +83,7 @@ class SiameseTraining(lightning.LightningModule):
         self.network, self.recipe, self.val = network, recipe, val
         self.learning_rate, self.steps, self.seed, self.bf16, self.report = learning_rate, steps, seed, bf16, report
         self.half_size_epochs = half_size_epochs
-        self.losses = nn.ModuleList(make_loss(phase.loss, recipe.switches) for phase in recipe.phases)
+        self.losses = nn.ModuleList(make_loss(phase.loss, recipe) for phase in recipe.phases)
         self.phase = 0
         self.log_rows: list[dict] = []
         self.val_ranks: list[Ranks] = []
@@ -127,7 +128,7 @@ class SiameseTraining(lightning.LightningModule):
     def on_train_epoch_start(self) -> None:
         """Start the clock; set the images' size; hold batch norm's statistics where the recipe never trains them."""
         self.network.half_size = self.current_epoch < self.half_size_epochs
-        if "frozen-batch-norm" in self.recipe.switches:
+        if self.recipe.frozen_batch_norm:
             for norm in batch_norms(self.network):
                 norm.eval()
         self._started, self._epoch_losses = time.perf_counter(), []

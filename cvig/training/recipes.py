@@ -1,12 +1,6 @@
-"""Training recipes as data: what is minimized, how, and on which augmentations.
+"""Training recipes as data: what is minimized, how, and on which augmentations."""
 
-`described` is the paper's text. `as-coded` is `described` with every switch of `SWITCHES` on: each is one way in which the
-public code departs from the text, and each can be turned on or off alone.
-"""
-
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -27,36 +21,9 @@ class Phase:
     patience: int = 2
 
 
-class Switch(NamedTuple):
-    """A way in which the public code departs from the text: what it does, and the files below src/ that do it."""
-
-    what: str
-    source: str
-
-
-# How S010MON/image-locate, commit 7875c71, departs from the paper's text.
-SWITCHES = {
-    "detached-negatives": Switch("no gradient passes through the negatives, whose distances come from SciPy", "losses.py"),
-    "zero-at-collapse": Switch("a query without a farther negative costs nothing", "losses.py"),
-    "soft-margin-as-coded": Switch("one direction compares unrelated pairs, the other direction is missing", "losses.py"),
-    "zero-netvlad": Switch("all NetVLAD clusters start at zero, so they stay one cluster", "models.py"),
-    "mixed-preprocessing": Switch(
-        "trained on images 255 times too dark, tested on others 255 times too faint", "dataset.py, models.py, testModel.py"
-    ),
-    "frozen-batch-norm": Switch(
-        "batch norm never sees the training flag: its statistics stay as they start", "trainModel.py"
-    ),
-    "duplicate-tiles": Switch(
-        "the views of one place each bring a copy of its aerial image", "scripts/streetviewCropping.py"
-    ),
-    "linear-head": Switch("no ReLU after the last layer", "models.py"),
-    "no-training-crop": Switch("aerial images are not cropped in training", "trainModel.py"),
-}
-
-
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained.
+    """How a network is built and trained. `dataclasses.replace` makes another recipe of one.
 
     Attributes
     ----------
@@ -78,8 +45,16 @@ class Recipe:
         A ReLU after the last layer, as the paper's text has it ("All layers used the ReLU activation function").
     zero_residual : bool
         From random weights, a ResNet's residual blocks start as the identity.
-    switches : tuple of str
-        Keys of `SWITCHES` that are on.
+    detached_negatives, zero_at_collapse, soft_margin_as_coded : bool
+        How the margin losses treat negatives (`detached`, `zero_at_collapse` and `as_coded` of `cvig.losses`).
+    zero_netvlad : bool
+        NetVLAD's clusters start at zero.
+    dark : bool
+        The network trains on images 255 times too dark and is tested on others (`cvig.models.SiameseNetwork.prepare`).
+    frozen_batch_norm : bool
+        Batch norm keeps its first statistics.
+    duplicate_tiles : bool
+        The gallery repeats an aerial image for each of its views (`duplicates` of `cvig.datasets.load`).
     """
 
     name: str
@@ -95,48 +70,16 @@ class Recipe:
     unit_norm: bool = False
     final_relu: bool = False
     zero_residual: bool = False
-    switches: tuple[str, ...] = ()
-
-    @property
-    def head_relu(self) -> bool:
-        """Whether the last layer has its ReLU after all."""
-        return self.final_relu and "linear-head" not in self.switches
-
-    @property
-    def smallest_crop(self) -> float:
-        """`crop_min`, or 1 where training does not crop."""
-        return 1.0 if "no-training-crop" in self.switches else self.crop_min
-
-    def switched(self, states: Mapping[str, bool]) -> "Recipe":
-        """This recipe with some switches turned on or off; those that `states` does not name stay.
-
-        Raises
-        ------
-        ValueError
-            An unknown switch, or a state that is neither true nor false.
-
-        >>> RECIPES["described"].switched({"detached-negatives": True}).switches
-        ('detached-negatives',)
-        """
-        for name, on in states.items():
-            if name not in SWITCHES:
-                raise ValueError(f"unknown switch '{name}': expected one of {', '.join(SWITCHES)}")
-            if not isinstance(on, bool):
-                raise ValueError(f"switch {name}: {on!r}: expected true or false")
-        return replace(self, switches=tuple(name for name in SWITCHES if states.get(name, name in self.switches)))
+    detached_negatives: bool = False
+    zero_at_collapse: bool = False
+    soft_margin_as_coded: bool = False
+    zero_netvlad: bool = False
+    dark: bool = False
+    frozen_batch_norm: bool = False
+    duplicate_tiles: bool = False
 
 
-def in_words(recipe: str, states: Mapping[str, bool]) -> str:
-    """A recipe's name with the switches that are turned on or off.
-
-    >>> in_words("as-coded", {"linear-head": False})
-    'as-coded without linear-head'
-    """
-    turned = ", ".join(f"{'with' if on else 'without'} {name}" for name, on in states.items())
-    return f"{recipe} {turned}".strip()
-
-
-_DESCRIBED = Recipe(
+DESCRIBED = Recipe(
     name="described",
     summary="the paper's text: max-margin until it stops improving, then soft-margin; Adam at 1e-5, batch 16",
     phases=(Phase("max-margin", until="plateau"), Phase("soft-margin")),
@@ -145,28 +88,17 @@ _DESCRIBED = Recipe(
     batch=16,
     final_relu=True,
 )
-RECIPES = {
-    recipe.name: recipe
-    for recipe in (
-        _DESCRIBED,
-        replace(
-            _DESCRIBED,
-            name="as-coded",
-            summary="the paper's text as its public code has it: the described recipe with every switch on",
-            switches=tuple(SWITCHES),
-        ),
-        Recipe(
-            name="modern",
-            summary="symmetric InfoNCE with a learned temperature on the unit sphere; AdamW, warm-up and cosine",
-            phases=(Phase("infonce"),),
-            optimizer="adamw",
-            learning_rate=5e-4,
-            batch=64,
-            weight_decay=0.05,
-            cosine=True,
-            quarter_turns=True,
-            unit_norm=True,
-            zero_residual=True,
-        ),
-    )
-}
+MODERN = Recipe(
+    name="modern",
+    summary="symmetric InfoNCE with a learned temperature on the unit sphere; AdamW, warm-up and cosine",
+    phases=(Phase("infonce"),),
+    optimizer="adamw",
+    learning_rate=5e-4,
+    batch=64,
+    weight_decay=0.05,
+    cosine=True,
+    quarter_turns=True,
+    unit_norm=True,
+    zero_residual=True,
+)
+RECIPES = {recipe.name: recipe for recipe in (DESCRIBED, MODERN)}

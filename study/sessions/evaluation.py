@@ -20,11 +20,11 @@ from cvig.models import SiameseNetwork
 from cvig.ranking import Ranks, exact_ranks
 from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
-from cvig.training.recipes import in_words
 from study import provenance
 from study import runs as study_runs
 from study.sessions.figure_data import principal_components, retrieve
 from study.settings import EvaluateSettings, TrainSettings
+from study.switches import in_words
 
 
 def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:

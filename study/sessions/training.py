@@ -75,7 +75,7 @@ class TrainingSession:
             "batch": self.batch,
             "learning rate": self.settings.learning_rate or self.recipe.learning_rate,
             "recipe": self.recipe.summary,
-            "switches": ", ".join(self.recipe.switches) or "none",
+            "switches": ", ".join(self.settings.switched.on) or "none",
             "device": self.device,
             "precision": self.precision,
             "folder": str(self.settings.folder),
@@ -177,7 +177,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
     network.to(device)
     samples = [torch.from_numpy(x).to(device) for x in session.samples(SAMPLES)]
-    if "frozen-batch-norm" in recipe.switches and settings.weights == "none" and not settings.start:
+    if recipe.frozen_batch_norm and settings.weights == "none" and not settings.start:
         session.network.fit_statistics(*(preprocess(x) for x in samples))
     network.half_size = settings.half_size_epochs > 0  # clusters of what the first epoch sees
     session.network.fit_clusters(*(session.network.prepare(x, training=True) for x in samples), settings.seed)

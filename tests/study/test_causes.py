@@ -14,13 +14,13 @@ from made_runs import write_metrics
 
 from cvig import files
 from cvig.metrics import collapse
-from cvig.training.recipes import SWITCHES
 from study import plans as studies
 from study.chapters.causes import effects as causes
 from study.chapters.causes import shown as causes_report
 from study.chapters.causes import signature
 from study.chapters.causes.effects import BASE, MEASURES
 from study.runs import Run
+from study.switches import SWITCHES
 
 PAGE = Path(__file__).parents[2] / "book" / "causes.md"
 N = 40
@@ -265,7 +265,7 @@ def test_every_switch_has_its_words_and_its_source():
     table = causes.switch_table()
     assert list(table.index) == list(SWITCHES)
     assert all(re.fullmatch(r"[\w/]+\.py(, [\w/]+\.py)*", source) for source in table.source)
-    assert all((row["what the code does"], row.source) == SWITCHES[name] for name, row in table.iterrows())
+    assert all(row.tolist() == [SWITCHES[name].what, SWITCHES[name].source] for name, row in table.iterrows())
 
 
 def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(tmp_path):

@@ -1,10 +1,12 @@
 import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+import cvig
 from cvig.datasets import PairedViews
 from cvig.metrics import pssr, recall_at_k
 from cvig.models import build
@@ -12,12 +14,16 @@ from cvig.models.trunks import batch_norms
 from cvig.training import fit
 from cvig.training.batches import EpochBatches, augment
 from cvig.training.continuation import KeepEpochs
-from cvig.training.recipes import RECIPES, SWITCHES, Phase
+from cvig.training.recipes import Phase
 from study import runs as study_runs
 from study.sessions import training as runs
 from study.sessions.evaluation import open_evaluation, saved_boxes
 from study.sessions.training import open_training
 from study.settings import EvaluateSettings, TrainSettings
+from study.switches import RECIPES as SWITCHED
+from study.switches import SWITCHES
+
+RECIPES = {name: entry.recipe for name, entry in SWITCHED.items()}
 
 
 class Noise(PairedViews):
@@ -41,7 +47,7 @@ class Noise(PairedViews):
 
 
 def trained(recipe, seed=0, **options):
-    network = build("resnet18", size=32, seed=0, unit_norm=recipe.unit_norm, final_relu=recipe.head_relu)
+    network = build("resnet18", size=32, seed=0, unit_norm=recipe.unit_norm, final_relu=recipe.final_relu)
     data = Noise()
     settings = {"epochs": 2, "batch": 8, "seed": seed, "bf16": False} | options
     return network, fit(network, recipe, data, Noise(seed=1), **settings)[0], data
@@ -165,7 +171,7 @@ def test_validation_ranks_of_every_epoch_are_what_the_log_sums_up():
 
 
 def norms_after(switch: bool) -> list[torch.Tensor]:
-    recipe = RECIPES["described"].switched({"frozen-batch-norm": switch})
+    recipe = SWITCHED["described"].turned({"frozen-batch-norm": switch}).recipe
     network, _, _ = trained(recipe, epochs=2)
     return [norm.running_mean for tower in (network.ground, network.aerial) for norm in batch_norms(tower.head)]
 
@@ -176,21 +182,34 @@ def test_frozen_batch_norm_keeps_its_statistics_in_every_epoch():
 
 
 def test_a_recipe_without_training_crop_leaves_the_tiles_alone():
-    recipe = RECIPES["described"].switched({"no-training-crop": True})
+    recipe = SWITCHED["described"].turned({"no-training-crop": True}).recipe
     images = Noise().images
     assert torch.equal(augment(images, recipe, torch.Generator().manual_seed(0)), images)
     assert not torch.equal(augment(images, RECIPES["described"], torch.Generator().manual_seed(0)), images)
 
 
 def test_every_switch_is_on_in_as_coded_and_each_can_be_turned():
-    assert RECIPES["as-coded"].switches == tuple(SWITCHES)
-    assert RECIPES["as-coded"].switched(dict.fromkeys(SWITCHES, False)).switches == RECIPES["described"].switches == ()
+    assert SWITCHED["as-coded"].on == tuple(SWITCHES)
+    assert SWITCHED["as-coded"].turned(dict.fromkeys(SWITCHES, False)).on == SWITCHED["described"].on == ()
     for name in SWITCHES:
-        assert RECIPES["described"].switched({name: True}).switches == (name,)
+        assert SWITCHED["described"].turned({name: True}).on == (name,)
     with pytest.raises(ValueError, match="unknown switch 'detached': expected one of detached-negatives"):
-        RECIPES["as-coded"].switched({"detached": False})
+        SWITCHED["as-coded"].turned({"detached": False})
     with pytest.raises(ValueError, match="switch linear-head: 'no': expected true or false"):
-        RECIPES["as-coded"].switched({"linear-head": "no"})
+        SWITCHED["as-coded"].turned({"linear-head": "no"})
+
+
+def test_a_switch_changes_what_it_names_and_the_library_asks_for_none():
+    plain, code = vars(RECIPES["described"]), [path.read_text() for path in Path(cvig.__file__).parent.rglob("*.py")]
+    for name, switch in SWITCHES.items():
+        changed = vars(SWITCHED["described"].turned({name: True}).recipe)
+        assert {field: value for field, value in changed.items() if value != plain[field]} == switch.change
+        assert not any(f'"{name}"' in text for text in code)
+
+
+def test_a_recipe_with_an_unknown_loss_is_refused():
+    with pytest.raises(ValueError, match="loss 'hinge' of recipe 'modern': expected max-margin"):
+        trained(dataclasses.replace(RECIPES["modern"], phases=(Phase("hinge"),)))
 
 
 def small(folder, **options):

@@ -15,9 +15,9 @@ from scipy import stats
 
 from cvig.metrics.collapse import Tower
 from cvig.metrics.comparison import holm
-from cvig.training.recipes import SWITCHES, in_words
 from study import plans as studies
 from study.runs import Run
+from study.switches import SWITCHES, in_words
 
 ENDS = ("described", "as-coded")
 BASE = "none"  # no switch turned
@@ -238,4 +238,5 @@ def scoring_table(table: pd.DataFrame) -> pd.DataFrame:
 
 def switch_table() -> pd.DataFrame:
     """Every switch: what it does, and the file of the public code below src/ that has it."""
-    return pd.DataFrame(SWITCHES, index=["what the code does", "source"]).T.rename_axis("switch")
+    rows = {name: {"what the code does": switch.what, "source": switch.source} for name, switch in SWITCHES.items()}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("switch")

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from cvig.training.recipes import SWITCHES
 from cvig.words import say_p
 from study.chapters.causes.effects import BASE, ENDS, LEVEL, MEASURES, SCORING, Study, interval, tally, turned, variant
 from study.chapters.results.runs_shown import LEVEL as BEATS
 from study.figures import AERIAL, GROUND, PALETTE, Plot, new
+from study.switches import SWITCHES
 
 INFLATED = 0.1  # difference in recall that is called large
 FLOOR = 1e-8  # least spread that is drawn

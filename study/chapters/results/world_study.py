@@ -11,9 +11,9 @@ from study import plans as studies
 from study.chapters.causes.effects import collapsed, tally
 from study.figures import PALETTE, Plot, new
 from cvig.losses import MaxMarginLoss
-from cvig.training.recipes import RECIPES
 from study.chapters.results.runs_shown import LEVEL
 from study.runs import Run
+from study.switches import RECIPES
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed

@@ -1,0 +1,131 @@
+"""The study's recipes, and the ways in which the paper's public code departs from its text: each a switch.
+
+`described` and `modern` are the library's (`cvig.training.recipes`). `as-coded` is `described` with every switch of
+`SWITCHES` on. A switch names the fields of a recipe that it changes; each can be turned alone.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cvig.training.recipes import DESCRIBED, MODERN, Recipe
+
+
+@dataclass(frozen=True)
+class Switch:
+    """A way in which the public code departs from the text.
+
+    Attributes
+    ----------
+    what : str
+        What the code does.
+    source : str
+        The files below src/ that do it.
+    change : mapping of str to object
+        Fields of a recipe and the values that the switch gives them.
+    """
+
+    what: str
+    source: str
+    change: Mapping[str, object]
+
+
+# How S010MON/image-locate, commit 7875c71, departs from the paper's text.
+SWITCHES = {
+    "detached-negatives": Switch(
+        "no gradient passes through the negatives, whose distances come from SciPy",
+        "losses.py",
+        {"detached_negatives": True},
+    ),
+    "zero-at-collapse": Switch("a query without a farther negative costs nothing", "losses.py", {"zero_at_collapse": True}),
+    "soft-margin-as-coded": Switch(
+        "one direction compares unrelated pairs, the other direction is missing", "losses.py", {"soft_margin_as_coded": True}
+    ),
+    "zero-netvlad": Switch(
+        "all NetVLAD clusters start at zero, so they stay one cluster", "models.py", {"zero_netvlad": True}
+    ),
+    "mixed-preprocessing": Switch(
+        "trained on images 255 times too dark, tested on others 255 times too faint",
+        "dataset.py, models.py, testModel.py",
+        {"dark": True},
+    ),
+    "frozen-batch-norm": Switch(
+        "batch norm never sees the training flag: its statistics stay as they start",
+        "trainModel.py",
+        {"frozen_batch_norm": True},
+    ),
+    "duplicate-tiles": Switch(
+        "the views of one place each bring a copy of its aerial image",
+        "scripts/streetviewCropping.py",
+        {"duplicate_tiles": True},
+    ),
+    "linear-head": Switch("no ReLU after the last layer", "models.py", {"final_relu": False}),
+    "no-training-crop": Switch("aerial images are not cropped in training", "trainModel.py", {"crop_min": 1.0}),
+}
+
+
+@dataclass(frozen=True)
+class SwitchedRecipe:
+    """A recipe, and the switches that are on.
+
+    Attributes
+    ----------
+    plain : Recipe
+        With every switch off.
+    on : tuple of str
+        Keys of `SWITCHES`.
+    """
+
+    plain: Recipe
+    on: tuple[str, ...] = ()
+
+    @property
+    def recipe(self) -> Recipe:
+        """The recipe as the switches change it.
+
+        >>> RECIPES["described"].recipe.final_relu, RECIPES["as-coded"].recipe.final_relu
+        (True, False)
+        """
+        return replace(self.plain, **{field: value for name in self.on for field, value in SWITCHES[name].change.items()})
+
+    def turned(self, states: Mapping[str, bool]) -> "SwitchedRecipe":
+        """This recipe with some switches turned on or off; those that `states` does not name stay.
+
+        Raises
+        ------
+        ValueError
+            An unknown switch, or a state that is neither true nor false.
+
+        >>> RECIPES["described"].turned({"detached-negatives": True}).on
+        ('detached-negatives',)
+        """
+        for name, on in states.items():
+            if name not in SWITCHES:
+                raise ValueError(f"unknown switch '{name}': expected one of {', '.join(SWITCHES)}")
+            if not isinstance(on, bool):
+                raise ValueError(f"switch {name}: {on!r}: expected true or false")
+        return replace(self, on=tuple(name for name in SWITCHES if states.get(name, name in self.on)))
+
+
+# In the order of the study's tables. Another commit of the public code is another entry: its plain recipe and its switches.
+RECIPES = {
+    "described": SwitchedRecipe(DESCRIBED),
+    "as-coded": SwitchedRecipe(
+        replace(
+            DESCRIBED,
+            name="as-coded",
+            summary="the paper's text as its public code has it: the described recipe with every switch on",
+        ),
+        on=tuple(SWITCHES),
+    ),
+    "modern": SwitchedRecipe(MODERN),
+}
+
+
+def in_words(recipe: str, states: Mapping[str, bool]) -> str:
+    """A recipe's name with the switches that are turned on or off.
+
+    >>> in_words("as-coded", {"linear-head": False})
+    'as-coded without linear-head'
+    """
+    turned = ", ".join(f"{'with' if on else 'without'} {name}" for name, on in states.items())
+    return f"{recipe} {turned}".strip()

@@ -2,7 +2,7 @@
 
 import base64
 import html
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import BytesIO
 
 import matplotlib.pyplot as plt
@@ -11,6 +11,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from study.runs import Run
 
 Plot = tuple[Figure, str]
 PALETTE = sns.color_palette("colorblind")
@@ -60,6 +62,11 @@ class Shown:
 def show(plot: Plot, caption: str) -> Shown:
     """Display a plot with its alt text and a caption, in a notebook or on a page."""
     return Shown(plot, caption)
+
+
+def show_each(runs: Iterable[Run], plot: Callable[[Run], Plot], remark: str = "") -> list[Shown]:
+    """One plot a run, its caption naming the run, with a remark at the end."""
+    return [show(plot(run), caption=f"{run.title} {remark}".strip()) for run in runs]
 
 
 def training_curve(log: pd.DataFrame) -> Plot:

@@ -19,6 +19,15 @@ from cvig.ranking import Ranks
 from study.switches import RECIPES, in_words
 
 TEST_SETS = ("uncropped", "cropped")
+SOURCES = {
+    "quick": "committed",
+    "world": "world study",
+    "world-224": "world study at 224 px",
+    "causes": "causes study",
+    "signature": "signature study",
+    "local": "this machine",
+}
+LEVEL = 0.001  # of the one-sided test of a run's PSSR against chance
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,16 @@ class Run:
     def recipe(self) -> str:
         """The recipe in words, with its turned switches: ``"as-coded without linear-head"``."""
         return in_words(self.parameters["recipe"], self.parameters["switches"])
+
+    @property
+    def label(self) -> str:
+        """Its study's folder and its own: ``"world/vgg16-modern-0"``."""
+        return f"{self.folder.parent.name}/{self.folder.name}"
+
+    @property
+    def title(self) -> str:
+        """A run by its folder, and its description: the beginning of a caption."""
+        return f"{self.label}: {self.description}."
 
     @property
     def batch(self) -> int:
@@ -132,3 +151,9 @@ def find(folder: Path | str) -> list[Run]:
     """All finished runs directly below `folder`, by name; an absent folder has none."""
     marks = sorted(Path(folder).glob("*/evaluate.json"))
     return [Run(mark.parent) for mark in marks if (mark.parent / "train.json").exists()]
+
+
+def runs_by_source(root: Path | str) -> dict[str, dict[str, Run]]:
+    """Finished runs below each folder of `SOURCES` that has any, by source and by the name of their own folder."""
+    found = {label: {run.folder.name: run for run in find(Path(root) / folder)} for folder, label in SOURCES.items()}
+    return {label: runs for label, runs in found.items() if runs}

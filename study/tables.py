@@ -1,43 +1,12 @@
-"""Tables as data frames: the published ones and ours; and as Markdown and LaTeX."""
+"""Tables as data frames, and as Markdown, LaTeX and HTML."""
 
-import json
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 METRICS = ("R@1", "R@5", "R@10", "R@1%", "R@5%", "R@10%", "PSSR")
-
-
-@cache
-def published() -> dict:
-    """The paper's numbers, as printed (``published.json``)."""
-    return json.loads(Path(__file__).with_name("published.json").read_text())
-
-
-def published_cells(number: int) -> pd.DataFrame:
-    """Table 1 (cropped test set) or 2 (uncropped) of the paper, cells as printed: str, a row an architecture."""
-    table = published()["tables"].get(str(number))
-    if table is None:
-        raise ValueError(f"table {number}: the paper has tables 1 and 2")
-    return pd.DataFrame(table["rows"], index=table["columns"]).T
-
-
-def published_table(number: int) -> pd.DataFrame:
-    """Table 1 or 2 of the paper as numbers: recall in percent, a row an architecture."""
-    return published_cells(number).astype(float)
-
-
-def all_published_cells() -> pd.DataFrame:
-    """Both tables as printed, one below the other; rows such as ``"T1 vgg16"``."""
-    return pd.concat([published_cells(number).rename(index=f"T{number} {{}}".format) for number in (1, 2)])
-
-
-def folded(summary: str, inside: str) -> str:
-    """HTML: a line that opens to more."""
-    return f"<details><summary>{summary}</summary>{inside}</details>"
 
 
 def with_interval(row: pd.Series, scale: float = 1, digits: int = 3) -> str:
@@ -119,3 +88,29 @@ def latex(table: pd.DataFrame) -> str:
     head, *body = [" & ".join(row) + r" \\" for row in rows]
     begin, end = rf"\begin{{tabular}}{{{'l' * len(names)}}}", r"\end{tabular}"
     return "\n".join([begin, r"\hline", head, r"\hline", *body, r"\hline", end])
+
+
+def folded(summary: str, inside: str) -> str:
+    """HTML: a line that opens to more."""
+    return f"<details><summary>{summary}</summary>{inside}</details>"
+
+
+class Displayed(Protocol):
+    """What a page displays as HTML: a table or a shown figure."""
+
+    def _repr_html_(self) -> str: ...
+
+
+class Folded:
+    """A line that opens to tables or figures, whole however long they are; what a page displays."""
+
+    def __init__(self, summary: str, *parts: Displayed):
+        self.summary, self.parts = summary, parts
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_rows", None, "display.max_columns", None, "display.max_colwidth", None):
+            inside = "".join(part._repr_html_() for part in self.parts)
+        return folded(self.summary, inside)
+
+    def __repr__(self) -> str:
+        return self.summary

@@ -14,10 +14,9 @@ from made_runs import write_metrics
 
 from cvig import files
 from cvig.metrics import collapse
+from study import collapse as study_collapse
 from study import plans as studies
-from study.chapters.causes import effects as causes
-from study.chapters.causes import shown as causes_report
-from study.chapters.causes import signature
+from study.chapters.causes import effects, figures, sentences, signature, tables
 from study.chapters.causes.effects import BASE, MEASURES
 from study.runs import Run
 from study.switches import SWITCHES
@@ -71,7 +70,7 @@ def write_run(folder: Path, settings: dict, ground: np.ndarray, aerial: np.ndarr
     return Run(folder)
 
 
-def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> causes.Study:
+def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> effects.Study:
     """A study below `root` of which the named runs are finished, with embeddings of the kind given."""
     path, folder = root / "study" / "plans" / f"{Path(study['out']).name}.yaml", root / study["out"]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -82,7 +81,7 @@ def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> cause
         if "start" in settings:
             settings = settings | {"start": f"{study['out']}/{settings['start']}"}
         write_run(folder / name, settings, *embeddings(kind, seed=settings["seed"]))
-    return causes.load(path, folder)
+    return effects.load(path, folder)
 
 
 def all_kinds() -> dict[str, str]:
@@ -98,7 +97,7 @@ def all_kinds() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> causes.Study:
+def whole(tmp_path_factory) -> effects.Study:
     return write_study(tmp_path_factory.mktemp("whole"), all_kinds())
 
 
@@ -114,12 +113,12 @@ def test_runs_that_pretrain_are_apart_and_unfinished_or_differently_trained_ones
     trained["parameters"]["epochs"] = 3
     files.write_json(folder / "vgg16-described-1" / "train.json", trained)
     with pytest.raises(FileNotFoundError, match="none of the 18 runs"):
-        causes.load(tmp_path / "study" / "plans" / "causes.yaml", folder)
+        effects.load(tmp_path / "study" / "plans" / "causes.yaml", folder)
 
 
 @pytest.mark.parametrize("kind", ["neither", "ground", "aerial", "both"])
 def test_the_verdict_names_the_collapsed_towers(kind, tmp_path):
-    assert causes.collapsed(write_run(tmp_path, {}, *embeddings(kind))) == kind
+    assert study_collapse.collapsed(write_run(tmp_path, {}, *embeddings(kind))) == kind
 
 
 @pytest.mark.parametrize(
@@ -133,20 +132,20 @@ def test_the_verdict_names_the_collapsed_towers(kind, tmp_path):
     ],
 )
 def test_copies_of_shared_tiles_are_no_collapse_but_few_rows_or_little_spread_are(aerial, dead):
-    assert causes.is_collapsed(collapse.diagnose(aerial, aerial).aerial) is dead
+    assert study_collapse.is_collapsed(collapse.diagnose(aerial, aerial).aerial) is dead
 
 
 def test_paired_differences_are_those_of_the_t_distribution_and_only_with_scatter():
     # 4.302653 is the two-sided 95% point of t with two degrees of freedom, from any table
-    found = causes.paired(np.array([0.0, 0.01, 0.05]))
+    found = effects.paired(np.array([0.0, 0.01, 0.05]))
     half = 4.302653 * np.std([0.0, 0.01, 0.05], ddof=1) / np.sqrt(3)
     assert (found["low"], found["high"]) == pytest.approx((0.02 - half, 0.02 + half), abs=1e-7)
     assert 0.05 < found["p_value"] < 0.5
-    alone, alike = causes.paired(np.array([0.3])), causes.paired(np.array([0.3, 0.1 + 0.2, 0.3]))
+    alone, alike = effects.paired(np.array([0.3])), effects.paired(np.array([0.3, 0.1 + 0.2, 0.3]))
     assert np.isnan([alone["low"], alone["p_value"]]).all()
     assert (alike["low"], alike["high"]) == (0.3, 0.3)
     assert np.isnan(alike["p_value"])
-    wide = causes.paired(np.array([-0.9, 0.9]))
+    wide = effects.paired(np.array([-0.9, 0.9]))
     assert (wide["low"], wide["high"]) == (-1, 1)
 
 
@@ -161,7 +160,7 @@ def made_frame(values: dict[tuple[str, int], float]) -> pd.DataFrame:
 
 def test_a_run_is_compared_with_the_base_of_its_own_seed():
     base = {(BASE, 0): 0.1, (BASE, 1): 0.5, (BASE, 2): 0.9}
-    found = causes.effects(made_frame(base | {("linear-head", 1): 0.55, ("linear-head", 0): 0.15}))
+    found = effects.effects(made_frame(base | {("linear-head", 1): 0.55, ("linear-head", 0): 0.15}))
     row = found[found.measure == "PSSR"].iloc[0]
     assert (row.switch, row.seeds) == ("linear-head", 2)
     assert row.difference == pytest.approx(0.05)
@@ -172,24 +171,24 @@ def test_holm_counts_all_switches_of_an_end_also_those_without_a_test():
     turned = {("linear-head", 0): 0.10, ("linear-head", 1): 0.11, ("linear-head", 2): 0.12}
     turned |= {("detached-negatives", seed): 0.2 for seed in range(3)}
     turned |= {("zero-at-collapse", 0): 0.1, ("zero-at-collapse", 1): -0.1, ("zero-at-collapse", 2): 0.05}
-    found = causes.effects(made_frame(base | turned))
+    found = effects.effects(made_frame(base | turned))
     found = found[found.measure == "PSSR"].set_index("switch")
     assert found.p_holm["linear-head"] == pytest.approx(3 * found.p_value["linear-head"])
     assert np.isnan(found.p_holm["detached-negatives"])
-    assert found.p_holm["linear-head"] < causes.LEVEL < found.p_holm["zero-at-collapse"]
-    said = causes_report.standing(found.reset_index(), "PSSR")
+    assert found.p_holm["linear-head"] < effects.LEVEL < found.p_holm["zero-at-collapse"]
+    said = sentences.standing(found.reset_index(), "PSSR")
     assert "Of 2 differences" in said
     assert "described with linear-head, +0.110" in said
     assert "p = 0.25" in said  # three seeds, by signs
 
 
 def test_nothing_to_compare_is_no_error():
-    assert causes.effects(made_frame({("linear-head", 0): 0.1})).empty
-    assert "nothing can be tested" in causes_report.standing(causes.effects(made_frame({(BASE, 0): 0.1})), "PSSR")
+    assert effects.effects(made_frame({("linear-head", 0): 0.1})).empty
+    assert "nothing can be tested" in sentences.standing(effects.effects(made_frame({(BASE, 0): 0.1})), "PSSR")
 
 
 def test_the_collapse_is_laid_at_the_switch_that_makes_it_from_both_ends(whole):
-    said = causes_report.collapses(causes.frame(whole)).splitlines()
+    said = sentences.collapses(effects.frame(whole)).splitlines()
     assert (
         "Turned on, these change that: detached-negatives (3 of 3 seeds: neither to aerial). These do not: linear-head"
         in said[0]
@@ -202,7 +201,7 @@ def test_the_collapse_is_laid_at_the_switch_that_makes_it_from_both_ends(whole):
 
 
 def test_the_ends_are_held_against_chance_seed_by_seed(whole):
-    described, coded = causes_report.both_ends(causes.frame(whole)).splitlines()
+    described, coded = sentences.both_ends(effects.frame(whole)).splitlines()
     assert "*described* (3 seeds)" in described
     assert "in 3)" in described
     assert "PSSR 0.000" in coded
@@ -213,24 +212,24 @@ def test_the_ends_are_held_against_chance_seed_by_seed(whole):
 def test_the_conclusion_names_what_does_harm_alone_and_what_is_needed_for_it(whole):
     lost = [name for name in whole.planned if "described-with-linear-head" in name]
     study = dataclasses.replace(whole, diverged=dict.fromkeys(lost[:1], "loss is inf"))
-    on, off = causes_report.conclusion(study, causes.frame(whole).drop(lost)).splitlines()
+    on, off = sentences.conclusion(study, effects.frame(whole).drop(lost)).splitlines()
     assert "A tower collapses: `detached-negatives`. The loss" in on
     assert "in a seed or more: `linear-head`. Not better" in on
     assert on.endswith("of 0.001: `detached-negatives`.")
     assert "No tower collapses: `detached-negatives`. The loss" in off
     assert "in a seed or more: none. Better than chance: `detached-negatives`." in off
-    table = causes.frame(whole)
+    table = effects.frame(whole)
     table.loc["vgg16-described-with-linear-head-1", "collapsed"] = "both"
-    on, _ = causes_report.conclusion(whole, table).splitlines()
+    on, _ = sentences.conclusion(whole, table).splitlines()
     assert "A tower collapses: `detached-negatives`; in some seeds `linear-head` (1 of 3). The loss" in on
 
 
 def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
-    table = causes.frame(whole)
+    table = effects.frame(whole)
     lost = [name for name in whole.planned if "described-with-linear-head" in name]
     study = dataclasses.replace(whole, diverged=dict.fromkeys(lost, "loss is inf"))
     described, coded = (
-        causes_report.effects_table(study, part, causes.effects(table), end).droplevel(0)
+        tables.effects_table(study, part, effects.effects(table), end).droplevel(0)
         for part, end in ((table.drop(lost), "described"), (table, "as-coded"))
     )
     assert described.loc["linear-head", ["runs", "diverged", "collapsed"]].tolist() == ["0", "3", ""]
@@ -241,28 +240,28 @@ def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
 
 
 def test_on_a_collapsed_gallery_the_two_rules_of_scoring_are_as_far_apart_as_theory_says(whole):
-    table = causes.frame(whole)
-    base = causes.scoring_table(table).xs("as-coded", level="end")
+    table = effects.frame(whole)
+    base = tables.scoring_table(table).xs("as-coded", level="end")
     assert base["exact"].tolist() == ["0.000", "0.000"]
     assert base["as coded"].tolist() == ["1.000", f"{(N + 1) / (2 * N):.3f}"]
-    assert "exceeds 10 points in 9 runs, of which 9 have" in causes_report.scoring(table)
+    assert "exceeds 10 points in 9 runs, of which 9 have" in sentences.scoring(table)
 
 
 def test_figures_say_what_the_runs_say(whole):
-    figure, alt = causes_report.effects_plot(causes.effects(causes.frame(whole)))
+    figure, alt = figures.effects_plot(effects.effects(effects.frame(whole)))
     assert len(figure.axes) == 3
     assert "aerial spread: largest -0.986 (vgg16 described with detached-negatives), 2 of 4 intervals" in alt
-    figure, alt = causes_report.spreads_plot(whole, "vgg16")
+    figure, alt = figures.spreads_plot(whole, "vgg16")
     assert "6 panels" in alt
     spread = np.mean([run.log.ground_spread.iloc[-1] for run in whole.runs.values()])
     assert f"as-coded without linear-head {spread:.2g}, 0." in alt
     titles = [axis.get_title() for axis in figure.axes]
     assert titles[1::3] == ["described\nwith detached-negatives", "as-coded\nwithout detached-negatives"]  # a line an end
-    assert figure.axes[3].lines[1].get_ydata()[-1] == causes_report.FLOOR  # the coded base's aerial tower
+    assert figure.axes[3].lines[1].get_ydata()[-1] == figures.FLOOR  # the coded base's aerial tower
 
 
 def test_every_switch_has_its_words_and_its_source():
-    table = causes.switch_table()
+    table = tables.switch_table()
     assert list(table.index) == list(SWITCHES)
     assert all(re.fullmatch(r"[\w/]+\.py(, [\w/]+\.py)*", source) for source in table.source)
     assert all(row.tolist() == [SWITCHES[name].what, SWITCHES[name].source] for name, row in table.iterrows())
@@ -276,7 +275,7 @@ def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(
         "three points": write_run(tmp_path / "points", {}, three[0], np.where(np.arange(800)[:, None] < 2, three[1], 1)),
         **{kind: write_run(tmp_path / kind, {}, *embeddings(kind, 200)) for kind in ("aerial", "ground", "both", "neither")},
     }
-    study = causes.Study({name: {} for name in runs}, runs, {})
+    study = effects.Study({name: {} for name in runs}, runs, {})
     found = signature.signatures(study)
     assert found.index[0] == "line"
     assert found.parts["line"] == len(signature.PARTS)
@@ -303,7 +302,7 @@ def test_attempts_are_grouped_by_variant_and_learning_rate_and_those_that_diverg
         "a-0": write_run(tmp_path / "a-0", {}, line.query, line.gallery),
         "a-1": write_run(tmp_path / "a-1", {}, *embeddings("both", 200)),
     }
-    table = signature.attempts_table(causes.Study(planned, runs, {}, {"b-0": "loss is inf"}))
+    table = signature.attempts_table(effects.Study(planned, runs, {}, {"b-0": "loss is inf"}))
     assert list(table.index) == [
         ("as-coded", "rate 0.001, random trunks, 2 epochs"),
         ("as-coded without linear-head", "rate 0.001, random trunks, 2 epochs"),

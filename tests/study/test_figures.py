@@ -8,9 +8,10 @@ from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss
 from cvig.metrics import summary
 from cvig.models import build
 from cvig.ranking import Ranks
-from study import figures, tables
-from study.chapters.models import drawings as illustrations
-from study.chapters.results import runs_shown as report
+from study import figures, published, tables
+from study.chapters.metrics import figures as metrics_figures
+from study.chapters.models import figures as models_figures
+from study.chapters.runs import quick
 
 RNG = np.random.default_rng(0)
 LOG = pd.DataFrame(
@@ -44,14 +45,14 @@ IMAGES = RNG.integers(0, 256, (3, 3, 8, 8), dtype=np.uint8)
             "query 1 finds its aerial image at rank 2 of 50, shown as number 2; .* at rank 40 of 50, beyond the 3",
         ),
         (
-            lambda: illustrations.recall_boundary(np.zeros(1), np.array([[1.0], [2.0], [2.0]]), 1, 2),
+            lambda: metrics_figures.recall_boundary(np.zeros(1), np.array([[1.0], [2.0], [2.0]]), 1, 2),
             "has 1 images closer and 1 exactly",
         ),
         (
-            lambda: illustrations.search_space(np.zeros(1), np.array([[1.0], [2.0], [2.0], [3.0]]), 1),
+            lambda: metrics_figures.search_space(np.zeros(1), np.array([[1.0], [2.0], [2.0], [3.0]]), 1),
             "the first 3, .*1 are ruled out",
         ),
-        (lambda: illustrations.siamese_diagram(build("cvm-net-i", embedding=8)), "trunk vgg16, then NetVLAD"),
+        (lambda: models_figures.siamese_diagram(build("cvm-net-i", embedding=8)), "trunk vgg16, then NetVLAD"),
     ],
 )
 def test_alt_text_says_what_the_data_say(plot, said):
@@ -62,7 +63,7 @@ def test_alt_text_says_what_the_data_say(plot, said):
 
 def test_losses_fall_as_negatives_leave():
     losses = {"a": MaxMarginLoss(), "b": SoftMarginLoss(), "c": InfoNCELoss()}
-    figure, _ = illustrations.loss_curves(losses)
+    figure, _ = models_figures.loss_curves(losses)
     for axis in figure.axes:
         values = axis.lines[0].get_ydata()
         assert (np.diff(values) <= 1e-6).all()
@@ -77,11 +78,11 @@ def test_a_shown_figure_carries_alt_text_and_caption_escaped():
 
 
 def test_published_tables_are_the_papers():
-    cropped, uncropped = tables.published_table(1), tables.published_table(2)
+    cropped, uncropped = published.table(1), published.table(2)
     assert cropped.loc["resnet50", "R@10"] < cropped.loc["resnet50", "R@5"]  # as printed
     assert cropped.shape == uncropped.shape == (3, 6)
     with pytest.raises(ValueError, match="tables 1 and 2"):
-        tables.published_table(3)
+        published.table(3)
 
 
 def test_tables_print_value_interval_and_chance():
@@ -91,6 +92,6 @@ def test_tables_print_value_interval_and_chance():
     assert table.loc["chance", "R@10"] == "10.00"
 
 
-def test_a_report_needs_a_committed_run(tmp_path):
+def test_a_networks_page_needs_a_committed_run(tmp_path):
     with pytest.raises(FileNotFoundError, match="no committed quick run of vgg16"):
-        report.runs_of("vgg16", tmp_path)
+        quick.runs_of("vgg16", tmp_path)

@@ -18,9 +18,9 @@ from cvig.filtering.scenes import CAFFE_LAYERS, CAFFE_MEAN, extract, scene_netwo
 from cvig.models import preprocess
 from study.chapters.data import leakage
 from study.chapters.data import public as public_data
+from study.published import numbers
 from study.sessions.filtering import MARK, open_filter, read_filter
 from study.settings import FilterSettings
-from study.tables import published
 
 RNG = np.random.default_rng(0)
 
@@ -266,8 +266,8 @@ def test_bad_parameters_are_refused_before_any_work(parameters, message):
 
 
 def test_the_papers_pairs_add_up_and_every_public_data_set_has_a_loader():
-    counts = published()["data"]
-    assert counts["flickr_kept"] + counts["panorama_views"] == published()["training_pairs"]
+    counts = numbers()["data"]
+    assert counts["flickr_kept"] + counts["panorama_views"] == numbers()["training_pairs"]
     assert {fact["module"] for fact in public_data.known().values()} == set(DATASETS) - {"world", "flat"}
 
 

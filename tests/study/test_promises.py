@@ -9,9 +9,7 @@ from scipy import stats
 
 from cvig.metrics import pssr, recall_at_k, summary
 from cvig.ranking import Ranks, exact_ranks
-from study.chapters.promises import claims, earliness, subsets
-from study.chapters.promises import figures as promises_figures
-from study.chapters.promises import orders as promises
+from study.chapters.promises import claims, earliness, figures, orders, subsets
 
 RNG = np.random.default_rng(0)
 
@@ -100,11 +98,11 @@ def flat(head: int, n: int = 600) -> Ranks:
 
 
 def test_metrics_of_one_order_agree_and_of_opposite_orders_do_not():
-    same = promises.scores({power: model(power) for power in (1.5, 2, 3, 4)})
-    assert promises.tau(same).min().min() == pytest.approx(1)
+    same = orders.scores({power: model(power) for power in (1.5, 2, 3, 4)})
+    assert orders.tau(same).min().min() == pytest.approx(1)
     # the more positives come first, the worse the middle of the list
     crossed = {h: Ranks(np.r_[np.zeros(h), np.full(600 - h, 2 * h)], np.zeros(600), 600) for h in (30, 60, 90, 120)}
-    table = promises.agreement(promises.scores(crossed))
+    table = orders.agreement(orders.scores(crossed))
     assert table.tau["R@1 and PSSR"] == pytest.approx(-1)
     assert table.tau["PSSR, pessimistic and optimistic"] == pytest.approx(1)
     assert (table.low <= table.tau + 1e-9).all()
@@ -112,29 +110,29 @@ def test_metrics_of_one_order_agree_and_of_opposite_orders_do_not():
 
 def test_a_tie_rule_alone_can_turn_an_order_round():
     tied = {t: Ranks(np.full(50, 20 - t), np.full(50, 3 * t), 100) for t in (1, 5, 9, 13)}
-    table = promises.agreement(promises.scores(tied))
+    table = orders.agreement(orders.scores(tied))
     assert table.tau["PSSR, pessimistic and optimistic"] == pytest.approx(-1)
 
 
 def test_a_contradiction_needs_both_differences_to_be_sure():
     n = 600
     head, steady = flat(150), Ranks(np.full(n, 100), np.zeros(n), n)
-    found = promises.disagreements(promises.SameTest(np.arange(n), {"steady": steady, "head": head}))
+    found = orders.disagreements(orders.SameTest(np.arange(n), {"steady": steady, "head": head}))
     row = found[(found.metric == "R@1") & (found.other == "PSSR")].iloc[0]
     assert (row["first"], row.second) == ("head", "steady")
     assert row.gain == pytest.approx(recall_at_k(head, 1))
     assert row.loss == pytest.approx(pssr(head) - pssr(steady))
     assert row.loss < 0 < row.gain
-    assert promises.contradictions(found)["R@1 and PSSR"] == 1
-    assert len(promises.strongest(found)) == 1
-    unsure = promises.SameTest(np.arange(n), {"a": flat(2), "b": Ranks(np.full(n, 280), np.zeros(n), n)})
+    assert orders.contradictions(found)["R@1 and PSSR"] == 1
+    assert len(orders.strongest(found)) == 1
+    unsure = orders.SameTest(np.arange(n), {"a": flat(2), "b": Ranks(np.full(n, 280), np.zeros(n), n)})
     assert recall_at_k(unsure.ranks["a"], 1) > 0
     assert pssr(unsure.ranks["a"]) < pssr(unsure.ranks["b"])
-    found = promises.disagreements(unsure)
+    found = orders.disagreements(unsure)
     assert not ((found.metric == "R@1") & (found.other == "PSSR")).any()
     # copies of one place are no evidence
     places = np.repeat(np.arange(2), n // 2)
-    assert not len(promises.disagreements(promises.SameTest(places, {"head": head, "steady": steady})))
+    assert not len(orders.disagreements(orders.SameTest(places, {"head": head, "steady": steady})))
 
 
 @pytest.mark.parametrize("views", [1, 4])
@@ -212,7 +210,7 @@ def test_verdicts_follow_the_runs():
 
 
 def test_only_runs_that_beat_chance_are_learned_and_the_worst_comes_first():
-    test = promises.SameTest(np.arange(600), {"best": model(4), "chance": model(1), "fair": model(2)})
+    test = orders.SameTest(np.arange(600), {"best": model(4), "chance": model(1), "fair": model(2)})
     learned = claims.learned([test])
     assert list(learned) == ["fair", "best"]
     assert list(claims.representatives(learned)) == ["fair", "best"]
@@ -223,14 +221,12 @@ def test_plots_say_what_they_show():
     table = p_values(PSSR=[1, 1e-9], R1_=[1, 1])
     seen = earliness.first_seen(table)
     alts = {
-        "PSSR sees 1 of 1 runs learn, half of them by epoch 2": promises_figures.earliness(seen, table.signal),
-        "one: from 1.00, between": promises_figures.orders(
-            {"one": promises.tau(promises.scores({p: model(p) for p in (1.5, 2, 3)}))}
-        ),
-        "PSSR at 100 is 0.99 of its full value": promises_figures.stability(subsets.stability(ranks, [100], draws=5)),
-        "over galleries of 100 to 600 rows": promises_figures.growth({"a": subsets.growth(ranks, [100, 600])}),
-        "far: R@1 0.00, R@1% 0.00": promises_figures.improvements(claims.noticed(ranks, np.arange(600))),
-        "At 12 of 600 rows": promises_figures.tie_gaps(claims.tie_gaps(ranks, [6, 12, 600]), 600),
+        "PSSR sees 1 of 1 runs learn, half of them by epoch 2": figures.earliness(seen, table.signal),
+        "one: from 1.00, between": figures.orders({"one": orders.tau(orders.scores({p: model(p) for p in (1.5, 2, 3)}))}),
+        "PSSR at 100 is 0.99 of its full value": figures.stability(subsets.stability(ranks, [100], draws=5)),
+        "over galleries of 100 to 600 rows": figures.growth({"a": subsets.growth(ranks, [100, 600])}),
+        "far: R@1 0.00, R@1% 0.00": figures.improvements(claims.noticed(ranks, np.arange(600))),
+        "At 12 of 600 rows": figures.tie_gaps(claims.tie_gaps(ranks, [6, 12, 600]), 600),
     }
     for said, (figure, alt) in alts.items():
         assert figure.axes

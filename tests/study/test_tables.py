@@ -13,7 +13,7 @@ import pytest
 from made_runs import cloud, make_run
 from scipy import stats
 
-from study import tables
+from study import published, tables
 from study.chapters.results import paper_tables
 from study.chapters.results.paper_tables import paper_table
 from study.runs import Run
@@ -32,7 +32,7 @@ def runs(tmp_path_factory):
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_published_cells_come_out_as_printed_and_their_counts_print_them(number):
-    table, cells = paper_table(number, []), tables.published_cells(number)
+    table, cells = paper_table(number, []), published.cells(number)
     for arch, row in cells.iterrows():
         shown = table.text.loc[arch, "published", "paper's code"]
         assert [shown[name].split(" [")[0] for name in cells] == row.tolist()
@@ -118,9 +118,9 @@ def test_where_views_have_several_answers_the_papers_code_has_no_say(runs):
 def test_the_overview_has_the_papers_recalls_and_the_exact_ones_in_a_row(runs):
     overview = paper_table(2, runs).overview
     code, exact = overview["by the paper's code"], overview["by exact ranks"]
-    cells = tables.published_cells(2)
-    published = [(arch, "published") for arch in cells.index]
-    assert code.loc[published, cells.columns].to_numpy().tolist() == cells.to_numpy().tolist()
+    cells = published.cells(2)
+    row = [(arch, "published") for arch in cells.index]
+    assert code.loc[row, cells.columns].to_numpy().tolist() == cells.to_numpy().tolist()
     assert exact.loc["vgg16", "published"].tolist() == ["not given", "unknown", "unknown"]
     several, _, collapsed = ((run.name, label) for run, label in zip(runs, paper_tables.labels(runs), strict=True))
     assert code.loc[collapsed].unique().tolist() == ["100.000"]

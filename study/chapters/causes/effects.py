@@ -4,8 +4,6 @@ Its runs start from two ends, the recipes `described` and `as-coded`, and turn o
 the second. All scores are of one test set, uncropped unless said otherwise.
 """
 
-from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,17 +11,15 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cvig.metrics.collapse import Tower
 from cvig.metrics.comparison import holm
 from study import plans as studies
+from study.collapse import collapsed, towers
 from study.runs import Run
 from study.switches import SWITCHES, in_words
 
 ENDS = ("described", "as-coded")
 BASE = "none"  # no switch turned
 TEST_SET = "uncropped"
-NO_SPREAD = 1e-2  # relative spread below which a tower counts as collapsed; above that at which recall loses its meaning
-FEW = 0.1  # share of distinct rows below which it does; tiles that four views share leave a quarter
 LEVEL = 0.05
 MEASURES = (
     "PSSR",
@@ -97,22 +93,6 @@ def turned(parameters: dict) -> str:
 def variant(end: str, switch: str) -> str:
     """A recipe with one switch turned, in words."""
     return in_words(end, {} if switch == BASE else {switch: end == ENDS[0]})
-
-
-def towers(run: Run, test_set: str = TEST_SET) -> tuple[Tower, Tower]:
-    """Measures of the ground and of the aerial tower."""
-    return tuple(Tower(**run.facts[test_set]["towers"][side]) for side in ("ground", "aerial"))
-
-
-def is_collapsed(tower: Tower) -> bool:
-    """Whether a tower's spread is below `NO_SPREAD`, its distinct rows below the share `FEW`, or a tenth of it one point."""
-    return tower.spread < NO_SPREAD or tower.distinct < FEW * tower.rows or tower.is_one_point
-
-
-def collapsed(run: Run, test_set: str = TEST_SET) -> str:
-    """Which towers have collapsed: ``"neither"``, ``"ground"``, ``"aerial"`` or ``"both"``."""
-    ground, aerial = (is_collapsed(tower) for tower in towers(run, test_set))
-    return "both" if ground and aerial else "ground" if ground else "aerial" if aerial else "neither"
 
 
 def measures(run: Run, test_set: str = TEST_SET) -> dict[str, float]:
@@ -202,41 +182,6 @@ def effects(table: pd.DataFrame) -> pd.DataFrame:
     return found
 
 
-def tally(verdicts: Iterable[str]) -> str:
-    """Verdicts of several seeds as one.
-
-    >>> tally(["aerial", "aerial"]), tally(["neither", "aerial", "aerial"])
-    ('aerial', 'aerial 2 of 3, neither 1 of 3')
-    """
-    counts = Counter(verdicts)
-    if len(counts) == 1:
-        return next(iter(counts))
-    return ", ".join(f"{name} {count} of {counts.total()}" for name, count in counts.most_common())
-
-
 def interval(row: pd.Series) -> str:
     """A difference with its interval, if it has one."""
     return f"{row.difference:+.3f}" + ("" if np.isnan(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]")
-
-
-def scoring_table(table: pd.DataFrame) -> pd.DataFrame:
-    """The rules of the code's scoring against the exact scores of the same embeddings: base runs, and the range of all.
-
-    The code gives each view its own copy of the aerial image; where views share one, its gallery is the larger.
-    """
-    rows = []
-    for rule, (exact, as_coded) in SCORING.items():
-        for (arch, end), part in table.groupby(["arch", "end"], sort=False):
-            base, gap = part[part.switch == BASE], (part[as_coded] - part[exact]).round(12) + 0.0
-            if len(base):
-                difference = interval(pd.Series(paired(gap[base.index].to_numpy(float))))
-                means = (f"{base[name].mean():.3f}" for name in (exact, as_coded))
-                rows.append((rule, arch, end, len(base), *means, difference, f"{gap.min():+.3f} to {gap.max():+.3f}"))
-    columns = ["rule", "architecture", "end", "runs", "exact", "as coded", "difference", "difference in all runs"]
-    return pd.DataFrame(rows, columns=columns).set_index(columns[:3])
-
-
-def switch_table() -> pd.DataFrame:
-    """Every switch: what it does, and the file of the public code below src/ that has it."""
-    rows = {name: {"what the code does": switch.what, "source": switch.source} for name, switch in SWITCHES.items()}
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("switch")

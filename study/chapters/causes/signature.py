@@ -7,10 +7,10 @@ import pandas as pd
 
 from cvig.printed import tables as printed
 from cvig.printed.chance import tops_under
-from study import tables
-from study.chapters.causes.effects import NO_SPREAD, TEST_SET, Study, collapsed, tally, towers, variant
-from study.chapters.examined.line import Line, on_a_line
-from study.chapters.results.paper_tables import published_queries
+from study import published
+from study.chapters.causes.effects import TEST_SET, Study, variant
+from study.chapters.examined.made_embeddings import Line, on_a_line
+from study.collapse import NO_SPREAD, collapsed, tally, towers
 from study.runs import Run
 
 PUBLISHED = "resnet50"
@@ -27,9 +27,9 @@ PARTS = {
 
 @cache
 def published_lines() -> dict[str, Line]:
-    """Fewest distinct rows that print the paper's ResNet50 rows, by table: embeddings on a line (`examined.line`)."""
-    cells = tables.all_published_cells()
-    n = published_queries()
+    """Fewest distinct rows that print the paper's ResNet50 rows, by table: `examined.made_embeddings` on a line."""
+    cells = published.all_cells()
+    n = published.queries()
     counts = np.sort(printed.counts(cells, n).astype(int).to_numpy(), axis=1)  # two cells of one row stand exchanged
     top = tops_under(printed.cutoffs(cells), n, "as-coded").to_numpy()
     names = [name for name in cells.index if name.endswith(PUBLISHED)]

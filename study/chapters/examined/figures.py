@@ -8,7 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from cvig.printed.scan import Scan
-from study.chapters.examined.line import Line
+from study.chapters.examined.made_embeddings import Line
 from study.figures import AERIAL, GROUND, PALETTE, Plot, new
 
 STYLES = ("-", "--", "-.", ":")

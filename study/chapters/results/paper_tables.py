@@ -14,14 +14,12 @@ from functools import cache, cached_property
 import numpy as np
 import pandas as pd
 
-from study import tables
+from study import published, tables
 from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT
-from cvig.printed.scan import scan
 from cvig.metrics import share_interval
 from cvig.printed.tables import counts, cutoffs
 from study.runs import Run
 
-SIZES = range(500, 20_001)  # scanned for the size that explains the printed cells, as in the book
 CODE = CONVENTIONS[PAPER_CODE]
 RULES = (
     *("exact", "exact low", "exact high", "exact found", "optimistic", "chance"),
@@ -40,15 +38,11 @@ LINES = {
 }
 
 
-@cache
-def published_queries() -> int:
-    """Size of the paper's test set: the one whose counts print both tables best (`cvig.printed.scan`)."""
-    return scan(tables.all_published_cells(), SIZES).best
 
 
 def name_of_test_set(number: int) -> str:
     """The test set of the paper's Table 1 or 2: ``"cropped"`` or ``"uncropped"``."""
-    return tables.published()["tables"][str(number)]["test_set"]
+    return published.numbers()["tables"][str(number)]["test_set"]
 
 
 def _by_code(shares: Mapping[str, float], queries: int) -> dict[str, dict[str, float]]:
@@ -69,9 +63,9 @@ def _by_code(shares: Mapping[str, float], queries: int) -> dict[str, dict[str, f
 
 def _published(number: int) -> dict[str, dict[str, dict[str, float]]]:
     """Of each architecture the rows "as coded" with the values as printed."""
-    queries = published_queries()
-    printed = tables.published_table(number)
-    found = counts(tables.published_cells(number), queries)
+    queries = published.queries()
+    printed = published.table(number)
+    found = counts(published.cells(number), queries)
     rows = {}
     for arch in printed.index:
         rows[arch] = _by_code((found.loc[arch] / queries).to_dict(), queries)

@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 
 from study import plans as studies
-from study.chapters.causes.effects import collapsed, tally
+from study.collapse import collapsed, tally
 from study.figures import PALETTE, Plot, new
 from cvig.losses import MaxMarginLoss
-from study.chapters.results.runs_shown import LEVEL
-from study.runs import Run
 from study.switches import RECIPES
+from study.runs import LEVEL, Run
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed

@@ -13,7 +13,8 @@ import torch
 from scipy.spatial.distance import pdist
 
 from cvig.metrics import pssr, recall_at_k
-from cvig.metrics.expectation import (
+from cvig.ranking import exact_ranks
+from study.chapters.ties.theory import (
     TIE_RULES,
     Expected,
     Scores,
@@ -24,7 +25,6 @@ from cvig.metrics.expectation import (
     random_scores,
     sphere_scores,
 )
-from cvig.ranking import exact_ranks
 
 DIMENSIONS = 64
 COPIES = 4  # the paper's code saves an aerial image once for each of a panorama's four crops

@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from cvig.metrics import pssr
-from cvig.metrics.expectation import TIE_RULES, code_scores, independent_scores, random_scores, sphere_scores
 from cvig.ranking import exact_ranks
 from study.chapters.ties.specimens import RECIPES, measure, specimens
+from study.chapters.ties.theory import TIE_RULES, code_scores, independent_scores, random_scores, sphere_scores
 
 FINITE = [name for name in RECIPES if "NaN" not in name]
 FIXED = ["one query", "one point", "one line", "dead ReLU", "duplicates", "close"]

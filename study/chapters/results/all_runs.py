@@ -1,85 +1,21 @@
-"""What the book's pages say of runs: sentences, tables and figures made from stored results."""
+"""What the page on results shows of all runs: which it chooses, their tables and their figures."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-
 import pandas as pd
-
 from study import figures
 from cvig import metrics
 from cvig import files
 from study import provenance, runs as study_runs
 from study import tables
 from cvig.metrics.collapse import Tower
-from study.chapters.pssr.models import along_both_axes
+from study.chapters.pssr.figures import along_both_axes
 from study.chapters.results.paper_tables import PaperTable
 from study.runs import TEST_SETS, Run
 from cvig.words import say_p
 
-SOURCES = {
-    "quick": "committed",
-    "world": "world study",
-    "world-224": "world study at 224 px",
-    "causes": "causes study",
-    "signature": "signature study",
-    "local": "this machine",
-}
-LEVEL = 0.001  # of the tests against chance
 
 
-def runs_by_source(root: Path | str) -> dict[str, dict[str, Run]]:
-    """Finished runs below each folder of `SOURCES` that has any, by source and by the name of their own folder."""
-    found = {label: {run.folder.name: run for run in study_runs.find(Path(root) / folder)} for folder, label in SOURCES.items()}
-    return {label: runs for label, runs in found.items() if runs}
-
-
-def runs_of(arch: str, root: Path | str) -> dict[str, Run]:
-    """The quick runs of one architecture, which are named after it, by source; at least the committed one."""
-    found = {label: runs[arch] for label, runs in runs_by_source(root).items() if arch in runs}
-    if SOURCES["quick"] not in found:
-        raise FileNotFoundError(f"no committed quick run of {arch} below '{root}/quick'")
-    return found
-
-
-def _sentence(label: str, run: Run) -> str:
-    row = run.metrics["uncropped"].loc["PSSR"]
-    text = (
-        f"**{label.capitalize()}.** {run.description}. On the uncropped test set a query rules out {row.value:.3f} "
-        f"of the gallery on average (95% interval {row.low:.3f} to {row.high:.3f}); chance gives {row.chance:.3f}. "
-    )
-    if row.p_value < LEVEL:
-        text += f"That is better than chance (one-sided p: {say_p(row.p_value)}). "
-    else:
-        text += (
-            f"That is **not** distinguishable from chance at the level of {LEVEL} (p = {say_p(row.p_value)}): "
-            f"{len(run.log)} epochs from random weights were too few. "
-        )
-    return text + f"Collapse: {run.facts['uncropped']['verdict']}."
-
-
-def verdict(runs: dict[str, Run]) -> str:
-    """Markdown: a paragraph a run, which says what was run and whether it beats chance."""
-    return "\n\n".join(_sentence(label, run) for label, run in runs.items())
-
-
-def title(run: Run) -> str:
-    """A run by its folder, and its description: the beginning of a caption."""
-    return f"{run.folder.parent.name}/{run.folder.name}: {run.description}."
-
-
-def each(runs: Iterable[Run], plot: Callable[[Run], figures.Plot], remark: str = "") -> list[figures.Shown]:
-    """One plot a run, its caption naming the run, with a remark at the end."""
-    return [figures.show(plot(run), caption=f"{title(run)} {remark}".strip()) for run in runs]
-
-
-def histogram(run: Run) -> figures.Plot:
-    """Per-query PSSR of both test sets."""
-    return figures.pssr_histogram({name: metrics.per_query_pssr(run.ranks(name), ties="pessimistic") for name in TEST_SETS})
-
-
-def scores(runs: dict[str, Run]) -> pd.DataFrame:
-    """Recall and PSSR of every run and test set, with chance."""
-    return tables.recall_table({f"{label}, {name}": run.metrics[name] for label, run in runs.items() for name in TEST_SETS})
 
 
 def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:
@@ -95,21 +31,6 @@ def without_trunks(runs: dict[str, Run]) -> dict[str, Run]:
     """Those that no other run of them starts from."""
     starts = {run.start for run in runs.values()}
     return {name: run for name, run in runs.items() if name not in starts}
-
-
-class Folded:
-    """A line that opens to tables or figures, whole however long they are; what a page displays."""
-
-    def __init__(self, summary: str, *parts: PaperTable | pd.DataFrame | figures.Shown):
-        self.summary, self.parts = summary, parts
-
-    def _repr_html_(self) -> str:
-        with pd.option_context("display.max_rows", None, "display.max_columns", None, "display.max_colwidth", None):
-            inside = "".join(part._repr_html_() for part in self.parts)
-        return tables.folded(self.summary, inside)
-
-    def __repr__(self) -> str:
-        return self.summary
 
 
 def both_axes(run: Run) -> figures.Plot:
@@ -164,7 +85,7 @@ def origins(runs: Iterable[Run]) -> pd.DataFrame:
     rows = {}
     for run in runs:
         p = run.parameters
-        rows[f"{run.folder.parent.name}/{run.folder.name}"] = {
+        rows[run.label] = {
             "recipe": run.recipe,
             "batch": run.batch,
             "epochs": len(run.log),

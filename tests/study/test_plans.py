@@ -24,7 +24,7 @@ def written(tmp_path, **changes):
     return path
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "studies").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "study" / "plans").glob("*.yaml")), ids=lambda path: path.stem)
 def test_every_run_of_a_committed_study_has_parameters_that_the_notebook_takes(path):
     study = read(path)
     for name, settings in study["runs"].items():

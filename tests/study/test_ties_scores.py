@@ -3,8 +3,7 @@
 import pytest
 
 from cvig.metrics.conventions import CONVENTIONS
-from cvig.metrics.expectation import TIE_RULES
-from study.chapters.ties.shown import (
+from study.chapters.ties.scores import (
     EXACT,
     PUBLISHED,
     as_text,
@@ -16,6 +15,7 @@ from study.chapters.ties.shown import (
     verdicts,
 )
 from study.chapters.ties.specimens import measure, specimens
+from study.chapters.ties.theory import TIE_RULES
 
 OPTIMISTIC = ["CVM-Net", "SAFA", "DSM", "GeoDTR+", "VIGOR", "TransGeo", "Sample4Geo"]
 

@@ -17,12 +17,12 @@ from cvig.printed.reading import read_table
 from cvig.printed.scan import LEVEL, scan
 from cvig.printed.tables import PRINTING, count_range, counts, cutoffs, impossible_orderings
 from cvig.ranking import exact_ranks
-from study import tables
-from study.chapters.examined import figures as examination_figures
-from study.chapters.examined.line import agreement, on_a_line, pssr_by_rule
+from study import published
+from study.chapters.examined import figures
+from study.chapters.examined.made_embeddings import agreement, on_a_line, pssr_by_rule
 
 COLUMNS = ["R@1", "R@5", "R@10", "R@1%", "R@5%", "R@10%"]
-PUBLISHED = tables.all_published_cells()
+PUBLISHED = published.all_cells()
 COUNTS = {
     "T1 vgg16": (1, 6, 12, 65, 333, 683),
     "T1 resnet50": (33, 41, 38, 2144, 6117, 6117),
@@ -78,7 +78,7 @@ def test_the_published_cells_are_counts_of_6194_not_of_the_6149_stated():
     assert found.best == 6194
     assert found.equals == [6194, 2 * 6194, 3 * 6194]
     assert found.at(6194) == 36
-    assert found.at(tables.published()["test_pairs_stated"]) == 7
+    assert found.at(published.numbers()["test_pairs_stated"]) == 7
     assert found.runner_up == (6193, 28)
     assert found.adjusted < 1e-20
     assert counts(PUBLISHED, 6194).equals(pd.DataFrame(COUNTS, index=COLUMNS).T.astype("Int64"))
@@ -400,13 +400,13 @@ def test_cells_that_the_best_n_leaves_unexplained_are_named(monkeypatch, capsys,
     ("plot", "said"),
     [
         (
-            lambda: examination_figures.explained_cells(scan(PUBLISHED, range(6000, 6400)), 6149),
+            lambda: figures.explained_cells(scan(PUBLISHED, range(6000, 6400)), 6149),
             "7 at the stated n = 6149, and 36",
         ),
-        (lambda: examination_figures.two_axes(np.zeros(50), np.linspace(0, 1, 50)), "holds 100.0% of 50 queries"),
-        (lambda: examination_figures.agreement({0.1: [1.0, 3.0]}, pd.Series({"a": 0.5})), "2 at 0.1.*a 0.50"),
+        (lambda: figures.two_axes(np.zeros(50), np.linspace(0, 1, 50)), "holds 100.0% of 50 queries"),
+        (lambda: figures.agreement({0.1: [1.0, 3.0]}, pd.Series({"a": 0.5})), "2 at 0.1.*a 0.50"),
         (
-            lambda: examination_figures.on_the_line(
+            lambda: figures.on_the_line(
                 on_a_line(np.array([33, 38, 41, 2144, 6117, 6117]), np.array([2, 6, 11, 62, 310, 620]), 6194)
             ),
             "6055 of 6194 aerial images on one point, 77 on its left and 62 on its right; 31 queries",

@@ -5,7 +5,11 @@ import pandas as pd
 import pytest
 from made_runs import cloud, make_run
 
-from study.chapters.results import runs_shown as report
+from study.chapters.results import all_runs
+from study.chapters.runs import quick
+from study.figures import show_each
+from study.runs import runs_by_source
+from study.tables import Folded
 
 
 @pytest.fixture(scope="module")
@@ -23,39 +27,39 @@ def root(tmp_path_factory):
 
 
 def test_runs_are_found_by_source_and_folder_and_no_source_is_needed(root, tmp_path):
-    assert {source: list(runs) for source, runs in report.runs_by_source(root).items()} == {
+    assert {source: list(runs) for source, runs in runs_by_source(root).items()} == {
         "committed": ["vgg16"],
         "world study": ["vgg16-as-coded-0", "vgg16-modern-0"],
         "causes study": ["resnet50-as-coded-0"],
     }
-    assert report.runs_by_source(tmp_path) == {}
+    assert runs_by_source(tmp_path) == {}
 
 
 def test_a_networks_page_has_its_quick_runs_alone(root):
-    assert list(report.runs_of("vgg16", root)) == ["committed"]
+    assert list(quick.runs_of("vgg16", root)) == ["committed"]
     with pytest.raises(FileNotFoundError, match="no committed quick run of resnet50"):
-        report.runs_of("resnet50", root)
+        quick.runs_of("resnet50", root)
 
 
 def test_the_best_run_and_the_most_collapsed_one_are_chosen_by_their_numbers(root):
-    sources = report.runs_by_source(root)
+    sources = runs_by_source(root)
     every = [run for runs in sources.values() for run in runs.values()]
-    (best, good), (worst, bad) = report.best_and_most_collapsed(every).items()
+    (best, good), (worst, bad) = all_runs.best_and_most_collapsed(every).items()
     assert good.folder.name == "vgg16"
     assert bad.folder.name == "resnet50-as-coded-0"
     assert "of 4 runs" in best
     assert "120 of 120 rows on its fullest point, spread 0 of the norm; PSSR 0.000" in worst
     # without the collapsed run a quarter on one point counts more than a narrow spread, and then spread alone
-    assert list(report.best_and_most_collapsed(every[:-1]).values())[1].folder.name == "vgg16-as-coded-0"
+    assert list(all_runs.best_and_most_collapsed(every[:-1]).values())[1].folder.name == "vgg16-as-coded-0"
     healthy = [run for run in every if run.folder.name in ("vgg16", "vgg16-modern-0")]
-    assert list(report.best_and_most_collapsed(healthy).values())[1].folder.name == "vgg16"
+    assert list(all_runs.best_and_most_collapsed(healthy).values())[1].folder.name == "vgg16"
 
 
 def test_duplicate_tiles_are_no_collapse(tmp_path):
     ground, aerial = cloud(120, 0.1)
     copies = make_run(tmp_path / "copies", ground, 10 * np.repeat(aerial[::4], 4, axis=0) + [1, 0, 0, 0])
     narrow = make_run(tmp_path / "narrow", ground, 0.1 * aerial + [1, 0, 0, 0])
-    assert list(report.best_and_most_collapsed([copies, narrow]).values())[1] is narrow
+    assert list(all_runs.best_and_most_collapsed([copies, narrow]).values())[1] is narrow
 
 
 def test_of_several_seeds_the_smallest_stands_for_all(tmp_path):
@@ -64,41 +68,41 @@ def test_of_several_seeds_the_smallest_stands_for_all(tmp_path):
     kinds |= {"c-4": {"seed": 4, "switches": {"linear-head": True}}, "d-5": {"seed": 5, "arch": "resnet50"}}
     kinds |= {"e-6": {"seed": 6, "start": "results/x/trunk"}}
     runs = {name: make_run(tmp_path / name, ground, aerial, **parameters) for name, parameters in kinds.items()}
-    assert list(report.first_seeds(runs)) == ["a-2", "b-3", "c-4", "d-5", "e-6"]
+    assert list(all_runs.first_seeds(runs)) == ["a-2", "b-3", "c-4", "d-5", "e-6"]
 
 
 def test_a_run_that_others_start_from_is_a_trunk(tmp_path):
     ground, aerial = cloud(12, 0.1)
     starts = {"trunk": "", "trunk-0": "results/x/trunk", "alone": ""}
     runs = {name: make_run(tmp_path / name, ground, aerial, start=start) for name, start in starts.items()}
-    assert list(report.without_trunks(runs)) == ["trunk-0", "alone"]
+    assert list(all_runs.without_trunks(runs)) == ["trunk-0", "alone"]
 
 
 def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
-    runs = report.runs_by_source(root)
+    runs = runs_by_source(root)
     run = runs["world study"]["vgg16-as-coded-0"]
-    figure, alt = report.both_axes(run)
+    figure, alt = all_runs.both_axes(run)
     assert len(figure.axes) == 2
     values = run.columns_as_coded("uncropped")
     assert f"as coded: 120 aerial images, mean {values.mean():.3f}" in alt
     assert f"equation 2: 120 queries, mean {run.metrics['uncropped'].loc['PSSR', 'value']:.3f}" in alt
-    figure, alt = report.both_axes(runs["causes study"]["resnet50-as-coded-0"])
+    figure, alt = all_runs.both_axes(runs["causes study"]["resnet50-as-coded-0"])
     assert len(figure.axes) == 1
     assert "equation 2: mean 0.000" in alt
 
 
 def test_captions_and_provenance_name_the_folder(root):
-    sources = report.runs_by_source(root)
-    captions = [shown.caption for shown in report.each(sources["world study"].values(), report.histogram, "A remark.")]
+    sources = runs_by_source(root)
+    captions = [shown.caption for shown in show_each(sources["world study"].values(), quick.histogram, "A remark.")]
     assert captions[1].startswith("world/vgg16-modern-0: vgg16 trained from random weights")
     assert all(caption.endswith(" A remark.") for caption in captions)
-    origin = report.origins(sources["causes study"].values()).loc["causes/resnet50-as-coded-0"]
+    origin = all_runs.origins(sources["causes study"].values()).loc["causes/resnet50-as-coded-0"]
     assert (origin.device, origin.precision) == ("cpu", "32")
 
 
 def test_a_folded_table_is_whole():
     names = [f"run-{i}-{60 * 'x'}" for i in range(200)]
-    assert report.Folded("many", pd.DataFrame({"name": names}))._repr_html_().count(60 * "x") == 200
+    assert Folded("many", pd.DataFrame({"name": names}))._repr_html_().count(60 * "x") == 200
 
 
 def test_an_early_run_was_as_precise_as_it_was_asked_to_be(tmp_path):
@@ -117,4 +121,4 @@ def test_a_caption_tells_where_a_run_started_and_what_it_saw_at_half_the_size(tm
 
 
 def test_a_p_value_too_small_for_a_float_is_not_called_zero(tmp_path):
-    assert report.against_chance({"good": make_run(tmp_path, *cloud(6000, 0.01))}).loc["good", "p"] == "below 1e-300"
+    assert all_runs.against_chance({"good": make_run(tmp_path, *cloud(6000, 0.01))}).loc["good", "p"] == "below 1e-300"

@@ -8,12 +8,12 @@ import pytest
 from cvig.metrics import mean_reciprocal_rank, pssr, recall_at_k
 from cvig.metrics.expectation import pairing_deviation, random_deviation
 from cvig.ranking import Ranks, exact_ranks
-from study.chapters.pssr import models as explained
+from study.chapters.pssr import examples, figures
 
 
 @pytest.mark.parametrize("n", [100, 200, 1000, 6200])
 def test_equal_pssr_goes_with_very_different_heads_of_the_list(n):
-    models = explained.same_pssr(n)
+    models = examples.same_pssr(n)
     hit, miss = models["all or nothing"], models["always near"]
     assert hit.closer.sum() == miss.closer.sum()
     assert recall_at_k(hit, 1) >= 0.5
@@ -24,7 +24,7 @@ def test_equal_pssr_goes_with_very_different_heads_of_the_list(n):
 
 def test_models_of_a_size_that_cannot_be_split_are_refused():
     with pytest.raises(ValueError, match="multiple of 100"):
-        explained.same_pssr(150)
+        examples.same_pssr(150)
 
 
 @pytest.mark.parametrize("hubs", [False, True])
@@ -54,10 +54,10 @@ def test_without_hubs_pairings_spread_a_little_more_than_independent_ranks_and_w
 def test_draws_of_chance_fall_where_the_formulas_say():
     rng = np.random.default_rng(1)
     n, draws = 60, 4000
-    ranks = explained.rank_matrix(*rng.normal(size=(2, n, 4)))
+    ranks = examples.rank_matrix(*rng.normal(size=(2, n, 4)))
     for values, deviation in (
-        (explained.pssr_of_random_pairings(ranks, draws), pairing_deviation(ranks)),
-        (explained.pssr_of_random_ranks(n, draws), random_deviation(n, n)),
+        (examples.pssr_of_random_pairings(ranks, draws), pairing_deviation(ranks)),
+        (examples.pssr_of_random_ranks(n, draws), random_deviation(n, n)),
     ):
         assert values.mean() == pytest.approx((n - 1) / (2 * n), abs=4 * deviation / np.sqrt(draws))
         assert values.std() == pytest.approx(deviation, rel=0.06)
@@ -65,7 +65,7 @@ def test_draws_of_chance_fall_where_the_formulas_say():
 
 def test_a_rank_matrix_holds_the_exact_ranks():
     query, gallery = np.random.default_rng(2).normal(size=(2, 30, 3))
-    ranks = explained.rank_matrix(query, gallery)
+    ranks = examples.rank_matrix(query, gallery)
     assert (np.sort(ranks, axis=1) == np.arange(1, 31)).all()
     np.testing.assert_array_equal(ranks[np.arange(30), np.arange(30)], exact_ranks(query, gallery).closer + 1)
 
@@ -77,10 +77,10 @@ def test_nan_taken_at_its_word_beats_perfection():
 
 
 def test_remaining_tiles_are_those_that_pssr_counts():
-    query, gallery, positive = explained.tiled_region(12)
+    query, gallery, positive = examples.tiled_region(12)
     ranks = exact_ranks(query[None], gallery, [positive])
     kept = int(ranks.closer[0]) + 1
-    _, alt = explained.remaining(query, gallery, positive)
+    _, alt = figures.remaining(query, gallery, positive)
     assert f"the {kept} tiles that are no farther" in alt
     assert f"{144 - kept} are gray" in alt
 
@@ -88,21 +88,21 @@ def test_remaining_tiles_are_those_that_pssr_counts():
 def test_a_region_whose_remainder_rounding_decides_is_refused():
     gallery = np.array([[1.0], [1.0 + 2**-52], [5.0], [6.0]])
     with pytest.raises(ValueError, match="near-ties"):
-        explained.remaining(np.array([1e8]), gallery, 1)
+        figures.remaining(np.array([1e8]), gallery, 1)
 
 
 @pytest.mark.parametrize(
     ("plot", "said"),
     [
-        (lambda: explained.area_under_recall(Ranks([0, 2, 3], [1, 0, 0], 4), ties="pessimistic"), "0.250 of the gallery"),
-        (lambda: explained.area_under_recall(Ranks([0, 2, 3], [1, 0, 0], 4), ties="optimistic"), "over 4, is 0.333"),
+        (lambda: figures.area_under_recall(Ranks([0, 2, 3], [1, 0, 0], 4), ties="pessimistic"), "0.250 of the gallery"),
+        (lambda: figures.area_under_recall(Ranks([0, 2, 3], [1, 0, 0], 4), ties="optimistic"), "over 4, is 0.333"),
         (
-            lambda: explained.along_both_axes(np.zeros(20), np.arange(1, 21) / 20),
+            lambda: figures.along_both_axes(np.zeros(20), np.arange(1, 21) / 20),
             "20 aerial images, mean 0.525, from 1 to 1",
         ),
-        (lambda: explained.recall_curves(explained.same_pssr(100)), "always near: R@1 0.000, R@1% 0.000, R@50% 1.000"),
+        (lambda: figures.recall_curves(examples.same_pssr(100)), "always near: R@1 0.000, R@1% 0.000, R@50% 1.000"),
         (
-            lambda: explained.spread_of_chance(4, explained.pssr_of_random_ranks(4, 10), {}),
+            lambda: figures.spread_of_chance(4, examples.pssr_of_random_ranks(4, 10), {}),
             "by the formula 0.1398",
         ),
     ],

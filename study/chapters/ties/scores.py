@@ -10,8 +10,8 @@ from seaborn import color_palette
 
 from cvig.metrics.collapse import diagnose
 from cvig.metrics.conventions import recalls
-from cvig.metrics.expectation import TIE_RULES
 from study.chapters.ties.specimens import Specimen, measure
+from study.chapters.ties.theory import TIE_RULES
 from study.figures import PALETTE, Plot, new
 
 EXACT, PUBLISHED = "exact ranks", "published conventions"

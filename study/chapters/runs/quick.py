@@ -1,0 +1,49 @@
+"""What the page of an architecture says and shows of its quick runs."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from cvig import metrics
+from cvig.words import say_p
+from study import figures, tables
+from study.runs import LEVEL, SOURCES, TEST_SETS, Run, runs_by_source
+
+
+def runs_of(arch: str, root: Path | str) -> dict[str, Run]:
+    """The quick runs of one architecture, which are named after it, by source; at least the committed one."""
+    found = {label: runs[arch] for label, runs in runs_by_source(root).items() if arch in runs}
+    if SOURCES["quick"] not in found:
+        raise FileNotFoundError(f"no committed quick run of {arch} below '{root}/quick'")
+    return found
+
+
+def _sentence(label: str, run: Run) -> str:
+    row = run.metrics["uncropped"].loc["PSSR"]
+    text = (
+        f"**{label.capitalize()}.** {run.description}. On the uncropped test set a query rules out {row.value:.3f} "
+        f"of the gallery on average (95% interval {row.low:.3f} to {row.high:.3f}); chance gives {row.chance:.3f}. "
+    )
+    if row.p_value < LEVEL:
+        text += f"That is better than chance (one-sided p: {say_p(row.p_value)}). "
+    else:
+        text += (
+            f"That is **not** distinguishable from chance at the level of {LEVEL} (p = {say_p(row.p_value)}): "
+            f"{len(run.log)} epochs from random weights were too few. "
+        )
+    return text + f"Collapse: {run.facts['uncropped']['verdict']}."
+
+
+def verdict(runs: dict[str, Run]) -> str:
+    """Markdown: a paragraph a run, which says what was run and whether it beats chance."""
+    return "\n\n".join(_sentence(label, run) for label, run in runs.items())
+
+
+def histogram(run: Run) -> figures.Plot:
+    """Per-query PSSR of both test sets."""
+    return figures.pssr_histogram({name: metrics.per_query_pssr(run.ranks(name), ties="pessimistic") for name in TEST_SETS})
+
+
+def scores(runs: dict[str, Run]) -> pd.DataFrame:
+    """Recall and PSSR of every run and test set, with chance."""
+    return tables.recall_table({f"{label}, {name}": run.metrics[name] for label, run in runs.items() for name in TEST_SETS})

@@ -1,0 +1,38 @@
+"""Which towers of a run have collapsed."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from cvig.metrics.collapse import Tower
+from study.runs import Run
+
+NO_SPREAD = 1e-2  # relative spread below which a tower counts as collapsed; above that at which recall loses its meaning
+FEW = 0.1  # share of distinct rows below which it does; tiles that four views share leave a quarter
+
+
+def towers(run: Run, test_set: str = "uncropped") -> tuple[Tower, Tower]:
+    """Measures of the ground and of the aerial tower."""
+    return tuple(Tower(**run.facts[test_set]["towers"][side]) for side in ("ground", "aerial"))
+
+
+def is_collapsed(tower: Tower) -> bool:
+    """Whether a tower's spread is below `NO_SPREAD`, its distinct rows below the share `FEW`, or a tenth of it one point."""
+    return tower.spread < NO_SPREAD or tower.distinct < FEW * tower.rows or tower.is_one_point
+
+
+def collapsed(run: Run, test_set: str = "uncropped") -> str:
+    """Which towers have collapsed: ``"neither"``, ``"ground"``, ``"aerial"`` or ``"both"``."""
+    ground, aerial = (is_collapsed(tower) for tower in towers(run, test_set))
+    return "both" if ground and aerial else "ground" if ground else "aerial" if aerial else "neither"
+
+
+def tally(verdicts: Iterable[str]) -> str:
+    """Verdicts of several seeds as one.
+
+    >>> tally(["aerial", "aerial"]), tally(["neither", "aerial", "aerial"])
+    ('aerial', 'aerial 2 of 3, neither 1 of 3')
+    """
+    counts = Counter(verdicts)
+    if len(counts) == 1:
+        return next(iter(counts))
+    return ", ".join(f"{name} {count} of {counts.total()}" for name, count in counts.most_common())

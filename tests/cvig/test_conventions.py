@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from torchmetrics.functional.retrieval import retrieval_hit_rate
+from torchmetrics.functional.retrieval import retrieval_hit_rate, retrieval_reciprocal_rank
 
 from cvig.metrics import per_query_pssr, recall_at_k
-from cvig.metrics.conventions import CONVENTIONS, pssr_as_coded, recalls
+from cvig.metrics.conventions import CONVENTIONS, pssr_as_coded, recall_bounds, recalls
 from cvig.metrics.conventions import arithmetic as published_arithmetic
 from cvig.ranking import exact_ranks
 
@@ -81,6 +81,12 @@ def _column_loop(query, gallery, k):
     return np.array([np.sum(distance[:, i] < distance[i, i]) < k for i in range(len(query))])
 
 
+def _normalized_gallery(query, gallery, k):
+    gallery = gallery.astype(float) / np.linalg.norm(gallery.astype(float), axis=-1, keepdims=True)
+    distance = 2 - 2 * np.matmul(query.astype(float), gallery.T)
+    return np.sum(distance < distance.diagonal()[:, None], axis=-1) < k
+
+
 def _cosine_loop(query, gallery, k):
     query, gallery = (
         x.astype(float) / np.sqrt(np.sum(x.astype(float) ** 2, axis=1, keepdims=True)) for x in (query, gallery)
@@ -136,7 +142,7 @@ SOURCES = {
     "image-locate": _sorted_row,
     "CVM-Net": _column_loop,
     "SAFA": _column_loop,
-    "DSM": _column_loop,
+    "DSM": _normalized_gallery,
     "GeoDTR+": _column_loop,
     "VIGOR": _column_loop,
     "TransGeo": _cosine_loop,
@@ -183,6 +189,69 @@ def test_torchmetrics_itself_agrees_where_there_are_no_ties():
     for k, found in CONVENTIONS["torchmetrics"].recall(query, gallery, (1, 5, 10, 50)).items():
         hits = [retrieval_hit_rate(row, answer, top_k=k).item() for row, answer in zip(scores, target, strict=True)]
         assert found == pytest.approx(np.mean(hits))
+
+
+def test_collinear_rows_tie_only_where_rows_are_normalized_before_the_product():
+    """A gallery of one direction: cosines are equal whatever the lengths, as TransGeo's and WITW's own functions give."""
+    query = np.eye(4, dtype=np.float32) + 1
+    gallery = np.array([[1], [2], [4], [8]], np.float32) * np.array([1 / 3, 1 / 7, 1 / 9, 1 / 11], np.float32)
+    found = recalls(query, gallery, [1])
+    assert found["TransGeo"][1] == 1
+    assert found["WITW"][1] == 0
+    assert found["SAFA"][1] == 0.25  # the longest row is the closest
+
+
+def test_faiss_takes_differences_below_a_size_and_the_expansion_above():
+    """FAISS 1.15.1 itself: R@1 of these is 1 at 999 × 128 and 0 at 1001 × 128, where the expansion cancels."""
+    rng = np.random.default_rng(0)
+    for n, expected in ((999, 1.0), (1001, 0.0)):
+        gallery = (1e4 + rng.normal(size=(n, 128))).astype(np.float32)
+        query = (gallery + 0.01 * rng.normal(size=(n, 128)).astype(np.float32)).astype(np.float32)
+        assert CONVENTIONS["VPR-methods-evaluation"].recall(query, gallery, [1])[1] == pytest.approx(expected, abs=0.01)
+
+
+def test_faiss_never_returns_an_infinite_distance():
+    """FAISS 1.15.1 itself returns rows 0 | 1, 2 | none for these queries."""
+    gallery = np.array([[1e20], [1.0], [2.0]], np.float32)
+    query = np.array([[1e20], [1.0], [-1e20]], np.float32)
+    assert CONVENTIONS["OpenVPRLab"].recall(query, gallery, [1, 3]) == pytest.approx({1: 2 / 3, 3: 2 / 3})
+
+
+@pytest.mark.parametrize("infinite", ["query", "gallery", "both"])
+def test_infinities_are_counted_as_the_sources_count_them(infinite):
+    query, gallery = healthy(60)
+    if infinite != "gallery":
+        query[::5, 0] = np.inf
+    if infinite != "query":
+        gallery[::7, 1] = -np.inf
+        gallery[3, 0] = np.inf
+    with np.errstate(all="ignore"):
+        distance = np.square(np.subtract(query[:, None], gallery[None], dtype=np.float64)).sum(-1)
+        expected = np.mean(distance.diagonal() <= np.sort(distance, axis=1)[:, 5])
+        columns = (distance <= distance.diagonal()).sum(0) / 60
+    assert CONVENTIONS["image-locate"].recall(query, gallery, [5])[5] == expected
+    assert pssr_as_coded(query, gallery) == pytest.approx(columns)
+
+
+def test_an_undefined_order_of_ties_is_an_interval_and_a_defined_one_a_point():
+    bounds = recall_bounds(*CONSTANT, [1, "1%"])
+    for name, found in bounds.items():
+        assert found[1] == ((0, 1) if name in CHANCE else (float(name != "WITW"),) * 2)
+    query, gallery = healthy()
+    stand_in = recalls(query, gallery, KS)
+    assert {
+        name: {k: low for k, (low, _) in of.items()} for name, of in recall_bounds(query, gallery, KS).items()
+    } == stand_in
+    query, gallery = tied(130)
+    for name, found in recall_bounds(query, gallery, [1, 5]).items():
+        assert all(low <= recalls(query, gallery, [k], names=[name])[name][k] <= high for k, (low, high) in found.items())
+
+
+def test_torchmetrics_mrr_ignores_targets_whose_scores_are_not_positive():
+    """Negative distances as scores give a reciprocal rank of 0 for a perfect order."""
+    target = torch.tensor([True, False, False])
+    assert retrieval_reciprocal_rank(torch.tensor([-0.1, -0.2, -0.3]), target) == 0
+    assert retrieval_reciprocal_rank(torch.tensor([0.3, 0.2, 0.1]), target) == 1
 
 
 # --- what is known of each ---------------------------------------------------------------------------------------------
@@ -270,13 +339,13 @@ def test_one_shared_ranking_recalls_k_and_one_places_of_n():
     assert [round(N * value) for value in found["SAFA"].values()] == counts
 
 
-def test_dead_answers_are_found_by_the_two_that_normalize():
+def test_dead_answers_are_found_by_the_three_that_normalize():
     """A zero row divided by its norm is NaN, and nothing beats NaN."""
     query, gallery = healthy()
     gallery[:] = -query
     gallery[: N // 2] = 0
     found = {name for name, recall in recalls(query, gallery, [1]).items() if recall[1] >= 0.5}
-    assert found == {"TransGeo", "WITW"}
+    assert found == {"DSM", "TransGeo", "WITW"}
 
 
 def test_pssr_as_coded_counts_queries_and_keeps_what_it_should_take_away():

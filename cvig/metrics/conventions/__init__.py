@@ -1,5 +1,13 @@
 """How published evaluators count recall, restated for comparison."""
 
-from cvig.metrics.conventions.evaluators import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT, Convention, pssr_as_coded, recalls
+from cvig.metrics.conventions.evaluators import (
+    CONVENTIONS,
+    PAPER_CODE,
+    TOP_OF_PERCENT,
+    Convention,
+    pssr_as_coded,
+    recall_bounds,
+    recalls,
+)
 
-__all__ = ["CONVENTIONS", "PAPER_CODE", "TOP_OF_PERCENT", "Convention", "pssr_as_coded", "recalls"]
+__all__ = ["CONVENTIONS", "PAPER_CODE", "TOP_OF_PERCENT", "Convention", "pssr_as_coded", "recall_bounds", "recalls"]

@@ -1,9 +1,8 @@
 """The arithmetic of published evaluators: which gallery rows their own rounding finds closer, as close, or NaN.
 
-The distances are those of the sources named in `cvig.metrics.conventions`, computed in tiles. Two liberties save three of
-the five matrix products: cosines divide the product by the norms instead of normalizing first, which differs in the last
-digit; and SciPy's ``cdist``, whose float64 differences err in the sixteenth digit only, is replaced by the exact
-comparison.
+The distances are those of the sources named in `cvig.metrics.conventions`, computed in tiles. One liberty saves hours:
+SciPy's ``cdist``, whose float64 differences err in the sixteenth digit only, is replaced by the exact comparison; it tells
+permutations of one vector apart by that digit, the exact comparison does not.
 
 A matrix product may round equal rows differently by their place in its blocks. Where only that tells rows apart, as for a
 network of one output, a strict comparison gives anything from chance to 1, here as in the sources.
@@ -43,20 +42,55 @@ class Counts:
         return len(self.closer)
 
 
-def _cosine(product: np.ndarray, query_square: np.ndarray, gallery_square: np.ndarray) -> np.ndarray:
-    return product / (np.sqrt(query_square) * np.sqrt(gallery_square))
+@dataclass(frozen=True)
+class Arithmetic:
+    """How an evaluator computes what it compares; smaller is closer.
+
+    Attributes
+    ----------
+    dtype : type
+    normalized : set of str
+        Which sides it divides by their lengths before the product: ``"query"``, ``"gallery"``. A zero row becomes NaN.
+    distance : callable
+        Product [b, c], query rows [b, D] and gallery rows [c, D], all in `dtype`, to [b, c].
+    """
+
+    dtype: type
+    normalized: frozenset[str]
+    distance: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-Distance = Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+def _square(rows: np.ndarray) -> np.ndarray:
+    return np.einsum("ij,ij->i", rows, rows)
 
-# inner products [b, c] and squared norms [b, 1] and [1, c] to what is compared, smaller is closer
-ARITHMETICS: dict[str, tuple[type, Distance]] = {
-    "float64 product": (np.float64, lambda product, *_: 2 - 2 * product),
-    "float64 cosine": (np.float64, lambda *terms: -_cosine(*terms)),
-    "float32 product": (np.float32, lambda product, *_: -product),
-    "float32 cosine": (np.float32, lambda *terms: 2 * (1 - _cosine(*terms))),
-    "float32 expansion": (np.float32, lambda product, query, gallery: np.maximum(query + gallery - 2 * product, 0)),
+
+def _expansion(product: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return _returned(np.maximum(_square(rows)[:, None] + _square(others) - 2 * product, 0))
+
+
+def _in_float32(product: np.ndarray, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    return _returned(np.stack([_square(others - row) for row in rows]))
+
+
+def _returned(distance: np.ndarray) -> np.ndarray:
+    """FAISS keeps the nearest below the largest float: a row at an infinite distance is never returned, as one at NaN."""
+    distance[np.isinf(distance)] = np.nan
+    return distance
+
+
+_NEITHER, _GALLERY, _BOTH = frozenset(), frozenset({"gallery"}), frozenset({"query", "gallery"})
+FAISS_DIFFERENCES = "float32 differences"
+ARITHMETICS: dict[str, Arithmetic] = {
+    "float64 product": Arithmetic(np.float64, _NEITHER, lambda product, *_: 2 - 2 * product),
+    "float64 product with a normalized gallery": Arithmetic(np.float64, _GALLERY, lambda product, *_: 2 - 2 * product),
+    "float64 cosine": Arithmetic(np.float64, _BOTH, lambda product, *_: -product),
+    "float32 product": Arithmetic(np.float32, _NEITHER, lambda product, *_: -product),
+    "float32 cosine": Arithmetic(np.float32, _BOTH, lambda product, *_: 2 * (1 - product)),
+    "float32 expansion": Arithmetic(np.float32, _NEITHER, _expansion),
+    FAISS_DIFFERENCES: Arithmetic(np.float32, _NEITHER, _in_float32),
 }
+# FAISS 1.14.2 and later: below so many entries of the queries it takes differences, from there on the expansion
+FAISS_EXPANDS_FROM = 128_000
 DIFFERENCES = "float64 differences"
 
 
@@ -75,26 +109,32 @@ def _add(counts: Counts, distance: np.ndarray, own: np.ndarray, answer: np.ndarr
     counts.nan_before[some] += np.count_nonzero(missing & (columns < answer[some, None]), axis=1)
 
 
-def _square(rows: np.ndarray) -> np.ndarray:
-    return np.einsum("ij,ij->i", rows, rows)
+def _normalized(rows: np.ndarray) -> np.ndarray:
+    return rows / np.sqrt(_square(rows))[:, None]
 
 
-def _count_tiles(query: np.ndarray, gallery: np.ndarray, names: list[str], dtype: type, bar: tqdm) -> dict[str, Counts]:
-    n = len(query)
+def _count_tiles(query: np.ndarray, gallery: np.ndarray, names: list[str], bar: tqdm) -> dict[str, Counts]:
+    """Counts of arithmetics that share one product."""
+    n, shared = len(query), ARITHMETICS[names[0]]
     totals = {name: Counts(*np.zeros((6, n), dtype=np.int64)) for name in names}
+
+    def prepared(rows: np.ndarray, side: str) -> np.ndarray:
+        rows = np.asarray(rows, dtype=shared.dtype)
+        return _normalized(rows) if side in shared.normalized else rows
+
     for start in range(0, n, ROWS):
         part = slice(start, min(start + ROWS, n))
-        rows = np.asarray(query[part], dtype=dtype)
+        rows = prepared(query[part], "query")
         index = np.arange(len(rows))
         parts = {name: Counts(*(field[part] for field in vars(total).values())) for name, total in totals.items()}
         own = {}
         home = start - start % COLUMNS  # the tile of the answers comes first: it says what the others are compared with
         for column in (home, *(column for column in range(0, n, COLUMNS) if column != home)):
-            others = np.asarray(gallery[column : column + COLUMNS], dtype=dtype)
-            terms = rows @ others.T, _square(rows)[:, None], _square(others)
+            others = prepared(gallery[column : column + COLUMNS], "gallery")
+            product = rows @ others.T
             answer = start + index - column
             for name in names:
-                distance = ARITHMETICS[name][1](*terms)
+                distance = ARITHMETICS[name].distance(product, rows, others)
                 if column == home:
                     own[name] = distance[index, answer][:, None]
                     parts[name].lost[:] = np.isnan(own[name][:, 0])
@@ -103,13 +143,19 @@ def _count_tiles(query: np.ndarray, gallery: np.ndarray, names: list[str], dtype
     return totals
 
 
-def _has_nan(rows: np.ndarray) -> np.ndarray:
-    blocks = (np.isnan(rows[start : start + 4096]).any(axis=1) for start in range(0, len(rows), 4096))
+def _whole(rows: np.ndarray) -> np.ndarray:
+    """Which rows are finite throughout: bool [n]."""
+    blocks = (np.isfinite(rows[start : start + 4096]).all(axis=1) for start in range(0, len(rows), 4096))
     return np.concatenate(list(blocks))
 
 
+def _squared_differences(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
+    """Float64 [b, c], infinite or NaN where a difference is."""
+    return np.stack([_square(gallery.astype(np.float64) - row) for row in query.astype(np.float64)])
+
+
 def count_differences(query: np.ndarray, gallery: np.ndarray, *, ranks: Ranks | None = None) -> Counts:
-    """Counts by exact Euclidean distance, NaN as a difference would give it.
+    """Counts by exact Euclidean distance; an infinite one and NaN as a difference would give them.
 
     Parameters
     ----------
@@ -118,24 +164,35 @@ def count_differences(query: np.ndarray, gallery: np.ndarray, *, ranks: Ranks | 
         Their exact Euclidean ranks, where they are at hand.
     """
     n = len(query)
-    present = ~_has_nan(gallery)
-    known = present & ~_has_nan(query)
+    finite, present = _whole(query), _whole(gallery)
     counts = Counts(*np.zeros((6, n), dtype=np.int64))
-    counts.lost[:] = ~known
-    counts.nan[:] = np.where(_has_nan(query), n, n - present.sum())
+    known = finite & present
     if known.all():
         ranks = ranks or exact_ranks(query, gallery)
-    elif known.any():
-        ranks = exact_ranks(query[known], gallery[present], (np.cumsum(present) - 1)[known])
+        counts.closer[:], counts.tied[:] = ranks.closer, ranks.tied
+        return counts
     if known.any():
+        ranks = exact_ranks(query[known], gallery[present], (np.cumsum(present) - 1)[known])
         counts.closer[known], counts.tied[known] = ranks.closer, ranks.tied
+    with np.errstate(all="ignore"):
+        # a finite query: rows with an infinity are infinitely far, those with NaN at NaN
+        missing = np.isnan(gallery).any(axis=1)
+        counts.nan[:] = missing.sum()
+        counts.lost[:] = missing
+        far = finite & ~present & ~missing
+        counts.closer[far], counts.tied[far] = present.sum(), (~present & ~missing).sum() - 1
+        for row in np.flatnonzero(~finite):
+            distance = _squared_differences(query[row : row + 1], gallery)[0]
+            counts.nan[row], counts.lost[row] = np.isnan(distance).sum(), np.isnan(distance[row])
+            counts.closer[row] = (distance < distance[row]).sum()
+            counts.tied[row] = max(0, (distance == distance[row]).sum() - 1)
     return counts
 
 
 def count(
     query: np.ndarray, gallery: np.ndarray, names: Iterable[str], *, ranks: Ranks | None = None, progress: bool = True
 ) -> dict[str, Counts]:
-    """Counts of several arithmetics, those of one precision from the same products.
+    """Counts of several arithmetics; those that differ only after the product share it.
 
     Parameters
     ----------
@@ -154,13 +211,12 @@ def count(
     """
     names = set(names)
     found = {DIFFERENCES: count_differences(query, gallery, ranks=ranks)} if DIFFERENCES in names else {}
-    wanted = {
-        dtype: [name for name, (own, _) in ARITHMETICS.items() if name in names and own is dtype]
-        for dtype in (np.float32, np.float64)
-    }
-    wanted = {dtype: chosen for dtype, chosen in wanted.items() if chosen}
-    bar = tqdm(total=len(query) * len(wanted), desc="conventions", unit="query", delay=3, disable=not progress)
+    groups: dict[tuple, list[str]] = {}
+    for name, arithmetic in ARITHMETICS.items():
+        if name in names:
+            groups.setdefault((arithmetic.dtype, arithmetic.normalized), []).append(name)
+    bar = tqdm(total=len(query) * len(groups), desc="conventions", unit="query", delay=3, disable=not progress)
     with bar, np.errstate(all="ignore"):  # NaN and overflow are counted, as the sources silently do
-        for dtype, chosen in wanted.items():
-            found |= _count_tiles(query, gallery, chosen, dtype, bar)
+        for chosen in groups.values():
+            found |= _count_tiles(query, gallery, chosen, bar)
     return found

@@ -4,10 +4,13 @@ Row i of the gallery answers query i. Each rule follows from a few counts a quer
 arithmetic finds closer than the answer, exactly as close, or at a distance of NaN. The arithmetic is part of the rule, for
 rounding makes ties and breaks them.
 
-Where a library leaves the order of equal distances open, one order stands in for it. FAISS (not needed here; restated in
-NumPy): the lowest gallery row first, as its heap of the k best replaces an entry by a strictly closer one only, and a NaN
-distance never enters. Torch's argsort: the lowest row first. NumPy's argsort read backwards: the highest row first. Both
-sort NaN above every number. Evaluators without a percentage (FAISS's users, torchmetrics) are given n // 100 for 1%.
+Where a library leaves the order of equal distances open, one order stands in for it, and `recall_bounds` gives what any
+order could report. FAISS (not needed here; restated in NumPy, as of 1.14.2): the lowest gallery row first, as its heap
+of the k best replaces an entry by a strictly closer one only; a distance that is NaN or infinite never enters. Torch's
+argsort: the lowest row first, though from about 17 rows on it keeps no order of equals. NumPy's argsort read backwards:
+the highest row first, though from 7 rows on it keeps none. Both sort NaN above every number. Evaluators without a
+percentage (FAISS's users, torchmetrics) are given n // 100 for 1%. What is restated is a rule: a script may refuse a
+test set that is too small for it.
 """
 
 import re
@@ -16,7 +19,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvig.metrics.conventions.arithmetic import DIFFERENCES, Counts, count, count_differences
+from cvig.metrics.conventions.arithmetic import (
+    DIFFERENCES,
+    FAISS_DIFFERENCES,
+    FAISS_EXPANDS_FROM,
+    Counts,
+    count,
+    count_differences,
+)
 from cvig.ranking import Ranks
 
 
@@ -32,11 +42,13 @@ class Convention:
     rule : str
         The rule in words.
     arithmetic : str
-        Key of `cvig.metrics.conventions.arithmetic.ARITHMETICS`: how it computes distances.
+        Key of `cvig.metrics.conventions.arithmetic.ARITHMETICS`, `DIFFERENCES` or `FAISS`: how it computes distances.
     hits : callable
         `Counts` and a top of k rows to whether each query counts as recalled, bool [n].
     percent : str
         Key of `TOP_OF_PERCENT`: how many rows a percentage means.
+    any_order : callable, optional
+        Where its library leaves the order of equals open: the hits with every tie lost (+1) or won (-1).
     """
 
     name: str
@@ -45,6 +57,7 @@ class Convention:
     arithmetic: str
     hits: Callable[[Counts, int], np.ndarray]
     percent: str
+    any_order: Callable[[Counts, int, int], np.ndarray] | None = None
 
     def recall(self, query: np.ndarray, gallery: np.ndarray, ks: Sequence[int | str]) -> dict[int | str, float]:
         """Recall as this evaluator would report it, with memory that does not grow with n².
@@ -103,6 +116,25 @@ def _argsort_backwards(counts: Counts, k: int) -> np.ndarray:
     return np.where(counts.lost, nan_after, counts.nan + counts.closer + counts.tied - counts.before) < k
 
 
+def _tied_closer(counts: Counts, sign: int) -> np.ndarray:
+    return counts.tied if sign > 0 else np.zeros_like(counts.tied)
+
+
+def _faiss_any(counts: Counts, k: int, sign: int) -> np.ndarray:
+    return (counts.lost == 0) & (counts.closer + _tied_closer(counts, sign) < k)
+
+
+def _argsort_any(counts: Counts, k: int, sign: int) -> np.ndarray:
+    missing = counts.nan - 1 if sign > 0 else np.zeros_like(counts.nan)  # NaN are equals of each other
+    return np.where(counts.lost, missing, counts.nan + counts.closer + _tied_closer(counts, sign)) < k
+
+
+def _faiss_last_label_any(counts: Counts, k: int, sign: int) -> np.ndarray:
+    hits = _faiss_any(counts, k, sign)
+    hits[-1] |= len(counts) - counts.nan[-1] < k
+    return hits
+
+
 # what a percentage p of n rows means, named by its value at 1%
 TOP_OF_PERCENT: dict[str, Callable[[float, int], int]] = {
     "int(.01 n)": lambda p, n: int(n * (p / 100)),
@@ -111,6 +143,7 @@ TOP_OF_PERCENT: dict[str, Callable[[float, int], int]] = {
     "round(.01 n) + 1": lambda p, n: round(n * (p / 100)) + 1,
 }
 
+FAISS = "FAISS"  # differences or the expansion, by size
 PAPER_CODE = "image-locate"  # the convention of the paper's public code
 _STRICT = "#(strictly closer) < k: ties count for the query"
 _FAISS = "in the top k of FAISS's flat index"
@@ -143,7 +176,7 @@ _TABLE = [
         "DSM",
         "YujiaoShi/cross_view_localization_DSM, script/test_cvusa_fov.py",
         f"{_STRICT}; script/cal_FOV_acc.py takes one row more at 1%",
-        "float64 product",
+        "float64 product with a normalized gallery",
         _optimistic,
         "int(.01 n)",
     ),
@@ -194,22 +227,25 @@ _TABLE = [
         "float32 product",
         _argsort_backwards,
         "round(.01 n) + 1",
+        _argsort_any,
     ),
     Convention(
         "OpenVPRLab",
         "amaralibey/OpenVPRLab, src/utils/metrics.py",
         _FAISS,
-        "float32 expansion",
+        FAISS,
         _faiss,
         "n // 100",
+        _faiss_any,
     ),
     Convention(
         "VPR-methods-evaluation",
         "gmberton/VPR-methods-evaluation, main.py",
         _FAISS,
-        "float32 expansion",
+        FAISS,
         _faiss,
         "n // 100",
+        _faiss_any,
     ),
     Convention(
         "torchmetrics",
@@ -218,14 +254,16 @@ _TABLE = [
         "float32 product",
         _argsort,
         "n // 100",
+        _argsort_any,
     ),
     Convention(
         "pytorch-metric-learning",
         "KevinMusgrave/pytorch-metric-learning 2.9, utils/accuracy_calculator.py and utils/inference.py",
         f"{_FAISS}, a missing entry taken for the last row; precision at 1 only: k > 1 is carried on here",
-        "float32 expansion",
+        FAISS,
         _faiss_last_label,
         "n // 100",
+        _faiss_last_label_any,
     ),
 ]
 CONVENTIONS: dict[str, Convention] = {convention.name: convention for convention in _TABLE}
@@ -255,14 +293,14 @@ def recalls(
     ranks: Ranks | None = None,
     progress: bool = True,
 ) -> dict[str, dict[int | str, float]]:
-    """`Convention.recall` of several conventions at the cost of two matrix products.
+    """`Convention.recall` of several conventions at the cost of five matrix products.
 
     Parameters
     ----------
     names : iterable of str
         Keys of `CONVENTIONS`; all by default.
     ranks : Ranks, optional
-        Exact Euclidean ranks of the same arrays, where they are at hand: they save a third product.
+        Exact Euclidean ranks of the same arrays, where they are at hand: they save a sixth product.
     progress : bool
         Show a progress bar where it takes more than a few seconds.
 
@@ -270,14 +308,60 @@ def recalls(
     -------
     dict of name to dict of k to float
     """
+    counted = _counted(query, gallery, ks, names, ranks, progress)
+    return {
+        convention.name: {k: float(convention.hits(counts, top).mean()) for k, top in tops.items()}
+        for convention, counts, tops in counted
+    }
+
+
+def recall_bounds(
+    query: np.ndarray,
+    gallery: np.ndarray,
+    ks: Sequence[int | str],
+    *,
+    names: Iterable[str] = CONVENTIONS,
+    ranks: Ranks | None = None,
+    progress: bool = True,
+) -> dict[str, dict[int | str, tuple[float, float]]]:
+    """Least and largest recall that each convention could report; they differ where a library leaves the order of ties open.
+
+    Parameters as of `recalls`.
+
+    Returns
+    -------
+    dict of name to dict of k to (least, largest)
+    """
+    counted = _counted(query, gallery, ks, names, ranks, progress)
+    return {
+        convention.name: {k: _bounds(convention, counts, top) for k, top in tops.items()}
+        for convention, counts, tops in counted
+    }
+
+
+def _bounds(convention: Convention, counts: Counts, top: int) -> tuple[float, float]:
+    if convention.any_order is None:
+        value = float(convention.hits(counts, top).mean())
+        return value, value
+    return tuple(float(convention.any_order(counts, top, sign).mean()) for sign in (1, -1))
+
+
+def _counted(
+    query: np.ndarray,
+    gallery: np.ndarray,
+    ks: Sequence[int | str],
+    names: Iterable[str],
+    ranks: Ranks | None,
+    progress: bool,
+) -> list[tuple[Convention, Counts, dict[int | str, int]]]:
+    """Each convention with its counts, and how many rows each k means to it."""
     query, gallery = _check(query, gallery)
+    faiss = FAISS_DIFFERENCES if query.size < FAISS_EXPANDS_FROM else "float32 expansion"
     chosen = [CONVENTIONS[name] for name in names]
     tops = [{k: _top(convention, k, len(query)) for k in ks} for convention in chosen]
-    counts = count(query, gallery, {convention.arithmetic for convention in chosen}, ranks=ranks, progress=progress)
-    return {
-        convention.name: {k: float(convention.hits(counts[convention.arithmetic], top).mean()) for k, top in top_of.items()}
-        for convention, top_of in zip(chosen, tops, strict=True)
-    }
+    arithmetics = [faiss if convention.arithmetic == FAISS else convention.arithmetic for convention in chosen]
+    counts = count(query, gallery, set(arithmetics), ranks=ranks, progress=progress)
+    return [(c, counts[arithmetic], top) for c, arithmetic, top in zip(chosen, arithmetics, tops, strict=True)]
 
 
 def pssr_as_coded(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:

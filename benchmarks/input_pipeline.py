@@ -1,4 +1,4 @@
-"""Does the input pipeline keep a trainer fed? python benchmarks/input_pipeline.py [pairs] [rounds]
+"""Does the input pipeline keep a trainer fed? python benchmarks/input_pipeline.py [--help]
 
 The training step of the modern recipe (ResNet50, 112 px, bfloat16, channels last) on two threads is timed on one batch in
 memory without augmentation, and on pairs that come from JPEG files of CVUSA's sizes by each way of reading them, cropped and
@@ -6,7 +6,7 @@ turned. The ways take turns, so that a busy machine slows all of them; ratios ar
 counts.
 """
 
-import sys
+import argparse
 import tempfile
 import time
 from dataclasses import replace
@@ -26,7 +26,7 @@ from cvig.training import SiameseTraining
 from cvig.training.batches import EpochBatches
 from cvig.training.recipes import RECIPES
 
-SIZE, BATCH, STEPS, THREADS = 112, 32, 2, 2
+STEPS = 2
 SHAPES = {"ground": (224, 1232, 4.5), "aerial": (750, 750, 5.5)}  # height, width, grain: about 50 and 100 kB
 EXPECTED = 0.9
 
@@ -36,7 +36,9 @@ class FullDecode(FileViews):
 
     def _read(self, path: Path) -> torch.Tensor:
         picture = Image.fromarray(read_image(path).permute(1, 2, 0).numpy())
-        return torch.from_numpy(np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BILINEAR)).copy()).permute(2, 0, 1)
+        return torch.from_numpy(np.asarray(picture.resize(self.size[::-1], Image.Resampling.BILINEAR)).copy()).permute(
+            2, 0, 1
+        )
 
     def ground_image(self, index: int) -> torch.Tensor:
         return self._read(self.ground[index])
@@ -50,7 +52,7 @@ class TorchvisionDecode(FullDecode):
 
     def _read(self, path: Path) -> torch.Tensor:
         image = decode_image(str(path), ImageReadMode.RGB)[None]
-        return F.interpolate(image, (SIZE, SIZE), mode="bilinear", antialias=True)[0]
+        return F.interpolate(image, self.size, mode="bilinear", antialias=True)[0]
 
 
 def write_jpegs(folder: Path, pairs: int) -> dict[str, list[Path]]:
@@ -84,9 +86,10 @@ def reading_speed(data: FileViews) -> float:
 class Trainer:
     """Training steps on demand, with or without augmentation."""
 
-    def __init__(self, data: FileViews):
+    def __init__(self, data: CachedViews, arch: str, size: int):
         recipe = RECIPES["modern"]
-        self.module = SiameseTraining(build("resnet50", size=SIZE), recipe, data, learning_rate=1e-4, seed=0, bf16=True)
+        settings = {"learning_rate": 1e-4, "steps": STEPS, "seed": 0, "bf16": True}
+        self.module = SiameseTraining(build(arch, size=size), recipe, data, **settings)
         self.module.network.train().to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.module.parameters(), lr=1e-4)
         self.recipes = {True: recipe, False: replace(recipe, crop_min=1.0, quarter_turns=False)}
@@ -106,8 +109,12 @@ class Trainer:
 
 
 def main() -> None:
-    pairs, rounds = (int(sys.argv[i]) if len(sys.argv) > i else default for i, default in ((1, 128), (2, 7)))
-    torch.set_num_threads(THREADS)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, default in (("arch", "resnet50"), ("pairs", 128), ("rounds", 7), ("size", 112), ("batch", 32), ("threads", 2)):
+        parser.add_argument(f"--{name}", type=type(default), default=default)
+    given = parser.parse_args()
+    pairs, rounds, size, batch = given.pairs, given.rounds, given.size, given.batch
+    torch.set_num_threads(given.threads)
     with tempfile.TemporaryDirectory() as name:
         files = write_jpegs(Path(name), pairs)
         for side, paths in files.items():
@@ -116,16 +123,16 @@ def main() -> None:
             print(f"{pairs} {side} images of {width} × {height} pixels, {kilobytes:.0f} kB each")
         arguments = ("benchmark", files["ground"], files["aerial"], np.arange(pairs))
         ways = {
-            "Pillow, decoded in full": FullDecode(*arguments, size=SIZE),
-            "torchvision, decoded in full": TorchvisionDecode(*arguments, size=SIZE),
-            "Pillow, scaled while decoding": FileViews(*arguments, size=SIZE),
+            "Pillow, decoded in full": FullDecode(*arguments, size=(size, size)),
+            "torchvision, decoded in full": TorchvisionDecode(*arguments, size=(size, size)),
+            "Pillow, scaled while decoding": FileViews(*arguments, size=(size, size)),
         }
         start = time.perf_counter()
         ways["cache"] = CachedViews(ways["Pillow, scaled while decoding"], Path(name) / "cache")
         print(f"cache built at {pairs / (time.perf_counter() - start):.0f} pairs a second")
-        trainer = Trainer(ways["cache"])
+        trainer = Trainer(ways["cache"], given.arch, size)
         batches = {
-            way: DataLoader(data, batch_sampler=EpochBatches(data, BATCH, 0, epoch=lambda: 0)) for way, data in ways.items()
+            way: DataLoader(data, batch_sampler=EpochBatches(data, batch, 0, epoch=lambda: 0)) for way, data in ways.items()
         }
         fixed = next(iter(batches["cache"]))
         trainer.seconds([fixed] * STEPS, augmented=True)
@@ -134,7 +141,7 @@ def main() -> None:
             for way in ways:
                 base.append(trainer.seconds([fixed] * STEPS, augmented=False))
                 ratios[way].append(base[-1] / trainer.seconds(batches[way], augmented=True))
-        print(f"training on one batch in memory, not augmented: {STEPS * BATCH / np.median(base):.1f} pairs a second")
+        print(f"training on one batch in memory, not augmented: {STEPS * batch / np.median(base):.1f} pairs a second")
         print("way of reading                   read alone, pairs/s   share of that training: median (least to most)")
         for way, data in ways.items():
             low, middle, high = np.quantile(ratios[way], [0, 0.5, 1])

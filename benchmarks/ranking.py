@@ -1,4 +1,4 @@
-"""How much exact ranks cost above the bare matrix product: python benchmarks/ranking.py [--large]."""
+"""How much exact ranks cost above the bare matrix product: python benchmarks/ranking.py [--pairs N] [--large]."""
 
 import argparse
 import resource
@@ -52,8 +52,7 @@ def models(count: int) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     }
 
 
-def small() -> None:
-    count = 20_000
+def small(count: int) -> None:
     cases = models(count)
     query, gallery = cases["healthy"]
     times = {name: [] for name in ("product", *cases)}
@@ -62,7 +61,7 @@ def small() -> None:
         for name, pair in cases.items():
             times[name].append(seconds(lambda pair=pair: exact_ranks(*pair, progress=False)))
     median = {name: statistics.median(spent[1:]) for name, spent in times.items()}
-    some = 500
+    some = min(500, count)
     single = seconds(lambda: one_at_a_time(query[:some], gallery)) * count / some
     print(f"{count} × {count} × {DIMENSIONS} on {torch.get_num_threads()} threads, median of {ROUNDS}")
     print(f"product {median['product']:.2f} s; one query at a time {single / median['healthy']:.1f} times the healthy case")
@@ -89,4 +88,6 @@ def large() -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--large", action="store_true", help="92,802 pairs, minutes")
-    large() if parser.parse_args().large else small()
+    parser.add_argument("--pairs", type=int, default=20_000, help="queries, and rows of the gallery, without --large")
+    given = parser.parse_args()
+    large() if given.large else small(given.pairs)

@@ -1,7 +1,7 @@
-"""How fast the world is made and rendered: python benchmarks/world.py [threads]."""
+"""How fast the world is made and rendered: python benchmarks/world.py [--threads N] [--pairs N]."""
 
+import argparse
 import math
-import sys
 import time
 
 import torch
@@ -9,8 +9,6 @@ import torch
 from cvig.datasets.world import WorldViews
 from cvig.datasets.world.countryside import make_countryside
 from cvig.datasets.world.views import aerial_tiles, exposure, ground_views, weather
-
-PAIRS = 2048
 
 
 def seconds(work) -> float:
@@ -25,20 +23,26 @@ def seconds(work) -> float:
 
 
 def main() -> None:
-    torch.set_num_threads(int(sys.argv[1]) if len(sys.argv) > 1 else 2)
+    parser = argparse.ArgumentParser(description=__doc__)
+    for name, default in (("threads", 2), ("pairs", 2048), ("extent", 4096)):
+        parser.add_argument(f"--{name}", type=int, default=default)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     start = time.perf_counter()
-    land = make_countryside(4096)
-    print(f"map of 4096 m: {time.perf_counter() - start:.1f} s on {torch.get_num_threads()} threads")
-    data = WorldViews("train", count=PAIRS, fresh=True)
+    land = make_countryside(given.extent)
+    print(f"map of {given.extent} m: {time.perf_counter() - start:.1f} s on {torch.get_num_threads()} threads")
+    data = WorldViews("train", count=given.pairs, fresh=True, extent=given.extent)
     epoch = iter(range(1, 100))
     total = seconds(lambda: data.set_epoch(next(epoch)))
-    print(f"{PAIRS / total:.0f} pairs a second at 64 × 64, everything included")
+    print(f"{given.pairs / total:.0f} pairs a second at 64 × 64, everything included")
 
     for device in ["cpu"] + ["cuda"] * torch.cuda.is_available():
-        large = WorldViews("train", size=224, count=512, fresh=True, device=device)
-        print(f"{512 / seconds(lambda data=large: data.set_epoch(next(epoch))):.0f} pairs a second at 224 × 224, {device}")
+        count = given.pairs // 4
+        large = WorldViews("train", size=224, count=count, fresh=True, extent=given.extent, device=device)
+        print(f"{count / seconds(lambda data=large: data.set_epoch(next(epoch))):.0f} pairs a second at 224 × 224, {device}")
 
-    where, heading = torch.rand(256, 2) * 1000 + 500, torch.rand(256) * 6
+    batch = min(256, given.pairs)
+    where, heading = (torch.rand(batch, 2) / 2 + 0.25) * given.extent, torch.rand(batch) * 6
     generator = torch.Generator().manual_seed(0)
     color, depth = ground_views(land, where, heading, fov=math.pi / 2, size=(64, 64))
     stages = {
@@ -48,7 +52,7 @@ def main() -> None:
         "cut tiles": lambda: aerial_tiles(land, where, span=128, size=64),
     }
     for name, work in stages.items():
-        print(f"  {name}: {1e6 * seconds(work) / 256:.0f} µs a pair")
+        print(f"  {name}: {1e6 * seconds(work) / batch:.0f} µs a pair")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,44 @@
+"""Every benchmark runs to its end, on little; what it measures is for a reader to judge."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = {path.stem for path in (ROOT / "benchmarks").glob("*.py")}
+STUDY = {
+    "out": "results/local",
+    "run": "{arch}-{recipe}",
+    "threads": 1,
+    "runs": [{"architectures": ["resnet18"], "recipes": ["modern"], "seeds": [0]}],
+    "train": {
+        "data": "world",
+        "options": {"extent": 1536},
+        "size": 32,
+        "train_count": 64,
+        "val_count": 16,
+        "epochs": 2,
+        "batch": 4,
+    },
+    "evaluate": {"test_count": 32},
+}
+LITTLE = {
+    "input_pipeline": ("--arch resnet18 --pairs 4 --rounds 1 --size 32 --batch 2 --threads 1", "cache"),
+    "precision": ("32 2 1", "cvm-net-i"),
+    "ranking": ("--pairs 64", "cloud 1e-7 wide with the queries in it"),
+    "study_time": ("study.yaml 1", "1 runs"),
+    "world": ("--pairs 4 --extent 1536 --threads 1", "cut tiles"),
+}
+
+
+@pytest.mark.parametrize("program", sorted(PROGRAMS | set(LITTLE)))
+def test_a_benchmark_reaches_its_last_line(program, tmp_path):
+    words, last = LITTLE[program]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    command = [sys.executable, str(ROOT / "benchmarks" / f"{program}.py"), *words.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.splitlines()[-1].strip().startswith(last)

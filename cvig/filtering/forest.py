@@ -16,7 +16,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix, precision_recall_curve
 from sklearn.model_selection import StratifiedGroupKFold
 
-from cvig.files import atomic, digest, write_json
+from cvig.files import digest, write, write_json
 from cvig.filtering.scenes import extract, scene_network
 
 __all__ = ["FilterReport", "extract", "read_labels", "scene_network", "score", "train_filter", "write_kept"]
@@ -222,8 +222,7 @@ def write_kept(path: Path | str, names: Sequence[str], kept: np.ndarray, record:
         `record`, the counts, and a digest of the list.
     """
     chosen = [name for name, keep in zip(names, kept, strict=True) if keep]
-    with atomic(path) as temporary:
-        temporary.write_text("".join(f"{name}\n" for name in chosen), encoding="utf-8")
+    write(path, "".join(f"{name}\n" for name in chosen))
     record = record | {"kept": len(chosen), "of": len(names), "list": digest(*chosen)}
     write_json(Path(path).with_suffix(".json"), record)
     return record

@@ -1,13 +1,27 @@
 """A training that is cut short goes on after the last epoch it kept."""
 
+import sys
 import time
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.plugins.io import TorchCheckpointIO
 
-from cvig.files import atomic
+from cvig.files import atomic, set_aside
+
+
+class BesideTheFile(TorchCheckpointIO):
+    """Writes checkpoints as all else is written; Lightning's own way stages them in the system's temporary folder."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """Write a checkpoint whole or not at all."""
+        with atomic(path) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 class KeepEpochs(Checkpoint):
@@ -38,15 +52,29 @@ class KeepEpochs(Checkpoint):
         return self.earlier + time.perf_counter() - self._started
 
     def find(self) -> Path | None:
-        """The file to go on from; one of another training is taken away."""
+        """The file to go on from. One that is damaged is set aside under a name that says so, in one line of stderr.
+
+        Raises
+        ------
+        ValueError
+            The file is another training's: it is not this one's to take away.
+        """
         if not self.path.exists():
             return None
-        # memory-mapped: only what is looked at is read
-        kept = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)["kept"]
-        if kept["run"] != self.run:
-            self.forget()
+        try:
+            with ZipFile(self.path) as archive:
+                if bad := archive.testzip():
+                    raise BadZipFile(bad)
+            # memory-mapped: only what is looked at is read
+            kept = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)["kept"]
+            run, seconds = kept["run"], float(kept["seconds"])
+        except (UnpicklingError, RuntimeError, OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+            aside = set_aside(self.path)
+            print(f"'{self.path}' is damaged: it is '{aside.name}' now, and the training begins anew", file=sys.stderr)
             return None
-        self.earlier = kept["seconds"]
+        if run != self.run:
+            raise ValueError(f"'{self.path}' keeps another training than this one: name another file, or delete it")
+        self.earlier = seconds
         return self.path
 
     def forget(self) -> None:
@@ -60,6 +88,5 @@ class KeepEpochs(Checkpoint):
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Write, unless the last time was a moment ago."""
         if time.perf_counter() - self._kept >= self.every:
-            with atomic(self.path) as temporary:
-                trainer.save_checkpoint(temporary)
+            trainer.save_checkpoint(self.path)
             self._kept = time.perf_counter()

@@ -22,7 +22,7 @@ from cvig.models import SiameseNetwork
 from cvig.models.trunks import batch_norms
 from cvig.ranking import Ranks, exact_ranks
 from cvig.training.batches import EpochBatches, augment
-from cvig.training.continuation import KeepEpochs
+from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.embedding import embed_gallery, embed_ground
 from cvig.training.recipes import Recipe
 
@@ -273,6 +273,7 @@ def fit(
             precision="bf16-mixed" if bf16 else "32-true",
             logger=False,
             callbacks=[keep] if keep else [],
+            plugins=[BesideTheFile()],
             enable_checkpointing=keep is not None,
             enable_progress_bar=False,
             enable_model_summary=False,

@@ -1,5 +1,7 @@
 import dataclasses
 import json
+import pickle
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -337,9 +339,47 @@ def test_a_training_cut_short_goes_on_to_the_same_last_bit(tmp_path, name, arch)
     assert all(torch.equal(weights[key], weights_again[key]) for key in weights)
     # trained to the end, but never finished
     assert all(torch.equal(value, weights[key]) for key, value in train(keep({"a": 1}), cut_after(1))[0].items())
+    kept = (tmp_path / "unfinished.ckpt").read_bytes()
+    with pytest.raises(ValueError, match="keeps another training than this one"):
+        train(keep({"a": 2}), cut_after(1))
+    assert (tmp_path / "unfinished.ckpt").read_bytes() == kept
+
+
+@pytest.mark.parametrize("damage", ["no checkpoint", "cut", "one byte", "another pickle"])
+def test_a_damaged_kept_epoch_is_set_aside_and_the_training_begins_anew(tmp_path, capsys, damage):
+    path = tmp_path / "unfinished.ckpt"
+
+    def train(report=None):
+        network = build("resnet18", size=32, seed=0, unit_norm=True)
+        keep = KeepEpochs(path, {"a": 1}, every=0)
+        fit(network, RECIPES["modern"], Noise(8), Noise(4), epochs=2, batch=8, bf16=False, keep=keep, report=report)
+
     with pytest.raises(CutShort):
-        train(keep({"a": 2}), cut_after(1))  # another training
-    assert not (tmp_path / "unfinished.ckpt").exists()
+        train(cut_after(2))
+    content = path.read_bytes()
+    half = len(content) // 2
+    path.write_bytes(
+        {
+            "no checkpoint": b"x",
+            "cut": content[:half],
+            "one byte": content[:half] + bytes([content[half] ^ 1]) + content[half + 1 :],
+            "another pickle": pickle.dumps(print),
+        }[damage]
+    )
+    seen = []
+    train(lambda row: seen.append(row["epoch"]))
+    assert seen == [1, 2]
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"'{path}' is damaged: it is 'unfinished.ckpt.damaged' now, and the training begins anew"
+    assert (tmp_path / "unfinished.ckpt.damaged").exists()
+
+
+def test_epochs_are_kept_where_the_systems_temporary_folder_has_no_room(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    network = build("resnet18", size=32, seed=0, unit_norm=True)
+    keep = KeepEpochs(tmp_path / "run" / "unfinished.ckpt", {"a": 1}, every=0)
+    fit(network, RECIPES["modern"], Noise(8), Noise(4), epochs=1, batch=8, bf16=False, keep=keep)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["unfinished.ckpt"]
 
 
 def test_a_run_cut_short_goes_on_and_leaves_nothing_unfinished(tmp_path, monkeypatch):

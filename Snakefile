@@ -20,12 +20,14 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 STUDY = read(config.get("study", "study/plans/quick.yaml"))
 OUT = config.get("out", STUDY["out"])
 RUNS = STUDY["runs"]
-# whole folders: what a run computes with, and what an evaluation adds
+# what a run computes with, whole folders of it, and what an evaluation adds
+ROOMS = ("datasets", "models", "training", "ranking", "metrics")
 TRAIN_CODE = [
-    *["cvig/files.py", "cvig/losses.py", "study/settings.py", "study/provenance.py", "study/sessions/training.py"],
-    *[path for room in ("datasets", "models", "training", "ranking", "metrics") for path in glob(f"cvig/{room}/**/*.py", recursive=True)],
+    *glob("cvig/*.py"),
+    *[path for room in ROOMS for path in glob(f"cvig/{room}/**/*.py", recursive=True)],
+    *[f"study/{name}.py" for name in ("__init__", "settings", "switches", "provenance", "sessions/__init__", "sessions/training")],
 ]
-EVALUATE_CODE = [*TRAIN_CODE, "study/runs.py", *glob("study/sessions/*.py")]
+EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("runs", "sessions/evaluation", "sessions/figure_data")]]
 
 
 def as_yaml(parameters):

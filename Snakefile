@@ -13,7 +13,8 @@ from pathlib import Path
 
 import yaml
 
-from study.plans import diverged, finished, read
+from study.plans import read
+from study.runs import diverged, finished
 
 # the environment that runs snakemake also runs its jobs, activated or not
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

@@ -1,6 +1,5 @@
 """A study as data: the YAML file that names its runs, and the parameters of each."""
 
-import json
 from itertools import product
 from pathlib import Path
 
@@ -68,23 +67,3 @@ def read(path: Path | str) -> dict:
         if settings.get("start", "") not in ("", *runs):
             raise ValueError(f"{path}: run '{name}' starts from '{settings['start']}', which is no run of this study")
     return {**study, "runs": runs}
-
-
-def _as_asked(mark: Path, settings: dict) -> bool:
-    if not mark.exists():
-        return False
-    parameters = json.loads(mark.read_text())["parameters"]
-    # kept is the folder of the run it started from, asked is that run's name; the first runs knew no such parameter
-    parameters["start"] = Path(parameters.get("start", "")).name
-    return all(parameters.get(key) == value for key, value in {"start": "", **settings}.items())
-
-
-def finished(folder: Path | str, settings: dict) -> bool:
-    """Whether the run in `folder` was trained with these parameters, and evaluated."""
-    return _as_asked(Path(folder) / "train.json", settings) and (Path(folder) / "evaluate.json").exists()
-
-
-def diverged(folder: Path | str, settings: dict) -> str | None:
-    """What stopped the run in `folder`, trained with these parameters, when its loss was no longer finite; else None."""
-    mark = Path(folder) / "diverged.json"
-    return json.loads(mark.read_text())["error"] if _as_asked(mark, settings) else None

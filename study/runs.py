@@ -6,7 +6,7 @@ without its JSON files is unfinished and is never read as a result.
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -16,10 +16,11 @@ import pandas as pd
 
 from cvig.files import read_arrays
 from cvig.ranking import Ranks
+from study import plans
 from study.switches import RECIPES, in_words
 
 TEST_SETS = ("uncropped", "cropped")
-SOURCES = {
+TITLES = {  # of the studies, by the names of their folders
     "quick": "committed",
     "world": "world study",
     "world-224": "world study at 224 px",
@@ -147,13 +148,95 @@ class Run:
         )
 
 
-def find(folder: Path | str) -> list[Run]:
-    """All finished runs directly below `folder`, by name; an absent folder has none."""
+def find(folder: Path | str) -> dict[str, Run]:
+    """The finished runs directly below `folder`, by the names of their own folders; an absent folder has none."""
     marks = sorted(Path(folder).glob("*/evaluate.json"))
-    return [Run(mark.parent) for mark in marks if (mark.parent / "train.json").exists()]
+    return {mark.parent.name: Run(mark.parent) for mark in marks if (mark.parent / "train.json").exists()}
 
 
-def runs_by_source(root: Path | str) -> dict[str, dict[str, Run]]:
-    """Finished runs below each folder of `SOURCES` that has any, by source and by the name of their own folder."""
-    found = {label: {run.folder.name: run for run in find(Path(root) / folder)} for folder, label in SOURCES.items()}
-    return {label: runs for label, runs in found.items() if runs}
+def find_all(root: Path | str) -> dict[str, dict[str, Run]]:
+    """The finished runs of every study below `root` that has any: `find` by the study's title.
+
+    Studies come in the order of `TITLES`; one that has no title there comes last, under the name of its folder.
+    """
+    folders = [path.name for path in sorted(Path(root).iterdir()) if path.is_dir()]
+    order = [*(name for name in TITLES if name in folders), *(name for name in folders if name not in TITLES)]
+    found = {TITLES.get(name, name): find(Path(root) / name) for name in order}
+    return {title: runs for title, runs in found.items() if runs}
+
+
+def _as_planned(mark: Path, settings: dict) -> bool:
+    """Whether a file of provenance is there and names these parameters."""
+    if not mark.exists():
+        return False
+    parameters = json.loads(mark.read_text())["parameters"]
+    # kept is the folder of the run it started from, planned is that run's name; the first runs knew no such parameter
+    parameters["start"] = Path(parameters.get("start", "")).name
+    return all(parameters.get(key) == value for key, value in {"start": "", **settings}.items())
+
+
+def finished(folder: Path | str, settings: dict) -> bool:
+    """Whether the run in `folder` was trained with these parameters, and evaluated."""
+    return _as_planned(Path(folder) / "train.json", settings) and (Path(folder) / "evaluate.json").exists()
+
+
+def diverged(folder: Path | str, settings: dict) -> str | None:
+    """What stopped the run in `folder`, trained with these parameters, when its loss was no longer finite; else None."""
+    mark = Path(folder) / "diverged.json"
+    return json.loads(mark.read_text())["error"] if _as_planned(mark, settings) else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A plan, and what is finished of it.
+
+    Attributes
+    ----------
+    plan : dict
+        Parameters of every run, by name.
+    finished : dict of Run
+        Those of them that were trained with these parameters, and evaluated.
+    diverged : dict of str
+        What stopped each of the others whose loss was no longer finite.
+    """
+
+    plan: dict[str, dict]
+    finished: dict[str, Run]
+    diverged: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, plan: Path | str, folder: Path | str) -> "Study":
+        """The study of the file `plan` (`study.plans.read`), whose runs lie in `folder`.
+
+        Raises
+        ------
+        FileNotFoundError
+            No run but a trunk is finished with the plan's parameters.
+        """
+        folder, wanted = Path(folder), plans.read(plan)["runs"]
+        done = {name: Run(folder / name) for name, settings in wanted.items() if finished(folder / name, settings)}
+        errors = {name: diverged(folder / name, settings) for name, settings in wanted.items() if name not in done}
+        study = cls(wanted, done, {name: error for name, error in errors.items() if error})
+        if not study.runs:
+            raise FileNotFoundError(f"none of the {len(study.planned)} runs of {plan} is finished below '{folder}'")
+        return study
+
+    @cached_property
+    def starts(self) -> set[str]:
+        """Names of the trunks: the runs that others of the plan start from."""
+        return {settings["start"] for settings in self.plan.values() if settings.get("start")} & set(self.plan)
+
+    @property
+    def planned(self) -> dict[str, dict]:
+        """Parameters of every run but the trunks."""
+        return {name: settings for name, settings in self.plan.items() if name not in self.starts}
+
+    @property
+    def runs(self) -> dict[str, Run]:
+        """The finished runs but the trunks."""
+        return {name: run for name, run in self.finished.items() if name not in self.starts}
+
+    @property
+    def trunks(self) -> dict[str, Run]:
+        """The finished trunks."""
+        return {name: run for name, run in self.finished.items() if name in self.starts}

@@ -21,7 +21,7 @@ from cvig.ranking import Ranks, exact_ranks
 from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
 from study import provenance
-from study import runs as study_runs
+from study.runs import TEST_SETS
 from study.sessions.figure_data import principal_components, retrieve
 from study.settings import EvaluateSettings, TrainSettings
 from study.switches import in_words
@@ -119,7 +119,7 @@ class EvaluationSession:
     def score(self) -> None:
         """Embed and rank the uncropped and the cropped test set."""
         ground = embed_ground(self.network, self.test, device=self.device)
-        for name, boxes in zip(study_runs.TEST_SETS, (None, self.boxes), strict=True):
+        for name, boxes in zip(TEST_SETS, (None, self.boxes), strict=True):
             aerial = embed_gallery(self.network, self.test, boxes, device=self.device)
             ranks = exact_ranks(ground, aerial, self.test.positives, ignored=self.test.ignored)
             summary = metrics.summary(ranks, places=self.test.places)

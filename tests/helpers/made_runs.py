@@ -11,8 +11,7 @@ from cvig.metrics import collapse, summary
 from cvig.metrics.conventions import pssr_as_coded, recalls
 from cvig.metrics.inference import RECALL_AT
 from cvig.ranking import Ranks, exact_ranks
-from study import runs as study_runs
-from study.runs import Run
+from study.runs import TEST_SETS, Run
 
 
 def cloud(queries: int, noise: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +36,7 @@ def write_metrics(folder: Path, ground: np.ndarray, aerial: np.ndarray, *, as_co
         "as_coded": {f"R@{k}": v for k, v in code.items()} | {"PSSR": float(columns.mean())} if as_coded else None,
     }
     table = json.loads(summary(ranks, resamples=50).to_json(orient="split", double_precision=15))
-    files.write_json(folder / "metrics.json", {name: {"summary": table, "facts": facts} for name in study_runs.TEST_SETS})
+    files.write_json(folder / "metrics.json", {name: {"summary": table, "facts": facts} for name in TEST_SETS})
     return ranks, facts
 
 
@@ -50,7 +49,7 @@ def make_run(folder: Path, ground: np.ndarray, aerial: np.ndarray, *, as_coded: 
     record = {"parameters": p, "pairs_per_epoch": 8, "commit": None, "packages": packages, "device": "cpu"}
     record |= {"precision": "32", "seconds": 1.0}
     ranks, _ = write_metrics(folder, ground, aerial, as_coded=as_coded)
-    for name in study_runs.TEST_SETS:
+    for name in TEST_SETS:
         files.write_arrays(
             folder / f"ranks-{name}.npz",
             closer=ranks.closer,

@@ -18,7 +18,7 @@ from study import collapse as study_collapse
 from study import plans as studies
 from study.chapters.causes import effects, figures, sentences, signature, tables
 from study.chapters.causes.effects import BASE, MEASURES
-from study.runs import Run
+from study.runs import Run, Study
 from study.switches import SWITCHES
 
 PAGE = Path(__file__).parents[2] / "book" / "causes.md"
@@ -70,7 +70,7 @@ def write_run(folder: Path, settings: dict, ground: np.ndarray, aerial: np.ndarr
     return Run(folder)
 
 
-def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> effects.Study:
+def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> Study:
     """A study below `root` of which the named runs are finished, with embeddings of the kind given."""
     path, folder = root / "study" / "plans" / f"{Path(study['out']).name}.yaml", root / study["out"]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def write_study(root: Path, kinds: dict[str, str], study: dict = STUDY) -> effec
         if "start" in settings:
             settings = settings | {"start": f"{study['out']}/{settings['start']}"}
         write_run(folder / name, settings, *embeddings(kind, seed=settings["seed"]))
-    return effects.load(path, folder)
+    return Study.read(path, folder)
 
 
 def all_kinds() -> dict[str, str]:
@@ -97,7 +97,7 @@ def all_kinds() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory) -> effects.Study:
+def whole(tmp_path_factory) -> Study:
     return write_study(tmp_path_factory.mktemp("whole"), all_kinds())
 
 
@@ -105,7 +105,7 @@ def test_runs_that_pretrain_are_apart_and_unfinished_or_differently_trained_ones
     kinds = {"vgg16-modern-0": "neither", "vgg16-described-0": "neither", "vgg16-described-1": "neither"}
     study = write_study(tmp_path, kinds)
     assert (len(study.planned), list(study.runs)) == (18, ["vgg16-described-0", "vgg16-described-1"])
-    assert study.pretraining == {"vgg16-modern-0": True}
+    assert study.starts == set(study.trunks) == {"vgg16-modern-0"}
 
     folder = tmp_path / "results" / "causes"
     (folder / "vgg16-described-0" / "evaluate.json").unlink()
@@ -113,7 +113,7 @@ def test_runs_that_pretrain_are_apart_and_unfinished_or_differently_trained_ones
     trained["parameters"]["epochs"] = 3
     files.write_json(folder / "vgg16-described-1" / "train.json", trained)
     with pytest.raises(FileNotFoundError, match="none of the 18 runs"):
-        effects.load(tmp_path / "study" / "plans" / "causes.yaml", folder)
+        Study.read(tmp_path / "study" / "plans" / "causes.yaml", folder)
 
 
 @pytest.mark.parametrize("kind", ["neither", "ground", "aerial", "both"])
@@ -275,7 +275,7 @@ def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(
         "three points": write_run(tmp_path / "points", {}, three[0], np.where(np.arange(800)[:, None] < 2, three[1], 1)),
         **{kind: write_run(tmp_path / kind, {}, *embeddings(kind, 200)) for kind in ("aerial", "ground", "both", "neither")},
     }
-    study = effects.Study({name: {} for name in runs}, runs, {})
+    study = Study({name: {} for name in runs}, runs)
     found = signature.signatures(study)
     assert found.index[0] == "line"
     assert found.parts["line"] == len(signature.PARTS)
@@ -302,7 +302,7 @@ def test_attempts_are_grouped_by_variant_and_learning_rate_and_those_that_diverg
         "a-0": write_run(tmp_path / "a-0", {}, line.query, line.gallery),
         "a-1": write_run(tmp_path / "a-1", {}, *embeddings("both", 200)),
     }
-    table = signature.attempts_table(effects.Study(planned, runs, {}, {"b-0": "loss is inf"}))
+    table = signature.attempts_table(Study(planned, runs, {"b-0": "loss is inf"}))
     assert list(table.index) == [
         ("as-coded", "rate 0.001, random trunks, 2 epochs"),
         ("as-coded without linear-head", "rate 0.001, random trunks, 2 epochs"),

@@ -5,7 +5,7 @@ import pytest
 
 from cvig import files
 from study import provenance
-from study import runs as study_runs
+from study.runs import find
 
 
 def test_an_interrupted_write_leaves_the_old_file_and_no_other(tmp_path):
@@ -41,10 +41,10 @@ def test_arrays_come_back_as_they_were_and_equal_arrays_give_equal_bytes(tmp_pat
 def test_a_run_without_its_last_file_is_not_found(tmp_path):
     (tmp_path / "vgg16").mkdir()
     (tmp_path / "vgg16" / "evaluate.json").write_text("{}")
-    assert study_runs.find(tmp_path) == []
+    assert find(tmp_path) == {}
     (tmp_path / "vgg16" / "train.json").write_text('{"parameters": {"arch": "vgg16"}}')
-    assert [run.name for run in study_runs.find(tmp_path)] == ["vgg16"]
-    assert study_runs.find(tmp_path / "absent") == []
+    assert {name: run.name for name, run in find(tmp_path).items()} == {"vgg16": "vgg16"}
+    assert find(tmp_path / "absent") == {}
 
 
 def test_digest_depends_on_the_parts_and_not_only_on_their_concatenation():

@@ -8,7 +8,7 @@ from made_runs import cloud, make_run
 from study.chapters.results import all_runs
 from study.chapters.runs import quick
 from study.figures import show_each
-from study.runs import runs_by_source
+from study.runs import find_all
 from study.tables import Folded
 
 
@@ -27,12 +27,12 @@ def root(tmp_path_factory):
 
 
 def test_runs_are_found_by_source_and_folder_and_no_source_is_needed(root, tmp_path):
-    assert {source: list(runs) for source, runs in runs_by_source(root).items()} == {
+    assert {source: list(runs) for source, runs in find_all(root).items()} == {
         "committed": ["vgg16"],
         "world study": ["vgg16-as-coded-0", "vgg16-modern-0"],
         "causes study": ["resnet50-as-coded-0"],
     }
-    assert runs_by_source(tmp_path) == {}
+    assert find_all(tmp_path) == {}
 
 
 def test_a_networks_page_has_its_quick_runs_alone(root):
@@ -42,7 +42,7 @@ def test_a_networks_page_has_its_quick_runs_alone(root):
 
 
 def test_the_best_run_and_the_most_collapsed_one_are_chosen_by_their_numbers(root):
-    sources = runs_by_source(root)
+    sources = find_all(root)
     every = [run for runs in sources.values() for run in runs.values()]
     (best, good), (worst, bad) = all_runs.best_and_most_collapsed(every).items()
     assert good.folder.name == "vgg16"
@@ -79,7 +79,7 @@ def test_a_run_that_others_start_from_is_a_trunk(tmp_path):
 
 
 def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
-    runs = runs_by_source(root)
+    runs = find_all(root)
     run = runs["world study"]["vgg16-as-coded-0"]
     figure, alt = all_runs.both_axes(run)
     assert len(figure.axes) == 2
@@ -92,7 +92,7 @@ def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
 
 
 def test_captions_and_provenance_name_the_folder(root):
-    sources = runs_by_source(root)
+    sources = find_all(root)
     captions = [shown.caption for shown in show_each(sources["world study"].values(), quick.histogram, "A remark.")]
     assert captions[1].startswith("world/vgg16-modern-0: vgg16 trained from random weights")
     assert all(caption.endswith(" A remark.") for caption in captions)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from study import runs as study_runs
+from study.runs import find
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,7 +39,7 @@ def study(tmp_path_factory) -> Path:
 
 
 def test_every_run_is_finished_and_readable(study):
-    runs = {run.folder.name: run for run in study_runs.find(study)}
+    runs = find(study)
     assert set(runs) == {"resnet18-described", "resnet18-modern"}
     for run in runs.values():
         assert len(run.log) == 2

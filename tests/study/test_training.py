@@ -17,7 +17,7 @@ from cvig.training import fit
 from cvig.training.batches import EpochBatches, augment
 from cvig.training.continuation import KeepEpochs
 from cvig.training.recipes import Phase
-from study import runs as study_runs
+from study.runs import find
 from study.sessions import training as runs
 from study.sessions.evaluation import open_evaluation, saved_boxes
 from study.sessions.training import open_training
@@ -153,7 +153,7 @@ def test_a_checkpoint_brings_back_what_both_towers_share(tmp_path):
     evaluation = open_evaluation(EvaluateSettings(run=str(tmp_path / "run"), test_count=4, threads=1))
     trained, read = session.network.state_dict(), evaluation.network.state_dict()
     assert all(torch.equal(trained[name], read[name]) for name in trained)
-    assert len(study_runs.find(tmp_path)) == 0  # not evaluated yet
+    assert find(tmp_path) == {}  # not evaluated yet
 
 
 def test_views_of_one_place_do_not_meet_in_a_batch():
@@ -264,7 +264,7 @@ def test_as_coded_trains_and_is_scored_by_both_rules(tmp_path):
     evaluation = open_evaluation(EvaluateSettings(run=str(tmp_path / "run"), test_count=12, threads=1))
     evaluation.score()
     evaluation.finish()
-    (run,) = study_runs.find(tmp_path)
+    (run,) = find(tmp_path).values()
     facts = run.facts["uncropped"]
     assert facts["towers"]["aerial"]["distinct"] <= 6 < facts["towers"]["aerial"]["rows"]
     assert facts["as_coded"]["PSSR"] == pytest.approx(run.columns_as_coded("uncropped").mean())

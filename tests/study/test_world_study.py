@@ -7,6 +7,7 @@ from made_runs import make_run
 
 from cvig.files import write_arrays
 from study.chapters.results import world_study
+from study.runs import Study
 
 STUDY = {
     "out": "results/world",
@@ -59,7 +60,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def study(made):
-    return world_study.load(made / "world.yaml", made)
+    return Study.read(made / "world.yaml", made)
 
 
 def test_a_run_counts_only_if_it_began_where_the_study_says(study):
@@ -75,7 +76,7 @@ def test_a_run_counts_only_if_it_began_where_the_study_says(study):
 
 def test_without_a_finished_run_there_is_nothing_to_report(made, tmp_path):
     with pytest.raises(FileNotFoundError, match="none of the 5 runs"):
-        world_study.load(made / "world.yaml", tmp_path)
+        Study.read(made / "world.yaml", tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +117,7 @@ def test_the_margin_is_set_against_the_distances_of_the_embeddings(tmp_path):
     )
     square = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])  # of variance 1, half of the whole
     write_arrays(run.folder / "projection.npz", ground=square, aerial=square, explained=np.array([0.25, 0.25]))
-    found = world_study.margins(world_study.load(tmp_path / "world.yaml", tmp_path))
+    found = world_study.margins(Study.read(tmp_path / "world.yaml", tmp_path))
     row = found.loc["vgg16-described-0"]
     assert row.tolist() == ["4", "12", "0.125", "0.700", "0.650"]
 

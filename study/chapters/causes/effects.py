@@ -4,17 +4,13 @@ Its runs start from two ends, the recipes `described` and `as-coded`, and turn o
 the second. All scores are of one test set, uncropped unless said otherwise.
 """
 
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from cvig.metrics.comparison import holm
-from study import plans as studies
 from study.collapse import collapsed, towers
-from study.runs import Run
+from study.runs import Run, Study
 from study.switches import SWITCHES, in_words
 
 ENDS = ("described", "as-coded")
@@ -39,55 +35,14 @@ SCORING = {
 }
 
 
-@dataclass(frozen=True)
-class Study:
-    """The planned runs and those that are finished, by name.
-
-    Attributes
-    ----------
-    planned : dict
-        Parameters of every run at either end.
-    runs : dict
-        The finished ones of these.
-    pretraining : dict
-        For each run that only trains trunks for others to start from, whether it is finished.
-    diverged : dict
-        What stopped each planned run whose loss was no longer finite.
-    """
-
-    planned: dict[str, dict]
-    runs: dict[str, Run]
-    pretraining: dict[str, bool]
-    diverged: dict[str, str] = field(default_factory=dict)
-
-    def key(self, name: str) -> tuple[str, str, str]:
-        """End, architecture and turned switch, or `BASE`, of a planned run."""
-        settings = self.planned[name]
-        return settings["recipe"], settings["arch"], turned(settings)
-
-
-def load(path: Path | str, folder: Path | str) -> Study:
-    """Read the study's file at `path` and what is finished of it below `folder`.
-
-    Raises
-    ------
-    FileNotFoundError
-        No run at either end is finished with the study's parameters.
-    """
-    folder, wanted = Path(folder), studies.read(path)["runs"]
-    done = {name: studies.finished(folder / name, settings) for name, settings in wanted.items()}
-    planned = {name: settings for name, settings in wanted.items() if settings["recipe"] in ENDS}
-    runs = {name: Run(folder / name) for name in planned if done[name]}
-    if not runs:
-        raise FileNotFoundError(f"none of the {len(planned)} runs of {path} is finished below '{folder}'")
-    stopped = {name: studies.diverged(folder / name, settings) for name, settings in planned.items()}
-    stopped = {name: error for name, error in stopped.items() if error and name not in runs}
-    return Study(planned, runs, {name: done[name] for name in wanted if name not in planned}, stopped)
-
-
 def turned(parameters: dict) -> str:
     """The switch that a run of these parameters has turned, or `BASE`."""
     return next(iter(parameters["switches"]), BASE)
+
+
+def key(parameters: dict) -> tuple[str, str, str]:
+    """End, architecture and turned switch, or `BASE`, of a run of these parameters."""
+    return parameters["recipe"], parameters["arch"], turned(parameters)
 
 
 def variant(end: str, switch: str) -> str:

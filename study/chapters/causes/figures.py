@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
-from study.chapters.causes.effects import BASE, ENDS, Study, turned, variant
+from study.chapters.causes.effects import BASE, ENDS, turned, variant
 from study.figures import AERIAL, GROUND, PALETTE, Plot, new
+from study.runs import Study
 from study.switches import SWITCHES
 
 FLOOR = 1e-8  # least spread that is drawn

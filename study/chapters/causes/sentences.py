@@ -5,9 +5,10 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from study.chapters.causes.effects import BASE, ENDS, LEVEL, SCORING, Study, interval, variant
+from study.chapters.causes.effects import BASE, ENDS, LEVEL, SCORING, interval, key, variant
 from study.collapse import tally
 from study.runs import LEVEL as BEATS
+from study.runs import Study
 from study.switches import SWITCHES
 
 INFLATED = 0.1  # difference in recall that is called large
@@ -29,10 +30,10 @@ def progress(study: Study) -> str:
         f"{pairs} pairs at {_values(study, 'size')} px, and is tested on {facts['queries']} views. {count - len(begun)} "
         f"start from random weights and {len(begun)} from trunks that another run of the study trained."
     )
-    if study.pretraining:
+    if study.starts:
         text += (
-            f" Those trunks come from runs of the modern recipe, {sum(study.pretraining.values())} of "
-            f"{len(study.pretraining)} of them finished, which are counted nowhere else."
+            f" Those trunks come from runs of the modern recipe, {len(study.trunks)} of "
+            f"{len(study.starts)} of them finished, which are counted nowhere else."
         )
     stopped: dict[str, list[str]] = {}
     for name, error in study.diverged.items():
@@ -57,7 +58,7 @@ def _every(parts: dict[str, pd.DataFrame], test: Callable[[pd.DataFrame], pd.Ser
 
 def conclusion(study: Study, table: pd.DataFrame) -> str:
     """Markdown: what turning one switch does in every seed that was run; `table` as `effects.frame` makes it."""
-    stopped = Counter(map(study.key, study.diverged))
+    stopped = Counter(key(study.plan[name]) for name in study.diverged)
     said = []
     for arch in table.arch.unique():
         lost, parts = {}, {}

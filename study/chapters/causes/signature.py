@@ -8,10 +8,10 @@ import pandas as pd
 from cvig.printed import tables as printed
 from cvig.printed.chance import tops_under
 from study import published
-from study.chapters.causes.effects import TEST_SET, Study, variant
+from study.chapters.causes.effects import TEST_SET, key, variant
 from study.chapters.examined.made_embeddings import Line, on_a_line
 from study.collapse import NO_SPREAD, collapsed, tally, towers
-from study.runs import Run
+from study.runs import Run, Study
 
 PUBLISHED = "resnet50"
 FEW = (0.005, 0.1)  # share of distinct gallery rows: a few per cent
@@ -115,16 +115,16 @@ def attempts_table(study: Study) -> pd.DataFrame:
     """Runs that try for the signature, by variant, learning rate, first trunks and epochs; ranges are over seeds."""
     found, groups, rows = signatures(study), {}, {}
     for name, settings in study.planned.items():
-        end, _, switch = study.key(name)
+        end, _, switch = key(settings)
         trunks = "another run's trunks" if settings.get("start") else "random trunks"
         how = f"rate {settings['learning_rate']:g}, {trunks}, {settings['epochs']} epochs".replace(" 1 epochs", " 1 epoch")
         groups.setdefault((variant(end, switch), how), []).append(name)
-    for key, names in groups.items():
+    for group, names in groups.items():
         its = found.loc[found.index.isin(names)]
         stopped = sum(name in study.diverged for name in names)
-        rows[key] = {"runs": f"{len(its)} of {len(names)}" + (f", {stopped} diverged" if stopped else "")}
+        rows[group] = {"runs": f"{len(its)} of {len(names)}" + (f", {stopped} diverged" if stopped else "")}
         if len(its):
-            rows[key] |= {
+            rows[group] |= {
                 "collapsed": tally(collapsed(study.runs[name]) for name in its.index),
                 "queries distinct": _range(its.ground_distinct),
                 "gallery distinct": _range(its.aerial_distinct),

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 
 from cvig.words import say_p
-from study.chapters.causes.effects import BASE, ENDS, MEASURES, SCORING, Study, interval, paired
+from study.chapters.causes.effects import BASE, ENDS, MEASURES, SCORING, interval, key, paired
 from study.collapse import tally
+from study.runs import Study
 from study.switches import SWITCHES
 
 
@@ -46,7 +47,9 @@ def effects_table(study: Study, table: pd.DataFrame, found: pd.DataFrame, end: s
         As `effects.frame` and `effects.effects` make them of the study.
     """
     found = found[found.measure == "PSSR"].set_index(["end", "arch", "switch"])
-    stopped = Counter(key[1:] for key in map(study.key, study.diverged) if key[0] == end)
+    stopped = Counter(
+        (arch, switch) for its_end, arch, switch in map(key, map(study.plan.get, study.diverged)) if its_end == end
+    )
     rows = {}
     for arch in table.arch[table.end == end].unique():
         for switch in (BASE, *SWITCHES):

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +13,6 @@ from cvig.metrics import TIES
 from cvig.metrics.comparison import holm, sign_flip_test
 from cvig.metrics.inference import per_query_values
 from cvig.metrics.intervals import number_places
-from study import runs as study_runs
 from study.chapters.promises.subsets import METRICS
 from study.runs import Run
 
@@ -43,10 +41,10 @@ class SameTest:
         return f"{len(ranks)} queries, {int(np.max(ranks.gallery_size))} gallery rows ({studies})"
 
 
-def find(root: Path | str) -> dict[str, Run]:
-    """All finished runs of all studies below `root`, as ``study/run``."""
-    studies = sorted(path for path in Path(root).iterdir() if path.is_dir())
-    return {f"{study.name}/{run.folder.name}": run for study in studies for run in study_runs.find(study)}
+def by_label(studies: Mapping[str, Mapping[str, Run]]) -> dict[str, Run]:
+    """The runs of all studies (`study.runs.find_all`) by `Run.label`, in order of their folders."""
+    runs = [run for its in studies.values() for run in its.values()]
+    return {run.label: run for run in sorted(runs, key=lambda run: run.folder)}
 
 
 def places_of_test(run: Run) -> np.ndarray:

@@ -1,21 +1,15 @@
 """What the page on results shows of all runs: which it chooses, their tables and their figures."""
 
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+
 import pandas as pd
-from study import figures
+
 from cvig import metrics
-from cvig import files
-from study import provenance, runs as study_runs
-from study import tables
 from cvig.metrics.collapse import Tower
-from study.chapters.pssr.figures import along_both_axes
-from study.chapters.results.paper_tables import PaperTable
-from study.runs import TEST_SETS, Run
 from cvig.words import say_p
-
-
-
+from study import figures, tables
+from study.chapters.pssr.figures import along_both_axes
+from study.runs import Run
 
 
 def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:

@@ -9,15 +9,15 @@ import html
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from study import published, tables
-from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT
 from cvig.metrics import share_interval
+from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT
 from cvig.printed.tables import counts, cutoffs
+from study import published, tables
 from study.runs import Run
 
 CODE = CONVENTIONS[PAPER_CODE]
@@ -36,8 +36,6 @@ LINES = {
     "found by it": ("as coded found",),
     "its chance": ("chance as coded",),
 }
-
-
 
 
 def name_of_test_set(number: int) -> str:

@@ -1,18 +1,15 @@
 """The world study: what each architecture comes to by each recipe; sentences and figures, all from finished runs."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from study import plans as studies
+from cvig.losses import MaxMarginLoss
 from study.collapse import collapsed, tally
 from study.figures import PALETTE, Plot, new
-from cvig.losses import MaxMarginLoss
+from study.runs import LEVEL, Run, Study
 from study.switches import RECIPES
-from study.runs import LEVEL, Run
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed
@@ -20,42 +17,7 @@ COLORS = dict(zip(RECIPES, PALETTE, strict=False))
 LINES = {"cvm-net-i": "-", "resnet50": "--", "vgg16": ":"}
 
 
-@dataclass(frozen=True)
-class WorldStudy:
-    """The planned runs and those that are finished.
-
-    Attributes
-    ----------
-    planned : dict
-        Parameters of every run but the trunks, by name.
-    runs, trunks : dict of Run
-        The finished ones of these, and of those that others start from.
-    """
-
-    planned: dict[str, dict]
-    runs: dict[str, Run]
-    trunks: dict[str, Run]
-
-
-def load(path: Path | str, folder: Path | str) -> WorldStudy:
-    """Read the study's file at `path` and what is finished of it below `folder`.
-
-    Raises
-    ------
-    FileNotFoundError
-        None of the runs but the trunks is finished with the study's parameters.
-    """
-    folder, wanted = Path(folder), studies.read(path)["runs"]
-    starts = {settings["start"] for settings in wanted.values() if settings.get("start")}
-    done = {name: Run(folder / name) for name, settings in wanted.items() if studies.finished(folder / name, settings)}
-    planned = {name: settings for name, settings in wanted.items() if name not in starts}
-    runs = {name: run for name, run in done.items() if name in planned}
-    if not runs:
-        raise FileNotFoundError(f"none of the {len(planned)} runs of {path} is finished below '{folder}'")
-    return WorldStudy(planned, runs, {name: run for name, run in done.items() if name in starts})
-
-
-def progress(study: WorldStudy) -> str:
+def progress(study: Study) -> str:
     """Markdown: how many runs are finished, and from what they start."""
     text = f"**{len(study.runs)} of {len(study.planned)} planned runs are finished.**"
     for name, run in study.trunks.items():
@@ -72,7 +34,7 @@ def _where(run: Run) -> str:
     return f"{threads} thread{'s' * (threads > 1)} of a CPU" if device == "cpu" else f"one {device}"
 
 
-def frame(study: WorldStudy, test_set: str) -> pd.DataFrame:
+def frame(study: Study, test_set: str) -> pd.DataFrame:
     """Every finished run but the trunks, on one test set.
 
     Columns ``("run", …)``: arch, recipe, batch, base (the recipe without its turned switches), seed, collapsed. Of each of
@@ -122,7 +84,7 @@ def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
-def margins(study: WorldStudy) -> pd.DataFrame:
+def margins(study: Study) -> pd.DataFrame:
     """Of each run by the text's losses, how far apart its embeddings lie, and how much of that the margin asks for.
 
     Distances are squared, as in the loss: the mean one of two embeddings of the uncropped test set, whichever tower they are
@@ -176,7 +138,7 @@ def recipes_plot(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> Plot:
     return figure, f"R@1% and PSSR of each run with intervals; chance is dashed. Means over seeds: {'; '.join(said)}."
 
 
-def learning_plot(study: WorldStudy) -> Plot:
+def learning_plot(study: Study) -> Plot:
     """Validation recall at 1% and PSSR against the pairs seen, those of the trunk among them."""
     figure, axes = new(1, 2, size=(11, 3.6))
     trunks, said = study.trunks, []

@@ -7,13 +7,13 @@ import pandas as pd
 from cvig import metrics
 from cvig.words import say_p
 from study import figures, tables
-from study.runs import LEVEL, SOURCES, TEST_SETS, Run, runs_by_source
+from study.runs import LEVEL, TEST_SETS, TITLES, Run, find_all
 
 
 def runs_of(arch: str, root: Path | str) -> dict[str, Run]:
     """The quick runs of one architecture, which are named after it, by source; at least the committed one."""
-    found = {label: runs[arch] for label, runs in runs_by_source(root).items() if arch in runs}
-    if SOURCES["quick"] not in found:
+    found = {label: runs[arch] for label, runs in find_all(root).items() if arch in runs}
+    if TITLES["quick"] not in found:
         raise FileNotFoundError(f"no committed quick run of {arch} below '{root}/quick'")
     return found
 

@@ -184,6 +184,8 @@ class FileViews(PairedViews):
         Files that are not there, whose pairs were left out.
     copies : sequence of (str, str)
         Aerial files left out of the gallery for the one, of another place, that they are a copy of.
+    place_names : sequence of str, optional
+        What the files of one place share in their names, of each ground view: comparable between splits.
     """
 
     def __init__(
@@ -200,6 +202,7 @@ class FileViews(PairedViews):
         coordinate_unit: str = "degrees",
         missing: Sequence[str] = (),
         copies: Sequence[tuple[str, str]] = (),
+        place_names: Sequence[str] | None = None,
     ):
         if len(ground) == 0 or len(aerial) == 0:
             lost = f"; '{missing[0]}' is not there, nor are {len(missing) - 1} others" if missing else ""
@@ -208,6 +211,7 @@ class FileViews(PairedViews):
             )
         self.name, self.ground, self.aerial, self.size = name, ground, aerial, size
         self.coordinate_unit, self.missing, self.copies = coordinate_unit, missing, copies
+        self.place_names = place_names
         self.positives, self.ignored, self.coordinates = positives, ignored, coordinates
         self.gallery_count = len(self.aerial)
         if places is None:

@@ -4,7 +4,9 @@
 splits: ``gnd_train`` with ``sat_train``, ``gnd_test`` with ``sat_test``; validation is then a tenth of the training places.
 Four crops of one panorama are named ``{id}_1`` to ``{id}_4``; their code saves the aerial image four times under those
 names. Here files with the same bytes are one gallery row, and the four views one place; a single ``{id}.jpg`` answers all
-four as well. A row of numbered names that goes beyond 4, or begins at 0, is no set of crops.
+four as well. A row of numbered names that goes beyond 4, or begins at 0, is no set of crops. Crops named after where they
+were cut, ``{id}.x2500.y1000.a90`` as those of Dayton's data set (Vo and Hays 2016), share a place too; other schemes are
+given as a pattern, ``group``. Places, not files, are dealt out to the splits.
 """
 
 import os
@@ -22,6 +24,7 @@ SPLIT_FOLDERS = {"train": ("gnd_train", "sat_train"), "test": ("gnd_test", "sat_
 CROPPED = "sat_test_cropped"
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
 HELD_OUT = {"train": 0.9, "val": 0.1}
+CUT_AT = re.compile(r"(.+)\.x-?[\d.]+\.y-?[\d.]+\.a-?[\d.]+")  # where a crop was cut, and its angle
 VERIFY_UP_TO = 2000  # images; a larger set is checked by `cvig check`, not at every start
 
 
@@ -37,20 +40,51 @@ def list_images(root: Path, folder: str) -> dict[str, str]:
     return images
 
 
-def place_of(stems: list[str]) -> dict[str, str]:
-    """The place of each file: crops of one panorama share it.
+def place_of(stems: list[str], group: str = "") -> dict[str, str]:
+    """The place of each file: views of one place share it.
+
+    Parameters
+    ----------
+    stems : list of str
+        File names without their suffixes.
+    group : str
+        Regular expression with one group, the part of a name that its place shares; a name that it does not match is a
+        place of its own. When empty, the schemes of the module's text.
+
+    Raises
+    ------
+    ValueError
+        `group` is no regular expression, or has not one group.
 
     Examples
     --------
     >>> place_of(["a_1", "a_2", "b_4", "b_5"])
     {'a_1': 'a', 'a_2': 'a', 'b_4': 'b_4', 'b_5': 'b_5'}
+    >>> place_of(["a.x10.y20.a0", "a.x10.y20.a90"])
+    {'a.x10.y20.a0': 'a', 'a.x10.y20.a90': 'a'}
+    >>> place_of(["roof-7-night", "roof-7-day"], r"(roof-\\d+)-")
+    {'roof-7-night': 'roof-7', 'roof-7-day': 'roof-7'}
     """
+    if group:
+        try:
+            pattern = re.compile(group)
+        except re.error as error:
+            raise ValueError(f"option group '{group}': no regular expression ({error})") from error
+        if pattern.groups != 1:
+            raise ValueError(f"option group '{group}': {pattern.groups} groups; expected one, such as (.+)_view")
+        return {stem: found[1] if (found := pattern.match(stem)) and found[1] else stem for stem in stems}
     numbered = {stem: stem.rsplit("_", 1) for stem in stems if re.search(r"._\d+$", stem)}
     counted_on = {base for base, number in numbered.values() if number not in ("1", "2", "3", "4")}
-    return {stem: numbered[stem][0] if stem in numbered and numbered[stem][0] not in counted_on else stem for stem in stems}
+    places = {}
+    for stem in stems:
+        if cut := CUT_AT.fullmatch(stem):
+            places[stem] = cut[1]
+        else:
+            places[stem] = numbered[stem][0] if stem in numbered and numbered[stem][0] not in counted_on else stem
+    return places
 
 
-def pair_names(root: Path, folders: tuple[str, str]) -> tuple[pd.DataFrame, list[tuple[str, str]]]:
+def pair_names(root: Path, folders: tuple[str, str], group: str = "") -> tuple[pd.DataFrame, list[tuple[str, str]]]:
     """Pairs of two folders, and the files that pairs lack.
 
     Returns
@@ -61,7 +95,7 @@ def pair_names(root: Path, folders: tuple[str, str]) -> tuple[pd.DataFrame, list
         A file that a pair lacks, as the folder and the name it should have, and the half that is there.
     """
     ground, aerial = (list_images(root, folder) for folder in folders)
-    place = place_of([*ground, *aerial])
+    place = place_of([*ground, *aerial], group)
     rows, missing = [], []
     for stem, name in ground.items():
         partner = aerial.get(stem) or aerial.get(place[stem])
@@ -76,7 +110,14 @@ def pair_names(root: Path, folders: tuple[str, str]) -> tuple[pd.DataFrame, list
 
 
 def load(
-    root: str, split: str, *, size: int = 64, cropped: bool = False, skip_missing: bool = False, verify: bool = True
+    root: str,
+    split: str,
+    *,
+    size: int = 64,
+    cropped: bool = False,
+    group: str = "",
+    skip_missing: bool = False,
+    verify: bool = True,
 ) -> FileViews:
     """Open one split.
 
@@ -89,6 +130,8 @@ def load(
     cropped : bool
         The test's gallery is ``sat_test_cropped``, the paper's second test set. Four crops of one panorama then have four
         cuttings of one aerial image, each of which is right; training and validation are as ever.
+    group : str
+        Regular expression whose one group is what views of one place share in their names (`place_of`).
     skip_missing : bool
         Leave out pairs with a side that is not there.
     verify : bool
@@ -106,7 +149,7 @@ def load(
     if cropped and split == "test":
         folders = (folders[0], CROPPED)
     folder = expect(root, "flat data set", SOURCE, folders)
-    pairs, missing = pair_names(folder, folders)
+    pairs, missing = pair_names(folder, folders, group)
     if missing and not skip_missing:
         name, half = missing[0]
         raise FileNotFoundError(
@@ -140,6 +183,7 @@ def load(
         places=places,
         missing=[name for name, _ in missing],
         copies=copies,
+        place_names=pairs["place"].tolist(),
     )
     if verify and len(views.ground) + len(views.aerial) <= VERIFY_UP_TO:
         views.verify()

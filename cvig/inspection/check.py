@@ -184,6 +184,16 @@ def check_copies(views: dict, found: Survey, rows: dict, shared: bool, findings:
     return {split: np.isin(content[rows[split]], its) for split, its in common.items()}
 
 
+def check_places(views: dict[str, FileViews], findings: Findings) -> None:
+    """Ground views of two splits whose names say that they show one place."""
+    for one, two in itertools.combinations(views, 2):
+        first = {name: row for row, name in reversed(list(enumerate(views[one].place_names or [])))}
+        for row, name in enumerate(views[two].place_names or []):
+            if name in first:
+                names = views[two].ground.names[row], views[one].ground.names[first[name]]
+                findings.add("place", f"{one}, {two}", f"shows the place '{name}', as '{names[1]}' does", *names)
+
+
 def on_ground(views: FileViews) -> np.ndarray:
     """Positions of the ground views in metres, float64 [Q, 2 or 3]; NaN where there is none."""
     if views.coordinate_unit == "metres":
@@ -276,8 +286,9 @@ def check(
     # half of the panoramas of each tile: the published setting
     shared = data == "vigor" and options.get("area", "same") == "same"
     already = check_copies(views, found["aerial"], union["aerial"][1], shared, findings)
+    check_places(views, findings)
     if len(views) < 2:
-        skipped["shared"] = skipped["near"] = "one split alone"
+        skipped["shared"] = skipped["place"] = skipped["near"] = "one split alone"
     elif any(its.coordinates is None for its in views.values()):
         skipped["near"] = "no coordinates"
     else:

@@ -10,6 +10,7 @@ CHECKS = {
     "missing": ("error", "missing half of a pair"),
     "unreadable": ("error", "unreadable image"),
     "shared": ("error", "one aerial image answers in two splits"),
+    "place": ("error", "views of one place in two splits"),
     "size": ("warning", "image of another size than its kind"),
     "duplicate": ("warning", "duplicate aerial image in a gallery"),
     "near": ("warning", "places within {distance:g} m in two splits"),

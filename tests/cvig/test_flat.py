@@ -121,3 +121,40 @@ def test_a_gray_png_becomes_rgb(tmp_path):
     Image.fromarray(picture(0)[0].numpy()).save(path, format="PNG")
     image = load("flat", tmp_path, "train").ground_image(0)
     assert torch.equal(image[0], image[2])
+
+
+@pytest.mark.parametrize(
+    ("names", "options"),
+    [
+        ([f"{i}.x{100 * i}.y50.a{angle}" for i in range(10) for angle in (0, 90, 180)], {}),
+        ([f"house{i}-{when}" for i in range(10) for when in ("day", "night", "snow")], {"group": r"(house\d+)-"}),
+    ],
+    ids=["Dayton's crops", "a pattern"],
+)
+def test_views_whose_names_share_a_place_never_lie_in_two_splits(names, options, tmp_path):
+    make_flat(tmp_path, names)
+    where = {}
+    for split in ("train", "val", "test"):
+        views = load("flat", tmp_path, split, size=16, **options)
+        assert np.bincount(views.places).tolist() == [3] * (views.ground_count // 3)
+        for name in views.place_names:
+            where.setdefault(name, set()).add(split)
+    assert len(where) == 10
+    assert all(len(splits) == 1 for splits in where.values())
+
+
+@pytest.mark.parametrize(("group", "said"), [("(", "no regular expression"), ("a", "0 groups"), ("(a)(b)", "2 groups")])
+def test_a_pattern_that_names_no_place_is_refused(group, said, flat):
+    with pytest.raises(ValueError, match=said):
+        load("flat", flat, "train", group=group)
+
+
+def test_check_reports_a_place_whose_views_lie_in_two_folders(tmp_path):
+    from cvig.inspection.check import check
+
+    make_flat(tmp_path, [f"{i}_{crop}" for i in range(10) for crop in (1, 2)], ("gnd_train", "sat_train"))
+    make_flat(tmp_path, ["3_3", "77_1"], ("gnd_test", "sat_test"))
+    report = check("flat", tmp_path, progress=False, splits=("train", "val", "test"))
+    found = report.findings[report.findings["check"] == "place"]
+    assert found["file"].tolist() == ["gnd_test/3_3.jpg"]
+    assert "place '3'" in found["detail"].iloc[0]

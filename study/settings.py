@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    ValidationError,
+    model_validator,
+)
 
 from cvig.datasets import DATASETS
 from cvig.models import SiameseNetwork, build
@@ -17,41 +32,60 @@ from study.switches import RECIPES, SwitchedRecipe
 NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def _as_text(value: object) -> object:
+    """papermill reads ``-p view 90`` as a number."""
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else value
 
 
-class Settings:
-    """Shared behavior of the parameter classes."""
+def _architecture(name: str) -> str:
+    trunk_name(name)  # raises where it is unknown
+    return name
 
-    def __post_init__(self) -> None:
-        for entry in fields(self):
-            value, kind = getattr(self, entry.name), entry.type
-            if kind == "str" and _number(value):  # papermill reads "-p view 90" as a number
-                value = str(value)
-                object.__setattr__(self, entry.name, value)
-            fits = {
-                "str": isinstance(value, str),
-                "int": isinstance(value, int) and not isinstance(value, bool),
-                "float": _number(value),
-                "bool": isinstance(value, bool),
-                "dict": isinstance(value, dict),
-            }[kind]
-            if not fits:
-                raise ValueError(f"parameter {entry.name}={value!r}: expected {kind}, got {type(value).__name__}")
-        self.check()
 
-    def check(self) -> None:
-        """Raise ValueError for a value that no run could use."""
+Text = Annotated[str, BeforeValidator(_as_text)]
+Architecture = Annotated[Text, AfterValidator(_architecture)]
+Device = Literal["auto", "cpu", "cuda"]
+Options = dict[str, JsonValue]
 
-    def at_least(self, smallest: float, *names: str) -> None:
-        """Raise ValueError where a named parameter is below `smallest`."""
-        for name in names:
-            if getattr(self, name) < smallest:
-                raise ValueError(f"parameter {name}={getattr(self, name)!r}: expected at least {smallest}")
+
+def _did_you_mean(given: object, known: list[str]) -> str:
+    close = get_close_matches(str(given), known, n=1)
+    return f"did you mean '{close[0]}'? " if close else ""
+
+
+def _in_one_line(error: ValidationError, given: dict, known: list[str]) -> str:
+    """The first fault that pydantic found, a misspelt parameter before all others."""
+    first = min(error.errors(), key=lambda fault: fault["type"] != "extra_forbidden")
+    if first["type"] == "extra_forbidden":
+        name = first["loc"][0]
+        return f"unknown parameter '{name}': {_did_you_mean(name, known)}expected one of {', '.join(known)}"
+    if first["type"] == "value_error":
+        message = str(first["ctx"]["error"])
+    else:
+        message = first["msg"].replace("Input should be", "expected")
+        message = _did_you_mean(first["input"], re.findall(r"'([^']+)'", message)) + message
+    return f"parameter {first['loc'][0]}={given[first['loc'][0]]!r}: {message}" if first["loc"] else message
+
+
+class Settings(BaseModel):
+    """Shared behavior of the parameter classes. Numbers are finite; a text may be given as a number.
+
+    Raises
+    ------
+    ValueError
+        One line that names the parameter, its value and what is expected.
+    """
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def __init__(self, **given: Any):
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise ValueError(_in_one_line(error, given, list(type(self).model_fields))) from None
 
     @classmethod
-    def from_notebook(cls, namespace: dict) -> Settings:
+    def from_notebook(cls, namespace: dict) -> Self:
         """Take the parameters out of a notebook's namespace, and refuse names that are no parameter.
 
         papermill only warns of a misspelt ``-p`` and then runs with the default; here it is an error. Imports, private
@@ -65,75 +99,55 @@ class Settings:
             and not isinstance(value, (ModuleType, type))
             and not callable(value)
         }
-        known = [entry.name for entry in fields(cls)]
-        unknown = [name for name in given if name not in known]
-        if unknown:
-            close = get_close_matches(unknown[0], known, n=1)
-            hint = f"did you mean '{close[0]}'? " if close else ""
-            raise ValueError(f"unknown parameter '{unknown[0]}': {hint}expected one of {', '.join(known)}")
         return cls(**given)
 
     def to_dict(self) -> dict:
         """The parameters as plain data, for the provenance file."""
-        return asdict(self)
+        return self.model_dump()
 
 
-@dataclass(frozen=True)
 class TrainSettings(Settings):
     """Parameters of ``notebooks/train.ipynb``; zero or an empty string means "as the recipe or architecture has it"."""
 
-    arch: str = "resnet50"
-    recipe: str = "modern"
-    switches: dict = field(default_factory=dict)  # of the recipe, turned on or off
-    data: str = "world"
-    root: str = ""
-    options: dict = field(default_factory=dict)  # further options of the data set
-    view: str = "90"  # of the world: "90" or "panorama"
-    out: str = ""
-    size: int = 64
-    weights: str = "none"
-    start: str = ""  # folder of a finished run, for its trunks
-    embedding: int = 0
-    train_count: int = 2048  # pairs an epoch and validation views; the world renders as many as asked
-    val_count: int = 512
+    arch: Architecture = "resnet50"
+    recipe: Literal[*RECIPES] = "modern"
+    switches: dict[str, bool] = {}  # of the recipe, turned on or off
+    data: Literal[*DATASETS] = "world"
+    root: Text = ""
+    options: Options = {}  # further options of the data set
+    view: Annotated[Literal["90", "panorama"], BeforeValidator(_as_text)] = "90"  # of the world
+    out: Text = ""
+    size: PositiveInt = 64
+    weights: Text = "none"
+    start: Text = ""  # folder of a finished run, for its trunks
+    embedding: NonNegativeInt = 0
+    train_count: int = Field(2048, ge=2)  # pairs an epoch and validation views; the world renders as many as asked
+    val_count: int = Field(512, ge=2)
     fresh: bool = True
-    epochs: int = 4
-    half_size_epochs: int = 0  # of these, the first, at half the size
-    batch: int = 0
-    learning_rate: float = 0.0
-    seed: int = 0
-    threads: int = 2
-    workers: int = 0
-    cache: str = ""  # folder of decoded images, or none
-    device: str = "auto"
-    precision: str = "auto"
+    epochs: PositiveInt = 4
+    half_size_epochs: NonNegativeInt = 0  # of these, the first, at half the size
+    batch: NonNegativeInt = 0
+    learning_rate: NonNegativeFloat = 0.0
+    seed: NonNegativeInt = 0
+    threads: PositiveInt = 2
+    workers: NonNegativeInt = 0
+    cache: Text = ""  # folder of decoded images, or none
+    device: Device = "auto"
+    precision: Annotated[Literal["auto", "bf16", "32"], BeforeValidator(_as_text)] = "auto"
 
-    def check(self) -> None:
-        """Raise ValueError for a value that no run could use."""
-        trunk_name(self.arch)
-        if self.recipe not in RECIPES:
-            raise ValueError(f"unknown recipe '{self.recipe}': expected one of {', '.join(RECIPES)}")
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
         RECIPES[self.recipe].turned(self.switches)  # raises where a switch is unknown
-        if self.data not in DATASETS:
-            raise ValueError(f"unknown data set '{self.data}': expected one of {', '.join(DATASETS)}")
         if self.start and self.weights != "none":
             raise ValueError(f"parameters start='{self.start}' and weights='{self.weights}': expected one of them")
         if self.cache and self.data == "world":
-            raise ValueError(f"parameter cache='{self.cache}': the world is rendered in memory, leave it empty")
-        if self.view not in ("90", "panorama"):
-            raise ValueError(f"unknown view '{self.view}': expected '90' or 'panorama'")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"unknown device '{self.device}': expected auto, cpu or cuda")
-        if self.precision not in ("auto", "bf16", "32"):
-            raise ValueError(f"unknown precision '{self.precision}': expected auto, bf16 or 32")
-        self.at_least(2, "train_count", "val_count")
-        self.at_least(1, "size", "epochs", "threads")
-        self.at_least(0, "embedding", "half_size_epochs", "batch", "learning_rate", "workers", "seed")
+            raise ValueError(f"parameter cache='{self.cache}': expected '', for the world is rendered in memory")
         if self.half_size_epochs >= self.epochs:
             raise ValueError(
                 f"parameter half_size_epochs={self.half_size_epochs}: expected fewer than epochs={self.epochs}, "
                 "for the network is tested at the full size"
             )
+        return self
 
     @property
     def switched(self) -> SwitchedRecipe:
@@ -185,78 +199,60 @@ class TrainSettings(Settings):
         return self.options.get("seed", 0)
 
 
-@dataclass(frozen=True)
 class EvaluateSettings(Settings):
     """Parameters of ``notebooks/evaluate.ipynb``."""
 
-    run: str = ""
-    test_count: int = 6194  # of the world; the size of the paper's test set
-    crops: str = ""  # file of the test crop; drawn once, saved and reused
-    crop_min: float = 0.7
-    threads: int = 2
-    device: str = "auto"
+    run: Text = ""
+    test_count: int = Field(6194, ge=2)  # of the world; the size of the paper's test set
+    crops: Text = ""  # file of the test crop; drawn once, saved and reused
+    crop_min: float = Field(0.7, gt=0, le=1)  # a fraction of the side
+    threads: PositiveInt = 2
+    device: Device = "auto"
 
-    def check(self) -> None:
-        """Raise ValueError for a value that no run could use."""
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
         if not self.run:
-            raise ValueError("parameter run is empty: expected the folder of a finished training run (-p run FOLDER)")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"unknown device '{self.device}': expected auto, cpu or cuda")
-        self.at_least(2, "test_count")
-        self.at_least(1, "threads")
-        if not 0 < self.crop_min <= 1:
-            raise ValueError(f"parameter crop_min={self.crop_min}: expected a fraction of the side in (0, 1]")
+            raise ValueError("parameter run='': expected the folder of a finished training run (-p run FOLDER)")
+        return self
 
 
-@dataclass(frozen=True)
 class FilterSettings(Settings):
     """Parameters of ``notebooks/filter.ipynb``."""
 
-    data: str = "world"
-    root: str = ""
-    split: str = "train"
-    options: dict = field(default_factory=dict)  # further options of the data set
-    labels: str = ""
+    data: Literal["folder", *DATASETS] = "world"
+    root: Text = ""
+    split: Text = "train"
+    options: Options = {}  # further options of the data set
+    labels: Text = ""
     count: int = 2400  # of the world's views
-    labelled: int = 1200  # how many of those have a label
-    trunk: str = "resnet18"
-    weights: str = "none"
-    layer: str = "penultimate"
-    size: int = 48
-    trees: int = 300
-    held_out: float = 0.25
-    threshold: float = 0.5
-    seed: int = 0
-    out: str = ""
-    features: str = ""
-    chunk: int = 1024
-    batch: int = 64
-    workers: int = 0
-    threads: int = 2
-    device: str = "auto"
+    labelled: int = Field(1200, ge=4)  # how many of those have a label
+    trunk: Text = "resnet18"
+    weights: Text = "none"
+    layer: Text = "penultimate"
+    size: PositiveInt = 48
+    trees: PositiveInt = 300
+    held_out: float = Field(0.25, gt=0, le=0.5)  # a share
+    threshold: float = Field(0.5, gt=0, le=1)  # a score
+    seed: NonNegativeInt = 0
+    out: Text = ""
+    features: Text = ""
+    chunk: PositiveInt = 1024
+    batch: PositiveInt = 64
+    workers: NonNegativeInt = 0
+    threads: PositiveInt = 2
+    device: Device = "auto"
 
-    def check(self) -> None:
-        """Raise ValueError for a value that no run could use."""
-        sources = ("folder", *DATASETS)
-        if self.data not in sources:
-            raise ValueError(f"unknown data '{self.data}': expected one of {', '.join(sources)}")
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
         if self.data != "world" and not self.root:
-            raise ValueError(f"data '{self.data}' lies in a folder: give its root (-p root FOLDER)")
+            raise ValueError(f"parameter root='': expected the folder of data '{self.data}' (-p root FOLDER)")
         if self.data != "world" and not self.labels:
-            raise ValueError("parameter labels is empty: expected a CSV file of name and viable, as cvig label makes")
+            raise ValueError("parameter labels='': expected a CSV file of name and viable, as cvig label makes")
         if self.data == "world" and self.labels:
-            raise ValueError("parameter labels: the world knows its labels; leave it empty, or name other data")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ValueError(f"unknown device '{self.device}': expected auto, cpu or cuda")
-        if not 0 < self.held_out <= 0.5:
-            raise ValueError(f"parameter held_out={self.held_out}: expected a share, more than 0 and at most 0.5")
-        if not 0 < self.threshold <= 1:
-            raise ValueError(f"parameter threshold={self.threshold}: expected a score, more than 0 and at most 1")
+            raise ValueError(f"parameter labels='{self.labels}': expected '', for the world knows its labels, or other data")
         if self.labelled > self.count:
             raise ValueError(f"parameter labelled={self.labelled}: expected at most count={self.count}")
-        self.at_least(4, "labelled")
-        self.at_least(1, "size", "trees", "chunk", "batch", "threads")
-        self.at_least(0, "workers", "seed")
+        return self
 
     @property
     def folder(self) -> Path:

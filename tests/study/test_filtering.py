@@ -254,8 +254,8 @@ def test_what_is_kept_is_written_with_its_reason(tmp_path):
     [
         ({"treshold": 0.4}, "unknown parameter 'treshold': did you mean 'threshold'"),
         ({"threshold": 0.0}, "threshold=0.0"),
-        ({"data": "folder", "root": "x"}, "parameter labels is empty"),
-        ({"data": "flickr"}, "unknown data 'flickr'"),
+        ({"data": "folder", "root": "x"}, "parameter labels=''"),
+        ({"data": "flickr"}, "data='flickr': expected 'folder', 'world'"),
         ({"labels": "x.csv"}, "the world knows its labels"),
         ({"labelled": 5000}, "expected at most count"),
     ],

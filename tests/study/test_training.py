@@ -253,7 +253,7 @@ def test_duplicate_tiles_give_every_view_its_own_copy():
     assert torch.equal(session.train.aerial_image(0), session.train.aerial_image(3))
     assert not torch.equal(session.train.aerial_image(3), session.train.aerial_image(4))
     assert session.train.places.tolist() == [0] * 4 + [1] * 4 + [2] * 4 + [3] * 4
-    assert session.train.digest != open_training(dataclasses.replace(settings, switches={})).train.digest  # nor its crop
+    assert session.train.digest != open_training(settings.model_copy(update={"switches": {}})).train.digest  # nor its crop
 
 
 def test_as_coded_trains_and_is_scored_by_both_rules(tmp_path):

@@ -51,7 +51,9 @@ class MaxMarginLoss(nn.Module):
     detached : bool
         No gradient through the negatives, as in the paper's public code (src/losses.py): pairs attract, nothing repels.
     zero_at_collapse : bool
-        Where no other image is farther the loss is zero, as in the same code: a batch on one point costs nothing.
+        Where no other image is farther the loss is zero, as in the same code: a batch on one point costs nothing. With each
+        tower on a point of its own that holds here, where all distances are equal; in that code the distances to negatives
+        are float64 and those to positives float32, so that rounding decides which of them is farther.
     """
 
     def __init__(self, margin: float = 0.5, *, detached: bool = False, zero_at_collapse: bool = False):

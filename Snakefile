@@ -93,7 +93,7 @@ rule train:
         notebook=OUT + "/{run}/train.ipynb",
         log=OUT + "/{run}/log.csv",
         validation=OUT + "/{run}/validation.npz",
-        checkpoint=OUT + "/{run}/checkpoint.safetensors",
+        network=multiext(OUT + "/{run}/", "checkpoint.safetensors", "network.json"),
         mark=OUT + "/{run}/train.json",
     params:
         yaml=train_parameters,
@@ -106,7 +106,7 @@ rule evaluate:
     input:
         notebook="notebooks/evaluate.ipynb",
         code=EVALUATE_CODE,
-        checkpoint=OUT + "/{run}/checkpoint.safetensors",
+        network=multiext(OUT + "/{run}/", "checkpoint.safetensors", "network.json"),
         train=OUT + "/{run}/train.json",
     output:
         notebook=OUT + "/{run}/evaluate.ipynb",

@@ -1,6 +1,6 @@
 """What a run writes to disk, and how it is read back.
 
-A run is a folder. Training writes ``log.csv``, ``validation.npz``, ``checkpoint.safetensors`` and, last of all,
+A run is a folder. Training writes ``log.csv``, ``validation.npz``, the network (`cvig.load_network`) and, last of all,
 ``train.json``; evaluation adds ranks, figures' data and, last of all, ``metrics.json`` and ``evaluate.json``. A folder
 without its JSON files is unfinished and is never read as a result.
 """

@@ -159,12 +159,12 @@ class TrainSettings(Settings):
         """The recipe as its switches change it."""
         return self.switched.recipe
 
-    def build(self, weights: str | None = None) -> SiameseNetwork:
-        """The network that training is to begin with; `weights` overrides where its trunk starts from."""
+    def build(self) -> SiameseNetwork:
+        """The network that training is to begin with."""
         recipe = self.trained_by
         return build(
             self.arch,
-            self.weights if weights is None else weights,
+            self.weights,
             size=self.size,
             embedding=self.embedding or None,
             final_relu=recipe.final_relu,

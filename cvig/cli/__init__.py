@@ -12,10 +12,12 @@ from cvig.cli.examine import examine
 from cvig.cli.label import label
 from cvig.cli.score import score
 from cvig.cli.world import world
+from cvig.extras import needing
+
+MISUSE = typer.BadParameter.__base__.__base__  # of all that a call can get wrong, wherever this typer keeps it
 
 app = typer.Typer(
     help="Cross-view image geo-localization: honest scores, checked data, a world to experiment on.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -27,9 +29,16 @@ app.command()(world)
 
 
 def main() -> None:
-    """Run a command; bad input is one line on stderr and exit code 2."""
+    """Run a command; a bad call, bad input or a missing extra is one line on stderr and exit code 2."""
+    words = sys.argv[1:] or ["--help"]
     try:
-        app()
-    except (ValueError, OSError) as error:
-        print(f"cvig: {error}", file=sys.stderr)
-        sys.exit(2)
+        with needing(f"cvig {words[0]}"):
+            sys.exit(app(words, prog_name="cvig", standalone_mode=False) or 0)
+    except (KeyboardInterrupt, typer.Abort):
+        sys.exit(130)
+    except MISUSE as error:
+        said = error.format_message().replace("Value error, ", "")
+    except (ValueError, OSError, ModuleNotFoundError) as error:
+        said = error
+    print(f"cvig: {said}", file=sys.stderr)
+    sys.exit(2)

@@ -1,10 +1,14 @@
 """``cvig check``: look at every file of a data set before anything is trained on it."""
 
 import json
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+DataSet = Literal["flat", "cvusa", "cvusa_full", "cvact", "vigor", "university", "witw"]
+Split = StrEnum("Split", ["train", "val", "test"])  # a Literal cannot be repeated
 
 
 def _value(text: str):
@@ -16,9 +20,9 @@ def _value(text: str):
 
 
 def check(
-    data: Annotated[str, typer.Argument(help="flat, cvusa, cvusa_full, cvact, vigor, university or witw.")],
+    data: Annotated[DataSet, typer.Argument(help="In whose layout the folder is.")],
     root: Annotated[Path, typer.Argument(help="Folder of the data set.")],
-    split: Annotated[list[str], typer.Option(help="Only this split; may be repeated.")] = (),
+    split: Annotated[list[Split], typer.Option(help="Only this split; may be repeated.")] = (),
     option: Annotated[list[str], typer.Option(help="Of the data set, as key=value; may be repeated.")] = (),
     distance: Annotated[float, typer.Option(help="Metres within which places of two splits are near.", min=0)] = 5.0,
     panoramas: Annotated[
@@ -44,7 +48,7 @@ def check(
     report = run(
         data,
         root,
-        splits=tuple(split) or SPLITS,
+        splits=tuple(map(str, split)) or SPLITS,
         options=options,
         distance=distance,
         panoramas=panoramas,

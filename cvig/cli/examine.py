@@ -14,11 +14,13 @@ def examine(
     ],
     n_range: Annotated[str, typer.Option(help="Sizes of the test set to try, FIRST:LAST.")] = "500:20000",
     stated_n: Annotated[int | None, typer.Option(help="The size that the publication states.", min=1)] = None,
-    rule: Annotated[str, typer.Option(help="plain: R@k looks at k rows; as-coded: at k + 1.")] = "plain",
+    rule: Annotated[
+        Literal["plain", "as-coded"], typer.Option(help="plain: R@k looks at k rows; as-coded: at k + 1.")
+    ] = "plain",
     unit: Annotated[
         Literal["percent", "fraction"] | None, typer.Option(help="What the cells are, where all are at most 1.")
     ] = None,
-    printing: Annotated[str, typer.Option(help="How last decimals came about: rounded, cut, or either.")] = "either",
+    printing: Annotated[Literal["either", "rounded", "cut"], typer.Option(help="How last decimals came about.")] = "either",
 ) -> None:
     """Examine a published table of recall percentages by arithmetic alone.
 

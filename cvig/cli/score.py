@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -21,8 +21,10 @@ def score(
     positives: Annotated[
         str | None, typer.Option(help="Gallery rows, from 0, that answer each query; without it row i answers query i.")
     ] = None,
-    similarity: Annotated[str, typer.Option(help="euclidean or dot: what makes a gallery row close.")] = "euclidean",
-    ties: Annotated[str, typer.Option(help="pessimistic, optimistic or expected: the rule of the value.")] = "pessimistic",
+    similarity: Annotated[Literal["euclidean", "dot"], typer.Option(help="What makes a gallery row close.")] = "euclidean",
+    ties: Annotated[
+        Literal["pessimistic", "optimistic", "expected"], typer.Option(help="The tie rule of the value.")
+    ] = "pessimistic",
     json_to: Annotated[str | None, typer.Option("--json", help="Write everything to this file; - is stdout.")] = None,
     csv_to: Annotated[str | None, typer.Option("--csv", help="Write both tables to this file; - is stdout.")] = None,
     conventions: Annotated[bool, typer.Option(help="Show what published evaluators would have reported.")] = True,
@@ -35,13 +37,11 @@ def score(
     """
     import numpy as np
 
-    from cvig.metrics import TIES, summary
+    from cvig.metrics import summary
     from cvig.metrics.collapse import diagnose
     from cvig.ranking import as_rows, exact_ranks
     from cvig.reading.embeddings import read_array, read_positives
 
-    if ties not in TIES:
-        raise ValueError(f"unknown tie rule '{ties}': expected one of {', '.join(TIES)}")
     if json_to == csv_to == "-":
         raise ValueError("--json - and --csv - both claim stdout: name a file for one of them")
     ground = as_rows(read_array(query, "query"), f"query '{query}'")

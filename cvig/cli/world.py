@@ -1,14 +1,14 @@
 """``cvig world``: write views of the procedural world as image files."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 
 def world(
     folder: Annotated[Path, typer.Argument(help="Where clean_ground, clean_aerial and views.csv are written.")],
-    split: Annotated[str, typer.Option(help="train, val or test: the region that the places lie in.")] = "test",
+    split: Annotated[Literal["train", "val", "test"], typer.Option(help="The region that the places lie in.")] = "test",
     count: Annotated[int, typer.Option(help="Places.", min=1)] = 100,
     size: Annotated[int, typer.Option(help="Pixels a side.", min=8)] = 256,
     extent: Annotated[int, typer.Option(help="Metres a side of the map.")] = 2048,

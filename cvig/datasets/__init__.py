@@ -59,6 +59,12 @@ def load(
         Unknown data set, split or option.
     FileNotFoundError
         A missing folder or file, named.
+
+    Examples
+    --------
+    >>> views = load("world", split="test", count=8, size=32, extent=1536)
+    >>> views.ground_count, views.gallery_count, tuple(views.ground_image(0).shape)
+    (8, 8, (3, 32, 32))
     """
     if data not in DATASETS:
         close = get_close_matches(data, DATASETS, n=1)

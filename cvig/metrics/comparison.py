@@ -104,6 +104,12 @@ def compare(
     ------
     ValueError
         Different numbers of queries, or galleries of different sizes (how many, where).
+
+    Examples
+    --------
+    >>> better, worse = Ranks([0, 0, 1, 0, 0, 2], [0] * 6, 100), Ranks([1, 3, 9, 4, 0, 2], [0] * 6, 100)
+    >>> compare(better, worse).loc["R@1", ["a", "b", "difference", "p_value"]].round(3).tolist()
+    [0.667, 0.167, 0.5, 0.25]
     """
     check_ties(ties)
     if len(a) != len(b):

@@ -1,4 +1,4 @@
-"""Weights from local files: a whole state dict, or the trunks of a run's checkpoint."""
+"""Weights from other projects' files: a state dict, by its keys."""
 
 from pathlib import Path
 
@@ -17,15 +17,16 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         raise ValueError(f"weights '{path}': not a readable state dict ({type(error).__name__})") from error
 
 
-def _fill(network: nn.Module, state: dict[str, torch.Tensor], path: Path) -> None:
+def fill(network: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
+    """Fill a network from a state dict; ValueError says of `what` which keys or shapes do not fit."""
     wanted = network.state_dict()
     # Batch norm only counts its batches under this key; files from before 2018 lack it.
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in state if key not in wanted]
     shapes = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
-    for what, keys in (("lacks the", missing), ("has the unexpected", unexpected), ("has another shape for", shapes)):
+    for wrong, keys in (("lacks the", missing), ("has the unexpected", unexpected), ("has another shape for", shapes)):
         if keys:
-            raise ValueError(f"weights '{path}': {what} key '{keys[0]}' ({len(keys)} such keys)")
+            raise ValueError(f"{what}: {wrong} key '{keys[0]}' ({len(keys)} such keys)")
     network.load_state_dict(state, strict=False)
 
 
@@ -47,19 +48,4 @@ def load_state_dict(network: nn.Module, path: str | Path, ignore: tuple[str, ...
     """
     path = Path(path)
     state = {key: value for key, value in _read_state(path).items() if key.split(".")[0] not in ignore}
-    _fill(network, state, path)
-
-
-def load_trunks(network: nn.Module, path: str | Path) -> None:
-    """Fill both trunks of a `cvig.models.SiameseNetwork` from another's checkpoint; the heads stay as they are.
-
-    Raises
-    ------
-    ValueError
-        As `load_state_dict`.
-    """
-    path = Path(path)
-    state = _read_state(path)
-    for side, tower in (("ground", network.ground), ("aerial", network.aerial)):
-        prefix = f"{side}.trunk."
-        _fill(tower.trunk, {key.removeprefix(prefix): v for key, v in state.items() if key.startswith(prefix)}, path)
+    fill(network, state, f"weights '{path}'")

@@ -26,6 +26,11 @@ class Ranks:
         Other gallery rows exactly as far as that positive.
     gallery_size : int or int64 array [Q]
         Rows that compete, the positive among them; one number a query where further positives or ignored rows are left out.
+
+    Examples
+    --------
+    >>> Ranks(closer=[0, 4], tied=[1, 0], gallery_size=10)  # the first is found, beside a row as far; the second fifth
+    Ranks(closer=array([0, 4]), tied=array([1, 0]), gallery_size=10)
     """
 
     closer: np.ndarray

@@ -9,14 +9,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import load_model
 
 from cvig import files, metrics
 from cvig.datasets import PairedViews, load
 from cvig.datasets.geometry import random_crop_boxes
 from cvig.metrics import collapse, conventions
 from cvig.metrics.inference import RECALL_AT
-from cvig.models import SiameseNetwork
+from cvig.models import SiameseNetwork, load_network
 from cvig.ranking import Ranks, exact_ranks
 from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
@@ -213,9 +212,7 @@ def open_evaluation(settings: EvaluateSettings) -> EvaluationSession:
     trained = json.loads((folder / "train.json").read_text())
     parameters = TrainSettings(**trained["parameters"])
     device = devices.set_up(settings.device, settings.threads)
-    network = parameters.build(weights="none")
-    load_model(network, folder / "checkpoint.safetensors")
-    network.to(device)
+    network = load_network(folder).to(device)
     options = parameters.split_options("test")
     if parameters.data == "world":
         options["count"] = settings.test_count

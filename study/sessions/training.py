@@ -11,12 +11,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from safetensors.torch import save_model
 
 from cvig import files, training
 from cvig.datasets import PairedViews, load
-from cvig.models import SiameseNetwork, preprocess
-from cvig.models.weights import load_trunks
+from cvig.models import SiameseNetwork, load_network, preprocess
 from cvig.ranking import Ranks
 from cvig.training import devices
 from cvig.training.batches import EpochBatches
@@ -131,7 +129,7 @@ class TrainingSession:
         return kept | {"precision": self.precision}
 
     def finish(self) -> dict:
-        """Write log, checkpoint and, last, ``train.json``; give back the provenance."""
+        """Write log, network and, last, ``train.json``; give back the provenance."""
         folder = self.settings.folder
         files.write_csv(folder / "log.csv", self.log)
         files.write_arrays(
@@ -140,9 +138,7 @@ class TrainingSession:
             tied=np.stack([ranks.tied for ranks in self.val_ranks]).astype(np.int32),
             gallery_size=np.asarray(self.val.gallery_count),
         )
-        with files.atomic(folder / "checkpoint.safetensors") as temporary:
-            # one copy of what both towers share
-            save_model(self.network.to("cpu", memory_format=torch.contiguous_format), str(temporary))
+        self.network.save(folder)
         record = self._provenance(self.keep.seconds)
         record |= {"epochs": len(self.log), "pairs_per_epoch": self.train.ground_count}
         files.write_json(folder / "train.json", record)
@@ -172,7 +168,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     if settings.start:
         if not (Path(settings.start) / "train.json").exists():
             raise FileNotFoundError(f"no finished training run to start from in '{settings.start}': train.json is not there")
-        load_trunks(network, Path(settings.start) / "checkpoint.safetensors")
+        network.take_trunks(load_network(settings.start))
     session = TrainingSession(settings, recipe, train, val, network, device)
     EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
     network.to(device)

@@ -249,12 +249,12 @@ def test_the_report_is_written_for_machines(tree, tmp_path, monkeypatch, capsys)
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("vigr", "."), "unknown data set 'vigr'"),
-        (("world", "."), "the world is made, not read"),
+        (("vigr", "."), "'vigr' is not one of 'flat', 'cvusa'"),
+        (("world", "."), "'world' is not one of 'flat', 'cvusa'"),
         (("cvusa", "absent"), "no folder 'absent'"),
         (("cvusa", ".", "--option", "zoom=14"), "unknown option 'zoom'"),
         (("cvusa", ".", "--option", "zoom"), "option 'zoom': expected key=value"),
-        (("cvusa", ".", "--split", "dev"), "unknown split 'dev'"),
+        (("cvusa", ".", "--split", "dev"), "'dev' is not one of 'train', 'val', 'test'"),
         (("cvusa_full", ".", "--option", "zoom=15"), "unknown zoom 15"),
     ],
 )

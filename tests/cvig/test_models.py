@@ -51,7 +51,7 @@ def test_every_architecture_embeds_both_views_of_64_pixels(network):
 
 
 def test_embeddings_are_256_wide_and_4096_of_cvm_net_i_unless_told(monkeypatch):
-    monkeypatch.setattr("cvig.models.siamese.build_trunk", lambda arch, weights="none": torch.nn.Conv2d(3, 2, 3))
+    monkeypatch.setattr("cvig.models.building.build_trunk", lambda arch, weights="none": torch.nn.Conv2d(3, 2, 3))
     assert {arch: build(arch, size=8).embedding_dim for arch in ARCHITECTURES} == {
         "vgg16": 256,
         "resnet50": 256,

@@ -341,5 +341,5 @@ def test_positives_that_are_no_integers(score, folder):
 
 
 def test_unknown_choices(score):
-    assert_refused(score("--ties", "kind"), "unknown tie rule 'kind'")
-    assert_refused(score("--similarity", "cosine"), "unknown similarity 'cosine'")
+    assert_refused(score("--ties", "kind"), "'--ties'", "'kind' is not one of 'pessimistic', 'optimistic', 'expected'")
+    assert_refused(score("--similarity", "cosine"), "'--similarity'", "'cosine' is not one of 'euclidean', 'dot'")

@@ -317,8 +317,8 @@ def test_examine_does_not_read_more_out_of_a_table_than_is_in_it(monkeypatch, ca
         ("model,R@1,R@5\na,0.61,0.87\n", (), "fractions of 1, or percentages below 1%?"),
         ("model,R@1\na,1.5\n", ("--unit", "fraction"), "--unit fraction: 1.5 is above 1"),
         ("model,R@1\na,2.0\n", ("--n-range", "9:3"), "--n-range '9:3': expected FIRST:LAST"),
-        ("model,R@1\na,2.0\n", ("--rule", "mine"), "unknown rule 'mine'"),
-        ("model,R@1\na,2.0\n", ("--printing", "up"), "unknown printing 'up'"),
+        ("model,R@1\na,2.0\n", ("--rule", "mine"), "'mine' is not one of 'plain', 'as-coded'"),
+        ("model,R@1\na,2.0\n", ("--printing", "up"), "'up' is not one of 'either', 'rounded', 'cut'"),
     ],
 )
 def test_examine_refuses_what_is_no_table_of_recall_in_one_line(text, options, said, monkeypatch, capsys, tmp_path):

@@ -1,8 +1,5 @@
 """Which towers of a run have collapsed."""
 
-from collections import Counter
-from collections.abc import Iterable
-
 from cvig.metrics.collapse import Tower
 from study.runs import Run
 
@@ -24,15 +21,3 @@ def collapsed(run: Run, test_set: str = "uncropped") -> str:
     """Which towers have collapsed: ``"neither"``, ``"ground"``, ``"aerial"`` or ``"both"``."""
     ground, aerial = (is_collapsed(tower) for tower in towers(run, test_set))
     return "both" if ground and aerial else "ground" if ground else "aerial" if aerial else "neither"
-
-
-def tally(verdicts: Iterable[str]) -> str:
-    """Verdicts of several seeds as one.
-
-    >>> tally(["aerial", "aerial"]), tally(["neither", "aerial", "aerial"])
-    ('aerial', 'aerial 2 of 3, neither 1 of 3')
-    """
-    counts = Counter(verdicts)
-    if len(counts) == 1:
-        return next(iter(counts))
-    return ", ".join(f"{name} {count} of {counts.total()}" for name, count in counts.most_common())

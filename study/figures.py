@@ -124,6 +124,36 @@ def pssr_histogram(per_query: Mapping[str, np.ndarray], *, bins: int = 50) -> Pl
     return figure, "Histograms of per-query PSSR. " + "; ".join(said) + "."
 
 
+def pssr_on_both_axes(rows: np.ndarray, columns: np.ndarray, *, bins: int = 50) -> Plot:
+    """Histograms of the same embeddings by equation 2, a value a query, and by the paper's code, a value an aerial image.
+
+    Parameters
+    ----------
+    rows : float array [Q]
+        Share of the gallery that each query rules out.
+    columns : float array [n]
+        Share of the queries that each gallery row keeps (`cvig.metrics.conventions.pssr_as_coded`).
+    """
+    figure, axes = new(1, 2, size=(9, 3))
+    said = []
+    for axis, values, color, name, share, unit in (
+        (axes[0, 0], rows, GROUND, "equation 2", "share of the gallery ruled out", "queries"),
+        (axes[0, 1], columns, AERIAL, "as coded", "share of the queries kept", "aerial images"),
+    ):
+        # k / n falls on edges of bins: half a step keeps rounding from moving it
+        half = 0.5 / len(values)
+        count, _, _ = axis.hist(values - half, bins=bins, range=(-half, 1), color=color)
+        axis.axhline(len(values) / bins, color="black", ls=":", lw=1)
+        axis.axvline(values.mean(), color="black", lw=1)
+        axis.set(title=f"{name}: mean {values.mean():.3f}", xlabel=share, ylabel=f"{unit} (dotted: uniform)")
+        fullest, emptiest = (100 * some / len(values) for some in (count.max(), count.min()))
+        said.append(
+            f"{name}: {len(values)} {unit}, mean {values.mean():.4f}, the fullest bin holds {fullest:.1f}% of them, the "
+            f"emptiest {emptiest:.1f}%"
+        )
+    return figure, f"Two histograms of {bins} bins. " + "; ".join(said) + "."
+
+
 def projection(ground: np.ndarray, aerial: np.ndarray, explained: tuple[float, float]) -> Plot:
     """Both towers' embeddings on their first two principal axes (the paper's Fig. 3).
 

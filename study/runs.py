@@ -28,7 +28,6 @@ TITLES = {  # of the studies, by the names of their folders
     "signature": "signature study",
     "local": "this machine",
 }
-LEVEL = 0.001  # of the one-sided test of a run's PSSR against chance
 
 
 @dataclass(frozen=True)

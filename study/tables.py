@@ -1,22 +1,20 @@
 """Tables as data frames, and as Markdown, LaTeX and HTML."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
+from study.words import score, with_interval
+
 METRICS = ("R@1", "R@5", "R@10", "R@1%", "R@5%", "R@10%", "PSSR")
 
 
-def with_interval(row: pd.Series, scale: float = 1, digits: int = 3) -> str:
-    """A row of `cvig.metrics.summary` as text: its value, and in brackets its interval.
-
-    >>> with_interval(pd.Series({"value": 0.5, "low": 0.25, "high": 0.75}), 100, 0)
-    '50 [25, 75]'
-    """
-    value, low, high = (scale * row[key] for key in ("value", "low", "high"))
-    return f"{value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
+def _bare(name: str, value: float) -> str:
+    """A score without its unit: recall in percent."""
+    return score(name, value).rstrip("%")
 
 
 def recall_table(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
@@ -30,7 +28,7 @@ def recall_table(summaries: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     table = {}
     for label, summary in summaries.items():
         table[label] = {
-            name: with_interval(summary.loc[name], *((1, 3) if name == "PSSR" else (100, 1)))
+            name: with_interval(*summary.loc[name, ["value", "low", "high"]], partial(_bare, name))
             for name in METRICS
             if name in summary.index
         }

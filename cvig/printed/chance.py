@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from cvig.metrics import top_size
+from cvig.metrics.comparison import holm
 
 # How many rows the rule of a table looks at beyond the k it names.
 RULES = {"plain": 0, "as-coded": 1}
@@ -39,21 +40,6 @@ def tops_under(ks: dict[str, int | str], n: int, rule: str = "as-coded") -> pd.S
         raise ValueError(f"unknown rule '{rule}': expected one of {', '.join(RULES)}")
     found = {name: min(top_size(k, n) + RULES[rule], n) for name, k in ks.items()}
     return pd.Series(found, dtype=int).sort_values(kind="stable")
-
-
-def holm(p_values: np.ndarray) -> np.ndarray:
-    """Holm's adjustment: the chance, at most, that any p-value of the family is so small, whatever their dependence.
-
-    Examples
-    --------
-    >>> holm(np.array([0.5, 0.01, 0.03]))
-    array([0.5 , 0.03, 0.06])
-    """
-    order = np.argsort(p_values, kind="stable")
-    steps = np.maximum.accumulate(p_values[order] * np.arange(len(p_values), 0, -1))
-    adjusted = np.empty(len(p_values))
-    adjusted[order] = np.minimum(1, steps)
-    return adjusted
 
 
 def against_chance(counts: pd.DataFrame, top: pd.Series, n: int) -> pd.DataFrame:

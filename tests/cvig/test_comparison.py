@@ -88,6 +88,14 @@ def test_holm_never_falls_below_the_raw_values_and_keeps_their_order():
     np.testing.assert_allclose(adjusted, [0.2, 0.004, 0.12, 0.12])
 
 
+def test_holm_is_bonferroni_for_the_smallest_and_never_decreases():
+    p = np.random.default_rng(0).uniform(0, 0.2, 9)
+    adjusted = holm(p)
+    assert adjusted.min() == 9 * p.min()
+    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
+    assert (adjusted <= np.minimum(1, 9 * p)).all()
+
+
 @pytest.mark.parametrize(
     ("other", "message"),
     [

@@ -18,6 +18,7 @@ from study import collapse as study_collapse
 from study import plans as studies
 from study.chapters.causes import effects, figures, sentences, signature, tables
 from study.chapters.causes.effects import BASE, MEASURES
+from study.levels import DIFFERS
 from study.runs import Run, Study
 from study.switches import SWITCHES
 
@@ -175,7 +176,7 @@ def test_holm_counts_all_switches_of_an_end_also_those_without_a_test():
     found = found[found.measure == "PSSR"].set_index("switch")
     assert found.p_holm["linear-head"] == pytest.approx(3 * found.p_value["linear-head"])
     assert np.isnan(found.p_holm["detached-negatives"])
-    assert found.p_holm["linear-head"] < effects.LEVEL < found.p_holm["zero-at-collapse"]
+    assert found.p_holm["linear-head"] < DIFFERS < found.p_holm["zero-at-collapse"]
     said = sentences.standing(found.reset_index(), "PSSR")
     assert "Of 2 differences" in said
     assert "described with linear-head, +0.110" in said

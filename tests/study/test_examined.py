@@ -161,14 +161,6 @@ def test_published_rows_but_resnet50_are_at_chance_cell_by_cell():
     assert least.holm > 0.2
 
 
-def test_holm_is_bonferroni_for_the_smallest_and_never_decreases():
-    p = np.random.default_rng(0).uniform(0, 0.2, 9)
-    adjusted = count_tests.holm(p)
-    assert adjusted.min() == 9 * p.min()
-    assert (np.diff(adjusted[np.argsort(p)]) >= 0).all()
-    assert (adjusted <= np.minimum(1, 9 * p)).all()
-
-
 def test_shares_of_draws_are_the_multinomial_probabilities():
     n, top = 12, pd.Series({"R@1": 2, "R@5": 5})
     expected = np.array([2, 3, 7])
@@ -403,7 +395,6 @@ def test_cells_that_the_best_n_leaves_unexplained_are_named(monkeypatch, capsys,
             lambda: figures.explained_cells(scan(PUBLISHED, range(6000, 6400)), 6149),
             "7 at the stated n = 6149, and 36",
         ),
-        (lambda: figures.two_axes(np.zeros(50), np.linspace(0, 1, 50)), "holds 100.0% of 50 queries"),
         (lambda: figures.agreement({0.1: [1.0, 3.0]}, pd.Series({"a": 0.5})), "2 at 0.1.*a 0.50"),
         (
             lambda: figures.on_the_line(

@@ -32,6 +32,11 @@ IMAGES = RNG.integers(0, 256, (3, 3, 8, 8), dtype=np.uint8)
     ("plot", "said"),
     [
         (lambda: figures.training_curve(LOG), "PSSR from 0.500 to 0.750"),
+        (
+            lambda: figures.pssr_on_both_axes(np.zeros(20), np.arange(1, 21) / 20, bins=20),
+            "equation 2: 20 queries, mean 0.0000, the fullest bin holds 100.0% of them, the emptiest 0.0%; "
+            "as coded: 20 aerial images, mean 0.5250, the fullest bin holds 5.0% of them, the emptiest 5.0%",
+        ),
         (lambda: figures.pssr_histogram({"a": np.full(10, 0.95)}), "a: mean 0.950, 100% of 10 queries"),
         (
             lambda: figures.projection(RNG.normal(size=(5, 2)), RNG.normal(size=(6, 2)), (0.5, 0.25)),

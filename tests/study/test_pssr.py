@@ -96,10 +96,6 @@ def test_a_region_whose_remainder_rounding_decides_is_refused():
     [
         (lambda: figures.area_under_recall(Ranks([0, 2, 3], [1, 0, 0], 4), ties="pessimistic"), "0.250 of the gallery"),
         (lambda: figures.area_under_recall(Ranks([0, 2, 3], [1, 0, 0], 4), ties="optimistic"), "over 4, is 0.333"),
-        (
-            lambda: figures.along_both_axes(np.zeros(20), np.arange(1, 21) / 20),
-            "20 aerial images, mean 0.525, from 1 to 1",
-        ),
         (lambda: figures.recall_curves(examples.same_pssr(100)), "always near: R@1 0.000, R@1% 0.000, R@50% 1.000"),
         (
             lambda: figures.spread_of_chance(4, examples.pssr_of_random_ranks(4, 10), {}),

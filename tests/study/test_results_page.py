@@ -84,8 +84,8 @@ def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
     figure, alt = all_runs.both_axes(run)
     assert len(figure.axes) == 2
     values = run.columns_as_coded("uncropped")
-    assert f"as coded: 120 aerial images, mean {values.mean():.3f}" in alt
-    assert f"equation 2: 120 queries, mean {run.metrics['uncropped'].loc['PSSR', 'value']:.3f}" in alt
+    assert f"as coded: 120 aerial images, mean {values.mean():.4f}" in alt
+    assert f"equation 2: 120 queries, mean {run.metrics['uncropped'].loc['PSSR', 'value']:.4f}" in alt
     figure, alt = all_runs.both_axes(runs["causes study"]["resnet50-as-coded-0"])
     assert len(figure.axes) == 1
     assert "equation 2: mean 0.000" in alt

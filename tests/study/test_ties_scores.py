@@ -2,6 +2,7 @@
 
 import pytest
 
+from cvig.metrics import TIES
 from cvig.metrics.conventions import CONVENTIONS
 from study.chapters.ties.scores import (
     EXACT,
@@ -15,7 +16,6 @@ from study.chapters.ties.scores import (
     verdicts,
 )
 from study.chapters.ties.specimens import measure, specimens
-from study.chapters.ties.theory import TIE_RULES
 
 OPTIMISTIC = ["CVM-Net", "SAFA", "DSM", "GeoDTR+", "VIGOR", "TransGeo", "Sample4Geo"]
 
@@ -57,7 +57,7 @@ def test_one_place_too_many_shows_where_every_place_has_one_query(made):
 
 
 def test_columns_are_every_rule_and_every_convention(one_percent, made):
-    assert list(one_percent[EXACT]) == list(TIE_RULES)
+    assert list(one_percent[EXACT]) == list(TIES)
     assert list(one_percent[PUBLISHED]) == list(CONVENTIONS)
     assert list(one_percent.index) == list(made)
 
@@ -86,7 +86,7 @@ def test_the_figure_names_what_ties_can_move(made):
 def test_a_shaded_table_repeats_and_colors_by_the_gap(one_percent):
     html = shaded(one_percent, "R@1%: a caption").to_html()
     assert html == shaded(one_percent, "R@1%: a caption").to_html()
-    assert html.count("refused") == 2 * len(TIE_RULES)
+    assert html.count("refused") == 2 * len(TIES)
     assert "R@1%: a caption" in html
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from cvig.metrics import pssr
+from cvig.metrics import TIES, pssr
 from cvig.ranking import exact_ranks
 from study.chapters.ties.specimens import RECIPES, measure, specimens
-from study.chapters.ties.theory import TIE_RULES, code_scores, independent_scores, random_scores, sphere_scores
+from study.chapters.ties.theory import code_scores, independent_scores, random_scores, sphere_scores
 
 FINITE = [name for name in RECIPES if "NaN" not in name]
 FIXED = ["one query", "one point", "one line", "dead ReLU", "duplicates", "close"]
@@ -97,7 +97,7 @@ def test_a_size_that_no_specimen_has_is_refused(n):
 
 def test_random_scores_are_k_of_n_and_half_of_the_rest():
     n = 1000
-    for rule in TIE_RULES:
+    for rule in TIES:
         scores = random_scores(n)
         assert scores["R@1"][rule].value == pytest.approx(1 / n, rel=1e-9)
         assert scores["R@1%"][rule].value == pytest.approx(10 / n, rel=1e-9)
@@ -121,6 +121,6 @@ def test_rows_that_all_tie_are_the_one_point_gallery():
     n = 300
     tied = independent_scores(n, np.zeros(1), np.ones(1), np.ones(1))
     ranks = exact_ranks(np.zeros((n, 2)), np.ones((n, 2)))
-    for rule in TIE_RULES:
+    for rule in TIES:
         assert tied["PSSR"][rule].value == pytest.approx(pssr(ranks, ties=rule))
-    assert [tied["R@1%"][rule].value for rule in TIE_RULES] == pytest.approx([0, 3 / n, 1])
+    assert [tied["R@1%"][rule].value for rule in TIES] == pytest.approx([0, 1, 3 / n])

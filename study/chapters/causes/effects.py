@@ -12,11 +12,11 @@ from cvig.metrics.comparison import holm
 from study.collapse import collapsed, towers
 from study.runs import Run, Study
 from study.switches import SWITCHES, in_words
+from study.words import with_interval
 
 ENDS = ("described", "as-coded")
 BASE = "none"  # no switch turned
 TEST_SET = "uncropped"
-LEVEL = 0.05
 MEASURES = (
     "PSSR",
     "R@1%",
@@ -139,4 +139,4 @@ def effects(table: pd.DataFrame) -> pd.DataFrame:
 
 def interval(row: pd.Series) -> str:
     """A difference with its interval, if it has one."""
-    return f"{row.difference:+.3f}" + ("" if np.isnan(row.low) else f" [{row.low:+.3f}, {row.high:+.3f}]")
+    return with_interval(row.difference, row.low, row.high, "{:+.3f}".format)

@@ -5,11 +5,12 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from study.chapters.causes.effects import BASE, ENDS, LEVEL, SCORING, interval, key, variant
-from study.collapse import tally
-from study.runs import LEVEL as BEATS
+from cvig.words import count
+from study.chapters.causes.effects import BASE, ENDS, SCORING, interval, key, variant
+from study.levels import BEATS_CHANCE, DIFFERS
 from study.runs import Study
 from study.switches import SWITCHES
+from study.words import code, tally
 
 INFLATED = 0.1  # difference in recall that is called large
 
@@ -37,22 +38,18 @@ def progress(study: Study) -> str:
         )
     stopped: dict[str, list[str]] = {}
     for name, error in study.diverged.items():
-        stopped.setdefault(error.split(":")[0], []).append(f"`{name}`")
+        stopped.setdefault(error.split(":")[0], []).append(name)
     for error, names in stopped.items():
-        text += f" {len(names)} ended without a network, for the {error}: {', '.join(names)}."
+        text += f" {len(names)} ended without a network, for the {error}: {code(names)}."
     if count + len(study.diverged) < len(study.planned):
         text += " What follows speaks of the finished ones alone, and may change."
     return text
 
 
-def _named(switches: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in switches) or "none"
-
-
 def _every(parts: dict[str, pd.DataFrame], test: Callable[[pd.DataFrame], pd.Series]) -> str:
     found = {switch: test(part) for switch, part in parts.items()}
     some = [f"`{switch}` ({its.sum()} of {len(its)})" for switch, its in found.items() if its.any() and not its.all()]
-    text = _named([switch for switch, its in found.items() if its.all()])
+    text = code([switch for switch, its in found.items() if its.all()])
     return f"{text}; in some seeds {', '.join(some)}" if some else text
 
 
@@ -72,10 +69,10 @@ def conclusion(study: Study, table: pd.DataFrame) -> str:
         healthy = _every(off, lambda part: part.collapsed == "neither")
         said.append(
             f"- {arch}, turned **on** alone. A tower collapses: {collapsing}. The loss is no longer finite, in a seed or "
-            f"more: {_named(lost[ENDS[0]])}. Not better than chance at the level of {BEATS:g}: "
-            f"{_every(on, lambda part: part.p_value >= BEATS)}.\n"
+            f"more: {code(lost[ENDS[0]])}. Not better than chance at the level of {BEATS_CHANCE:g}: "
+            f"{_every(on, lambda part: part.p_value >= BEATS_CHANCE)}.\n"
             f"- {arch}, turned **off** alone. No tower collapses: {healthy}. The loss is no longer finite, in a seed or "
-            f"more: {_named(lost[ENDS[1]])}. Better than chance: {_every(off, lambda part: part.p_value < BEATS)}."
+            f"more: {code(lost[ENDS[1]])}. Better than chance: {_every(off, lambda part: part.p_value < BEATS_CHANCE)}."
         )
     return "\n".join(said)
 
@@ -84,11 +81,11 @@ def both_ends(table: pd.DataFrame) -> str:
     """Markdown: what the base runs of both ends came to; `table` as `effects.frame` makes it."""
     said = []
     for (arch, end), part in table[table.switch == BASE].groupby(["arch", "end"], sort=False):
-        better = int((part.p_value < BEATS).sum())
+        better = int((part.p_value < BEATS_CHANCE).sum())
         recall, as_coded = (100 * part[name].mean() for name in ("R@1%", "R@1% as coded"))
         said.append(
-            f"- {arch}, *{end}* ({len(part)} seed{'s' * (len(part) > 1)}): PSSR {part.PSSR.mean():.3f}, where chance gives "
-            f"{part.chance.mean():.3f} (better than chance at the level of {BEATS:g} in {better}); "
+            f"- {arch}, *{end}* ({count(len(part), 'seed')}): PSSR {part.PSSR.mean():.3f}, where chance gives "
+            f"{part.chance.mean():.3f} (better than chance at the level of {BEATS_CHANCE:g} in {better}); "
             f"R@1% {recall:.2f}%, as coded {as_coded:.2f}%; collapsed: {tally(part.collapsed)}."
         )
     return "\n".join(said) or "No run without a turned switch is finished yet."
@@ -137,17 +134,17 @@ def standing(found: pd.DataFrame, *measures: str) -> str:
         if its.empty:
             said.append(f"No switch has two seeds yet whose differences in {measure} scatter, so nothing can be tested.")
             continue
-        stand = its[its.p_holm < LEVEL]
+        stand = its[its.p_holm < DIFFERS]
         listed = "; ".join(f"{row.arch} {variant(row.end, row.switch)}, {interval(row)}" for _, row in stand.iterrows())
-        seeds, alone = max(seeds, int(its.seeds.max())), int((its.p_value < LEVEL).sum())
+        seeds, alone = max(seeds, int(its.seeds.max())), int((its.p_value < DIFFERS).sum())
         said.append(
-            f"Of {len(its)} differences in {measure} that can be tested, {alone} have p below {LEVEL} taken alone, and "
+            f"Of {len(its)} differences in {measure} that can be tested, {alone} have p below {DIFFERS} taken alone, and "
             f"{len(stand)} after Holm's adjustment over the switches of one end and architecture"
             f"{': ' + listed if listed else ''}."
         )
     if seeds:
         said.append(
-            f"There are at most {seeds} seeds, so the t interval rests on {seeds - 1} degree{'s' * (seeds > 2)} of freedom "
+            f"There are at most {seeds} seeds, so the t interval rests on {count(seeds - 1, 'degree')} of freedom "
             "and on differences being normal. A test by signs, without that assumption, could not go below p = "
             f"{2 / 2**seeds:g}. A difference that is not found here is not shown to be absent."
         )

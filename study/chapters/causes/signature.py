@@ -7,11 +7,13 @@ import pandas as pd
 
 from cvig.printed import tables as printed
 from cvig.printed.chance import tops_under
+from cvig.words import count
 from study import published
 from study.chapters.causes.effects import TEST_SET, key, variant
 from study.chapters.examined.made_embeddings import Line, on_a_line
-from study.collapse import NO_SPREAD, collapsed, tally, towers
+from study.collapse import NO_SPREAD, collapsed, towers
 from study.runs import Run, Study
+from study.words import code, percent, span, tally
 
 PUBLISHED = "resnet50"
 FEW = (0.005, 0.1)  # share of distinct gallery rows: a few per cent
@@ -98,17 +100,11 @@ def closest_table(found: pd.DataFrame, count: int = 8) -> pd.DataFrame:
         "queries distinct": near.ground_distinct,
         **{f"{name} as coded": near[name] for name in ("R@1%", "R@5%", "R@10%")},
     }
-    table = pd.DataFrame({name: (100 * values).map("{:.2f}%".format) for name, values in shares.items()})
+    table = pd.DataFrame({name: values.map(percent) for name, values in shares.items()})
     table.insert(3, "spread of ground, aerial", [f"{r.ground_spread:.2g}, {r.aerial_spread:.2g}" for r in near.itertuples()])
     table["parts there"] = [", ".join(part for part in PARTS if row[part]) or "none" for _, row in near.iterrows()]
     table["epochs alike"] = near.epochs
     return table.rename_axis("run")
-
-
-def _range(values: pd.Series) -> str:
-    """Least and greatest share, in percent."""
-    low, high = (f"{100 * value:.2f}%" for value in (values.min(), values.max()))
-    return low if low == high else f"{low} to {high}"
 
 
 def attempts_table(study: Study) -> pd.DataFrame:
@@ -117,7 +113,7 @@ def attempts_table(study: Study) -> pd.DataFrame:
     for name, settings in study.planned.items():
         end, _, switch = key(settings)
         trunks = "another run's trunks" if settings.get("start") else "random trunks"
-        how = f"rate {settings['learning_rate']:g}, {trunks}, {settings['epochs']} epochs".replace(" 1 epochs", " 1 epoch")
+        how = f"rate {settings['learning_rate']:g}, {trunks}, {count(settings['epochs'], 'epoch')}"
         groups.setdefault((variant(end, switch), how), []).append(name)
     for group, names in groups.items():
         its = found.loc[found.index.isin(names)]
@@ -126,10 +122,10 @@ def attempts_table(study: Study) -> pd.DataFrame:
         if len(its):
             rows[group] |= {
                 "collapsed": tally(collapsed(study.runs[name]) for name in its.index),
-                "queries distinct": _range(its.ground_distinct),
-                "gallery distinct": _range(its.aerial_distinct),
-                "R@5% as coded": _range(its["R@5%"]),
-                "parts there": " to ".join(map(str, sorted({its.parts.min(), its.parts.max()}))),
+                "queries distinct": span(its.ground_distinct, percent),
+                "gallery distinct": span(its.aerial_distinct, percent),
+                "R@5% as coded": span(its["R@5%"], percent),
+                "parts there": span(its.parts, str),
             }
     return pd.DataFrame.from_dict(rows, orient="index").fillna("").rename_axis(["trained", "how"])
 
@@ -144,11 +140,11 @@ def verdict(found: pd.DataFrame) -> str:
         best = found.iloc[0]
         said = (
             f"**None of the {len(found)} finished runs reproduces the ResNet50 row.** The nearest is {found.index[0]}, with "
-            f"{best.parts} of the {len(PARTS)} parts: {100 * best.aerial_distinct:.2f}% of its gallery rows are distinct, "
+            f"{best.parts} of the {len(PARTS)} parts: {percent(best.aerial_distinct)} of its gallery rows are distinct, "
             f"{100 * best.ground_distinct:.1f}% of its queries."
         )
     passing = int((found.epochs > 0).sum())
-    during = f"{passing} run{' passes' if passing == 1 else 's pass'}" if passing else "no run passes"
+    during = f"{count(passing, 'run')} {'passes' if passing == 1 else 'pass'}" if passing else "no run passes"
     return (
         f"{said} How many runs show each part — {each}. During training {during} through a state with the first two parts "
         "on the validation views."
@@ -167,7 +163,7 @@ def mirror(found: pd.DataFrame) -> str:
     if len(point):
         text += (
             f" In {len(point)} it is the **mirror image** of the published row: all queries are one point, exactly, and "
-            f"the gallery's images differ ({', '.join(f'`{name}`' for name in sorted(point))}). Then all queries rank the "
+            f"the gallery's images differ ({code(sorted(point))}). Then all queries rank the "
             "gallery alike, so recall is what chance gives at every k, as it nearly is in the published rows of VGG16 and "
             "CVM-Net-I."
         )

@@ -112,31 +112,6 @@ def on_the_line(line: Line) -> Plot:
     return figure, alt
 
 
-def two_axes(rows: np.ndarray, columns: np.ndarray, *, bins: int = 50) -> Plot:
-    """The same embeddings under equation 2, query by query, and as the code counts, aerial image by aerial image.
-
-    Parameters
-    ----------
-    rows, columns : float arrays [n]
-        Shares in [0, 1].
-    """
-    figure, axes = new(1, 2, size=(8, 3))
-    alt = []
-    for axis, values, color, name, unit in (
-        (axes[0, 0], rows, GROUND, "along rows, equation 2", "queries"),
-        (axes[0, 1], columns, AERIAL, "along columns, as coded", "aerial images"),
-    ):
-        count, _, _ = axis.hist(values, bins=bins, range=(0, 1), color=color)
-        axis.axhline(len(values) / bins, color="black", ls=":", lw=1)
-        axis.axvline(values.mean(), color="black", lw=1)
-        axis.set(title=f"{name}: mean {values.mean():.4f}", xlabel="PSSR of one", ylabel=f"{unit} (dotted: uniform)")
-        alt.append(
-            f"{name}: mean {values.mean():.4f}, the fullest of {bins} bins holds {100 * count.max() / len(values):.1f}% of "
-            f"{len(values)} {unit}, the emptiest {100 * count.min() / len(values):.1f}%"
-        )
-    return figure, "Two histograms of the same embeddings. " + "; ".join(alt) + "."
-
-
 def agreement(statistic: Mapping[float, list[float]], rows: pd.Series) -> Plot:
     """Chi-square of random embeddings by how much their queries differ, with the rows of a table as lines.
 

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cvig.metrics import TIES, per_query_pssr, per_query_rank, top_size
+from cvig.metrics import per_query_pssr, per_query_rank, top_size
 from cvig.metrics.inference import per_query_values
 from cvig.ranking import Ranks
-from study.chapters.promises.earliness import LEVEL, against_chance
+from study.chapters.promises.earliness import against_chance
 from study.chapters.promises.orders import SameTest, paired_p
 from study.chapters.promises.subsets import METRICS, expected, means
+from study.levels import LEARNS
 
 IMPROVEMENTS = {
     "far": "every rank beyond the top 1% is halved, as far as the boundary",
@@ -23,12 +24,12 @@ SIZES = (100, 199, 200, 299, 300, 499, 500, 999, 1000, 1999, 2000)  # 1% of 199 
 
 
 def learned(tests: Sequence[SameTest]) -> dict[str, tuple[Ranks, np.ndarray]]:
-    """The runs whose PSSR beats chance at `LEVEL` on their test, with their places, worst first."""
+    """The runs whose PSSR beats chance at `study.levels.LEARNS` on their test, with their places, worst first."""
     found = {
         label: (ranks, test.places)
         for test in tests
         for label, ranks in test.ranks.items()
-        if against_chance(ranks, test.places).p_value["PSSR"] < LEVEL
+        if against_chance(ranks, test.places).p_value["PSSR"] < LEARNS
     }
     return dict(sorted(found.items(), key=lambda item: means(item[1][0])["PSSR"]))
 
@@ -102,7 +103,7 @@ def tie_gaps(ranks: Ranks, sizes: Sequence[int]) -> pd.DataFrame:
     """Best minus worst value that a tie rule gives each metric, where `coarsened` ties so many rows: a row a size."""
     rows = {}
     for size in sizes:
-        worst, best = (per_query_values(coarsened(ranks, size), rule) for rule in TIES[:2])
+        worst, best = (per_query_values(coarsened(ranks, size), rule) for rule in ("pessimistic", "optimistic"))
         rows[size] = {name: (best[name] - worst[name]).mean() for name in METRICS}
     return pd.DataFrame(rows).T.rename_axis("tied rows")
 
@@ -144,7 +145,7 @@ def _in(runs: int, of: int) -> str:
 def improvement_verdicts(runs: Mapping[str, tuple[Ranks, np.ndarray]]) -> list[dict[str, str]]:
     """Does PSSR notice improvements that R@1% does not, and the other way round?"""
     changes = pd.concat({label: noticed(*item) for label, item in runs.items()}, names=["run"])
-    sees, errors = (changes.p_value < LEVEL).unstack("metric"), changes.errors.unstack("metric")
+    sees, errors = (changes.p_value < LEARNS).unstack("metric"), changes.errors.unstack("metric")
     median, rows = errors.groupby("improvement").median(), []
     for kind in ("far", "slight", "halved"):
         part = sees.xs(kind, level="improvement")
@@ -166,7 +167,9 @@ def tie_verdicts(runs: Mapping[str, tuple[Ranks, np.ndarray]]) -> list[dict[str,
     ranks = list(runs.values())[-1][0]
     n = int(ranks.gallery_size)
     collapsed = Ranks(np.zeros(n), np.full(n, n - 1), n)
-    worst, best = ({k: v.mean() for k, v in per_query_values(collapsed, rule).items()} for rule in TIES[:2])
+    worst, best = (
+        {k: v.mean() for k, v in per_query_values(collapsed, rule).items()} for rule in ("pessimistic", "optimistic")
+    )
     size = 2 * top_size("1%", n)
     gaps = [tie_gaps(r, [2 * top_size("1%", int(r.gallery_size))]).iloc[0] for r, _ in runs.values()]
     return [

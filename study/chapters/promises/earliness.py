@@ -13,9 +13,8 @@ from cvig.metrics.intervals import number_places
 from cvig.ranking import Ranks
 from study.chapters.promises.orders import validation_places
 from study.chapters.promises.subsets import METRICS, by_chance
+from study.levels import LEARNS
 from study.runs import Run
-
-LEVEL = 0.01  # of the tests against chance, one-sided
 
 
 @lru_cache
@@ -73,13 +72,13 @@ def by_epoch(runs: Mapping[str, Run]) -> pd.DataFrame:
 
 
 def learning(table: pd.DataFrame) -> list[str]:
-    """The runs of `by_epoch` that some metric sees to beat chance in the last epoch, at `LEVEL` for all metrics together."""
+    """The runs of `by_epoch` that some metric sees beat chance in the last epoch, at `LEARNS` for all metrics together."""
     last = table.p_value.groupby("run", sort=False).last()
-    return last.index[last.min(axis=1) < LEVEL / len(METRICS)].tolist()
+    return last.index[last.min(axis=1) < LEARNS / len(METRICS)].tolist()
 
 
 def first_seen(table: pd.DataFrame) -> pd.DataFrame:
-    """The first epoch from which on each metric beats chance at `LEVEL` to the end, infinite where none.
+    """The first epoch from which on each metric beats chance at `study.levels.LEARNS` to the end, infinite where none.
 
     Returns
     -------
@@ -89,7 +88,7 @@ def first_seen(table: pd.DataFrame) -> pd.DataFrame:
     found = {}
     for run in learning(table):
         p_value = table.p_value.loc[run]
-        seen = (p_value < LEVEL)[::-1].cumprod()[::-1].astype(bool)
+        seen = (p_value < LEARNS)[::-1].cumprod()[::-1].astype(bool)
         found[run] = {name: float(seen.index[seen[name]].min()) if seen[name].any() else np.inf for name in METRICS}
     return pd.DataFrame(found, index=list(METRICS)).T
 

@@ -14,6 +14,7 @@ from cvig.metrics.comparison import holm, sign_flip_test
 from cvig.metrics.inference import per_query_values
 from cvig.metrics.intervals import number_places
 from study.chapters.promises.subsets import METRICS
+from study.levels import DIFFERS
 from study.runs import Run
 
 
@@ -114,8 +115,8 @@ def agreement(table: pd.DataFrame, clusters: list | None = None, *, resamples: i
         Columns ``tau``, ``low``, ``high`` (95%, percentiles of the bootstrap); a row for each two metrics, and for each
         metric by its two extreme rules.
     """
-    pairs = {f"{a} and {b}": ((a, TIES[0]), (b, TIES[0])) for a, b in combinations(METRICS, 2)}
-    pairs |= {f"{name}, {TIES[0]} and {TIES[1]}": ((name, TIES[0]), (name, TIES[1])) for name in METRICS}
+    pairs = {f"{a} and {b}": ((a, "pessimistic"), (b, "pessimistic")) for a, b in combinations(METRICS, 2)}
+    pairs |= {f"{name}, pessimistic and optimistic": ((name, "pessimistic"), (name, "optimistic")) for name in METRICS}
     group = number_places(None if clusters is None else np.asarray(clusters), len(table))
     members = [np.flatnonzero(group == g) for g in range(group.max() + 1)]
     rng = np.random.default_rng(seed)
@@ -141,7 +142,7 @@ def paired_p(difference: np.ndarray) -> float:
     return float(2 * stats.norm.sf(abs(difference.sum()) / np.sqrt(np.square(difference).sum())))
 
 
-def disagreements(test: SameTest, *, level: float = 0.05) -> pd.DataFrame:
+def disagreements(test: SameTest, *, level: float = DIFFERS) -> pd.DataFrame:
     """Pairs of models that two metrics order oppositely, both differences significant; ties count against the query.
 
     Returns

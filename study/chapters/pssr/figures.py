@@ -76,30 +76,6 @@ def area_under_recall(ranks: Ranks, *, ties: str) -> Plot:
     return figure, alt
 
 
-def along_both_axes(per_query: np.ndarray, as_coded: np.ndarray) -> Plot:
-    """Histograms of equation 2, a value a query, and of the public code's count, a value an aerial image.
-
-    Parameters
-    ----------
-    per_query : float array [Q]
-        Share of the gallery that each query rules out.
-    as_coded : float array [n]
-        As `cvig.metrics.conventions.pssr_as_coded` gives it: the share of the queries that each gallery row keeps.
-    """
-    figure, axes = new(1, 2, size=(9, 3))
-    rows = (per_query, "equation 2", "share of the gallery ruled out", "queries")
-    columns = (as_coded, "as coded", "share of the queries kept", "aerial images")
-    said = []
-    for axis, color, (values, title, share, unit) in zip(axes[0], PALETTE, (rows, columns), strict=False):
-        # k / n falls on edges of bins: half a step keeps rounding from moving it
-        count, _, _ = axis.hist(values - 0.5 / len(values), bins=20, range=(-0.5 / len(values), 1), color=color)
-        axis.set(title=f"{title}: mean {values.mean():.3f}", xlabel=share, ylabel=unit)
-        said.append(
-            f"{title}: {len(values)} {unit}, mean {values.mean():.3f}, from {count.min():g} to {count.max():g} in a bin"
-        )
-    return figure, "Two histograms of 20 bins. " + "; ".join(said) + "."
-
-
 def spread_of_chance(n: int, independent: np.ndarray, pairings: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Plot:
     """Where PSSR falls by chance: for independent ranks, and for random pairings of fixed rankings.
 

@@ -7,9 +7,9 @@ import pandas as pd
 from cvig import metrics
 from cvig.metrics.collapse import Tower
 from cvig.words import say_p
-from study import figures, tables
-from study.chapters.pssr.figures import along_both_axes
+from study import figures
 from study.runs import Run
+from study.words import with_interval
 
 
 def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:
@@ -34,7 +34,7 @@ def both_axes(run: Run) -> figures.Plot:
     """
     rows = metrics.per_query_pssr(run.ranks("uncropped"), ties="pessimistic")
     columns = run.columns_as_coded("uncropped")
-    return along_both_axes(rows, columns) if len(columns) else figures.pssr_histogram({"equation 2": rows})
+    return figures.pssr_on_both_axes(rows, columns) if len(columns) else figures.pssr_histogram({"equation 2": rows})
 
 
 def embeddings(run: Run) -> figures.Plot:
@@ -66,7 +66,7 @@ def against_chance(runs: dict[str, Run]) -> pd.DataFrame:
     for name, run in runs.items():
         row = run.metrics["uncropped"].loc["PSSR"]
         rows[name] = {
-            "PSSR": tables.with_interval(row),
+            "PSSR": with_interval(row.value, row.low, row.high),
             "chance": f"{row.chance:.4f}",
             "p": say_p(row.p_value),
             "tied queries": f"{100 * run.facts['uncropped']['tied_fraction']:.1f}%",

@@ -19,6 +19,7 @@ from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT
 from cvig.printed.tables import counts, cutoffs
 from study import published, tables
 from study.runs import Run
+from study.words import with_interval
 
 CODE = CONVENTIONS[PAPER_CODE]
 RULES = (
@@ -208,8 +209,8 @@ def _cell(values: pd.Series, whole: bool = False) -> str:
     """A value and its interval, if it has one; "" where it is not known."""
     if np.isnan(values.iloc[0]):
         return ""
-    shown = [f"{value:.0f}" if whole else _number(value) for value in values]
-    return f"{shown[0]} [{shown[1]}, {shown[2]}]" if len(shown) == 3 and not values.isna().any() else shown[0]
+    form = "{:.0f}".format if whole else _number
+    return with_interval(*values, form) if len(values) == 3 else form(values.iloc[0])
 
 
 def paper_table(number: int, runs: Iterable[Run]) -> PaperTable:

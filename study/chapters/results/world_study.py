@@ -1,15 +1,19 @@
 """The world study: what each architecture comes to by each recipe; sentences and figures, all from finished runs."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from cvig.losses import MaxMarginLoss
-from study.collapse import collapsed, tally
+from cvig.words import count
+from study.collapse import collapsed
 from study.figures import PALETTE, Plot, new
-from study.runs import LEVEL, Run, Study
+from study.levels import BEATS_CHANCE
+from study.runs import Run, Study
 from study.switches import RECIPES
+from study.words import score, tally, with_interval
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed
@@ -31,7 +35,7 @@ def progress(study: Study) -> str:
 def _where(run: Run) -> str:
     """What a run was trained on."""
     device, threads = run.train["device"], run.train["threads"]
-    return f"{threads} thread{'s' * (threads > 1)} of a CPU" if device == "cpu" else f"one {device}"
+    return f"{count(threads, 'thread')} of a CPU" if device == "cpu" else f"one {device}"
 
 
 def frame(study: Study, test_set: str) -> pd.DataFrame:
@@ -58,14 +62,9 @@ def _cells(table: pd.DataFrame) -> Iterator[tuple[tuple[str, str, int], pd.DataF
     return iter(sorted(groups, key=lambda group: (group[0][0], order.index(group[1].run.base.iloc[0]), *group[0])))
 
 
-def _say(measure: str, value: float) -> str:
-    """A recall in percent, PSSR as it is."""
-    return f"{100 * value:.1f}%" if measure.startswith("R@") else f"{value:.3f}"
-
-
 def _beating_chance(its: pd.DataFrame) -> str:
     """How many of the runs, by PSSR."""
-    return f"{(its.PSSR.p_value < LEVEL).sum()} of {len(its)}"
+    return f"{(its.PSSR.p_value < BEATS_CHANCE).sum()} of {len(its)}"
 
 
 def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
@@ -75,8 +74,8 @@ def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
         best = table.loc[table.PSSR.value.idxmax()]
         said = []
         for measure in MEASURES:
-            value, low, high = (_say(measure, best[measure, key]) for key in ("value", "low", "high"))
-            said.append(f"{measure} {value} [{low}, {high}]")
+            values = (best[measure, key] for key in ("value", "low", "high"))
+            said.append(f"{measure} {with_interval(*values, partial(score, measure))}")
         parts.append(f"On the {remark} test set `{best.name}` is the best by PSSR, with {' and '.join(said)}.")
     for recipe, its in uncropped.groupby(uncropped.run.base):
         better = f"{_beating_chance(its)} runs rank better than chance"
@@ -129,7 +128,7 @@ def recipes_plot(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> Plot:
     axes[0, 0].set_ylim(len(groups) - 0.5, -0.5)
 
     def means(table: pd.DataFrame) -> str:
-        return " and ".join(_say(measure, table[measure].value.mean()) for measure in MEASURES)
+        return " and ".join(score(measure, table[measure].value.mean()) for measure in MEASURES)
 
     said = [
         f"{label} {means(its)}, cropped {means(cropped.loc[its.index])}"
@@ -161,7 +160,7 @@ def learning_plot(study: Study) -> Plot:
 
 def _over_seeds(measure: str, values: pd.Series) -> str:
     """The mean, and the range where there are several."""
-    mean, least, most = (_say(measure, value) for value in (values.mean(), values.min(), values.max()))
+    mean, least, most = (score(measure, value) for value in (values.mean(), values.min(), values.max()))
     return f"{mean} ({least.rstrip('%')}–{most.rstrip('%')})" if len(values) > 1 else mean
 
 

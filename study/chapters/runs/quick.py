@@ -7,7 +7,8 @@ import pandas as pd
 from cvig import metrics
 from cvig.words import say_p
 from study import figures, tables
-from study.runs import LEVEL, TEST_SETS, TITLES, Run, find_all
+from study.levels import BEATS_CHANCE
+from study.runs import TEST_SETS, TITLES, Run, find_all
 
 
 def runs_of(arch: str, root: Path | str) -> dict[str, Run]:
@@ -24,11 +25,11 @@ def _sentence(label: str, run: Run) -> str:
         f"**{label.capitalize()}.** {run.description}. On the uncropped test set a query rules out {row.value:.3f} "
         f"of the gallery on average (95% interval {row.low:.3f} to {row.high:.3f}); chance gives {row.chance:.3f}. "
     )
-    if row.p_value < LEVEL:
+    if row.p_value < BEATS_CHANCE:
         text += f"That is better than chance (one-sided p: {say_p(row.p_value)}). "
     else:
         text += (
-            f"That is **not** distinguishable from chance at the level of {LEVEL} (p = {say_p(row.p_value)}): "
+            f"That is **not** distinguishable from chance at the level of {BEATS_CHANCE} (p = {say_p(row.p_value)}): "
             f"{len(run.log)} epochs from random weights were too few. "
         )
     return text + f"Collapse: {run.facts['uncropped']['verdict']}."

@@ -8,14 +8,14 @@ from matplotlib.colors import to_hex
 from pandas.io.formats.style import Styler
 from seaborn import color_palette
 
+from cvig.metrics import TIES
 from cvig.metrics.collapse import diagnose
 from cvig.metrics.conventions import recalls
 from study.chapters.ties.specimens import Specimen, measure
-from study.chapters.ties.theory import TIE_RULES
 from study.figures import PALETTE, Plot, new
 
 EXACT, PUBLISHED = "exact ranks", "published conventions"
-MARKS = dict(zip(TIE_RULES, ("<", "o", ">"), strict=True))
+MARKS = dict(zip(TIES, ("<", ">", "o"), strict=True))
 
 
 def solvable(made: Mapping[str, Specimen]) -> dict[str, Specimen]:
@@ -40,7 +40,7 @@ def beside_theory(made: Mapping[str, Specimen], metric: str) -> pd.DataFrame:
         measured = measure(specimen)[metric]
         table[name] = {
             (rule, column): value
-            for rule in TIE_RULES
+            for rule in TIES
             for column, value in (
                 ("measured", measured[rule]),
                 ("expected", specimen.expected[metric][rule].value),
@@ -53,7 +53,7 @@ def beside_theory(made: Mapping[str, Specimen], metric: str) -> pd.DataFrame:
 def as_text(table: pd.DataFrame, *, scale: float = 100, digits: int = 1) -> pd.DataFrame:
     """A table of `beside_theory` for print: measured, and what theory expects, with its deviation where it has one."""
     text = {}
-    for rule in TIE_RULES:
+    for rule in TIES:
         measured, expected, deviation = (scale * table[rule, column] for column in ("measured", "expected", "deviation"))
         text[rule, "measured"] = [f"{value:.{digits}f}" for value in measured]
         text[rule, "theory"] = [
@@ -78,14 +78,14 @@ def gaps(tables: Mapping[str, pd.DataFrame]) -> Plot:
     for axis, (metric, table) in zip(axes[0], tables.items(), strict=True):
         low, high = table["pessimistic", "measured"], table["optimistic", "measured"]
         axis.hlines(at, low, high, color=PALETTE[7], lw=3, zorder=1)
-        for rule, color in zip(TIE_RULES, (PALETTE[0], "black", PALETTE[3]), strict=True):
+        for rule, color in zip(TIES, (PALETTE[0], PALETTE[3], "black"), strict=True):
             axis.plot(table[rule, "expected"], at, "D", ms=9, mfc="none", mec=PALETTE[7], mew=0.8, zorder=2)
             axis.plot(table[rule, "measured"], at, MARKS[rule], ms=5, color=color, label=rule, zorder=3)
         axis.set(title=metric, xlim=(-0.05, 1.05), yticks=at)
         axis.set_yticklabels(names)
         wide = ", ".join(f"{name} ({low[name]:.3f} to {high[name]:.3f})" for name in names if high[name] - low[name] > 0.1)
         said.append(f"{metric}: {wide or 'none'}")
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(TIE_RULES))
+    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=len(TIES))
     alt = (
         f"{', '.join(tables)} of {len(names)} specimens, each a bar from the pessimistic to the optimistic value with the "
         "expected one between them, on diamonds where theory puts them. Bars wider than a tenth: " + "; ".join(said) + "."
@@ -103,7 +103,7 @@ def convention_scores(made: Mapping[str, Specimen], k: int | str) -> pd.DataFram
     """
     table = {}
     for name, specimen in made.items():
-        exact = dict.fromkeys(TIE_RULES, np.nan) if specimen.expected is None else measure(specimen)[f"R@{k}"]
+        exact = dict.fromkeys(TIES, np.nan) if specimen.expected is None else measure(specimen)[f"R@{k}"]
         published = recalls(specimen.query, specimen.gallery, [k], progress=False)
         table[name] = {(EXACT, rule): 100 * value for rule, value in exact.items()}
         table[name] |= {(PUBLISHED, convention): 100 * row[k] for convention, row in published.items()}

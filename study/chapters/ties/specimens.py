@@ -12,10 +12,9 @@ import numpy as np
 import torch
 from scipy.spatial.distance import pdist
 
-from cvig.metrics import pssr, recall_at_k
+from cvig.metrics import TIES, pssr, recall_at_k
 from cvig.ranking import exact_ranks
 from study.chapters.ties.theory import (
-    TIE_RULES,
     Expected,
     Scores,
     code_scores,
@@ -95,7 +94,7 @@ def _one_query(n: int, rng: np.random.Generator) -> Made:
 
 
 def _one_point(n: int, rng: np.random.Generator) -> Made:
-    expected = fixed_scores(n, lambda k: (0, k / n, 1), (0, (n - 1) / (2 * n), (n - 1) / n))
+    expected = fixed_scores(n, lambda k: (0, 1, k / n), (0, (n - 1) / n, (n - 1) / (2 * n)))
     # on an axis: any other inner product is rounded, by some processors' kernels not alike in all columns of a matrix
     return _sphere(n, rng), _arc(np.zeros(n)), expected
 
@@ -112,10 +111,10 @@ def _dead_relu(n: int, rng: np.random.Generator) -> Made:
 
     def recall(k: int) -> tuple[float, float, float]:
         inside = nearer < k < nearer + dead
-        return (nearer / n if inside else k / n, k / n, (nearer + dead) / n if inside else k / n)
+        return (nearer / n if inside else k / n, (nearer + dead) / n if inside else k / n, k / n)
 
     middle, gap = (n - 1) / (2 * n), dead * (dead - 1) / (2 * n**2)
-    return _arc(1 + 0.1 * rng.random(n)), gallery, fixed_scores(n, recall, (middle - gap, middle, middle + gap))
+    return _arc(1 + 0.1 * rng.random(n)), gallery, fixed_scores(n, recall, (middle - gap, middle + gap, middle))
 
 
 def _duplicates(n: int, rng: np.random.Generator) -> Made:
@@ -123,8 +122,8 @@ def _duplicates(n: int, rng: np.random.Generator) -> Made:
     gallery = np.repeat(distinct, COPIES, axis=0)
     expected = fixed_scores(
         n,
-        lambda k: (float(k >= COPIES), min(k / COPIES, 1), 1),
-        ((n - COPIES) / n, (n - (COPIES + 1) / 2) / n, (n - 1) / n),
+        lambda k: (float(k >= COPIES), 1, min(k / COPIES, 1)),
+        ((n - COPIES) / n, (n - 1) / n, (n - (COPIES + 1) / 2) / n),
     )
     return _near(gallery, rng, pdist(distinct).min()), gallery, expected
 
@@ -147,7 +146,7 @@ def _hubs(n: int, rng: np.random.Generator) -> Made:
         float(np.sqrt(hubs * (hubs**2 - 1) / 12) / n**2),
     )
     rows = {"R@1": recall(1), "R@1%": recall(one_percent(n)), "PSSR": pssr}
-    return query[order], gallery[order], {name: dict.fromkeys(TIE_RULES, value) for name, value in rows.items()}
+    return query[order], gallery[order], {name: dict.fromkeys(TIES, value) for name, value in rows.items()}
 
 
 def _quantized(n: int, rng: np.random.Generator) -> Made:
@@ -221,6 +220,6 @@ def measure(specimen: Specimen) -> dict[str, dict[str, float]]:
     """R@1, R@1% and PSSR of a specimen by exact ranks, under each tie rule; ValueError where an embedding is not finite."""
     ranks = exact_ranks(specimen.query, specimen.gallery, progress=False)
     return {
-        **{f"R@{k}": {ties: recall_at_k(ranks, k, ties=ties) for ties in TIE_RULES} for k in (1, "1%")},
-        "PSSR": {ties: pssr(ranks, ties=ties) for ties in TIE_RULES},
+        **{f"R@{k}": {ties: recall_at_k(ranks, k, ties=ties) for ties in TIES} for k in (1, "1%")},
+        "PSSR": {ties: pssr(ranks, ties=ties) for ties in TIES},
     }

@@ -1,6 +1,6 @@
 """Scores in closed form, for models of embeddings that are simple enough to be solved.
 
-They stand beside measured scores, and share no code with `cvig.metrics`.
+They stand beside measured scores, and share no code with `cvig.metrics` but the names of the tie rules.
 """
 
 from collections.abc import Callable
@@ -9,8 +9,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-TIE_RULES = ("pessimistic", "expected", "optimistic")
-SHARE_OF_TIES = dict(zip(TIE_RULES, (1.0, 0.5, 0.0), strict=True))
+from cvig.metrics import TIES
+
+SHARE_OF_TIES = dict(zip(TIES, (1.0, 0.0, 0.5), strict=True))
 
 
 class Expected(NamedTuple):
@@ -29,11 +30,9 @@ def one_percent(n: int) -> int:
 
 
 def fixed_scores(n: int, recall: Callable[[int], tuple[float, float, float]], pssr: tuple[float, float, float]) -> Scores:
-    """Scores that are the same in every draw: recall at k and PSSR under each of `TIE_RULES`."""
+    """Scores that are the same in every draw: recall at k and PSSR under each of `TIES`."""
     rows = {"R@1": recall(1), "R@1%": recall(one_percent(n)), "PSSR": pssr}
-    return {
-        name: {rule: Expected(value, 0.0) for rule, value in zip(TIE_RULES, row, strict=True)} for name, row in rows.items()
-    }
+    return {name: {rule: Expected(value, 0.0) for rule, value in zip(TIES, row, strict=True)} for name, row in rows.items()}
 
 
 def independent_scores(
@@ -60,7 +59,7 @@ def independent_scores(
     spread = {"pessimistic": ([1.0], [1.0]), "optimistic": ([0.0], [1.0]), "expected": _unit_interval(64)}
     queries = n if queries is None else queries
     scores: Scores = {"R@1": {}, "R@1%": {}, "PSSR": {}}
-    for rule in TIE_RULES:
+    for rule in TIES:
         for name, k in (("R@1", 1), ("R@1%", one_percent(n))):
             found = [stats.binom.cdf(k - 1, n - 1, closer + u * tied) for u in spread[rule][0]]
             value = float(np.dot(spread[rule][1], found) @ weight)

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXTRAS = dict.fromkeys(("PIL", "filelock", "lightning", "sklearn", "torch", "torchmetrics", "torchvision"), "train")
+EXTRAS["h5py"] = "formats"
 
 
 @contextmanager

@@ -1,192 +1,198 @@
 """``cvig score``: exact metrics of anyone's embeddings, and what published evaluators would have made of them."""
 
-import dataclasses
 import json
-import math
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    import numpy as np
-    import pandas as pd
-
-    from cvig.ranking import Ranks
+SOURCES = "Embeddings"
+TRUTH = "Ground truth"
+OUTPUT = "Output"
 
 
 def score(
-    query: Annotated[str, typer.Option(help="Embeddings of the queries: FILE or FILE:NAME.")],
-    gallery: Annotated[str, typer.Option(help="Embeddings of the gallery: FILE or FILE:NAME.")],
-    positives: Annotated[
-        str | None, typer.Option(help="Gallery rows, from 0, that answer each query; without it row i answers query i.")
+    query: Annotated[
+        str | None, typer.Option(help="Embeddings of the queries: FILE or FILE:NAME.", rich_help_panel=SOURCES)
     ] = None,
-    similarity: Annotated[Literal["euclidean", "dot"], typer.Option(help="What makes a gallery row close.")] = "euclidean",
+    gallery: Annotated[
+        str | None, typer.Option(help="Embeddings of the gallery: FILE or FILE:NAME.", rich_help_panel=SOURCES)
+    ] = None,
+    matrix: Annotated[
+        str | None,
+        typer.Option(
+            help="In their place a matrix [Q, N], ranked exactly as stored; --closer says how.", rich_help_panel=SOURCES
+        ),
+    ] = None,
+    closer: Annotated[
+        Literal["smaller", "larger"] | None,
+        typer.Option(help="Which numbers of --matrix are closer: smaller for distances.", rich_help_panel=SOURCES),
+    ] = None,
+    similarity: Annotated[
+        Literal["euclidean", "dot", "cosine"], typer.Option(help="What makes a gallery row close.", rich_help_panel=SOURCES)
+    ] = "euclidean",
+    layout: Annotated[
+        Literal["auto", "rows", "columns", "batches"],
+        typer.Option(help="How a file holds embeddings, where that is asked: columns is [D, N].", rich_help_panel=SOURCES),
+    ] = "auto",
+    dim: Annotated[int | None, typer.Option(help="Numbers a row of a .bin file.", rich_help_panel=SOURCES)] = None,
+    positives: Annotated[
+        str | None,
+        typer.Option(
+            help="Which gallery rows answer: row numbers, lists, a mask [Q, N], pairs, a dictionary; or diagonal. "
+            "Without it labels beside the embeddings tell, else row i answers query i.",
+            rich_help_panel=TRUTH,
+        ),
+    ] = None,
+    query_labels: Annotated[
+        str | None, typer.Option(help="Labels of the queries: gallery rows of the same label answer.", rich_help_panel=TRUTH)
+    ] = None,
+    gallery_labels: Annotated[str | None, typer.Option(help="Labels of the gallery.", rich_help_panel=TRUTH)] = None,
+    query_coordinates: Annotated[
+        str | None, typer.Option(help="Where the queries are: gallery rows within --radius answer.", rich_help_panel=TRUTH)
+    ] = None,
+    gallery_coordinates: Annotated[
+        str | None, typer.Option(help="Where the gallery rows are.", rich_help_panel=TRUTH)
+    ] = None,
+    radius: Annotated[float | None, typer.Option(help="In metres.", rich_help_panel=TRUTH)] = None,
+    coordinates: Annotated[
+        Literal["auto", "metres", "lat-lon", "lon-lat"],
+        typer.Option(help="What the coordinates are, where that is asked: metres is UTM.", rich_help_panel=TRUTH),
+    ] = "auto",
+    query_names: Annotated[
+        str | None, typer.Option(help="Names of the queries, for ground truth by name.", rich_help_panel=TRUTH)
+    ] = None,
+    gallery_names: Annotated[str | None, typer.Option(help="Names of the gallery rows.", rich_help_panel=TRUTH)] = None,
+    ignored: Annotated[
+        str | None,
+        typer.Option(help="Gallery rows that are neither right nor wrong, as --positives.", rich_help_panel=TRUTH),
+    ] = None,
+    semi: Annotated[
+        str | None,
+        typer.Option(
+            help="Semi-positives, ignored in the hit rate: as --positives, or rest for all but each query's first positive.",
+            rich_help_panel=TRUTH,
+        ),
+    ] = None,
+    form: Annotated[
+        Literal["auto", "rows", "pairs", "mask"],
+        typer.Option(help="How the numbers of --positives are meant, where that is asked.", rich_help_panel=TRUTH),
+    ] = "auto",
+    first_row: Annotated[
+        int | None,
+        typer.Option(help="0 or 1: what --positives call the first row, where that is asked.", rich_help_panel=TRUTH),
+    ] = None,
+    own_row: Annotated[
+        Literal["ask", "keep", "ignore"],
+        typer.Option(help="What to do with gallery rows that are the queries themselves.", rich_help_panel=TRUTH),
+    ] = "ask",
+    unanswered: Annotated[
+        Literal["leave-out", "wrong"],
+        typer.Option(help="Queries that no gallery row answers: left out, or counted as lost.", rich_help_panel=TRUTH),
+    ] = "leave-out",
+    places: Annotated[
+        str | None,
+        typer.Option(
+            help="Which place each query shows; by default queries of one answer share theirs.", rich_help_panel=TRUTH
+        ),
+    ] = None,
     ties: Annotated[
-        Literal["pessimistic", "optimistic", "expected"], typer.Option(help="The tie rule of the value.")
+        Literal["pessimistic", "optimistic", "expected"],
+        typer.Option(help="The tie rule of the value.", rich_help_panel=OUTPUT),
     ] = "pessimistic",
-    json_to: Annotated[str | None, typer.Option("--json", help="Write everything to this file; - is stdout.")] = None,
-    csv_to: Annotated[str | None, typer.Option("--csv", help="Write both tables to this file; - is stdout.")] = None,
-    conventions: Annotated[bool, typer.Option(help="Show what published evaluators would have reported.")] = True,
+    compare: Annotated[
+        list[str],
+        typer.Option(
+            help="Another model on the same queries: its file of both sides, or given twice its queries and its gallery, or "
+            "what --per-query wrote for it.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = (),
+    json_to: Annotated[
+        str | None, typer.Option("--json", help="Write everything to this file; - is stdout.", rich_help_panel=OUTPUT)
+    ] = None,
+    csv_to: Annotated[
+        str | None, typer.Option("--csv", help="Write both tables to this file; - is stdout.", rich_help_panel=OUTPUT)
+    ] = None,
+    per_query: Annotated[
+        Path | None, typer.Option(help="Write a line a query to this .csv: ranks, ties, first rows.", rich_help_panel=OUTPUT)
+    ] = None,
+    figure: Annotated[
+        Path | None, typer.Option(help="Draw recall curve and PSSR to this .png or .svg.", rich_help_panel=OUTPUT)
+    ] = None,
+    conventions: Annotated[
+        bool, typer.Option(help="Say what published evaluators would have reported.", rich_help_panel=OUTPUT)
+    ] = True,
+    all_conventions: Annotated[
+        bool, typer.Option("--all-conventions", help="Show it as a table.", rich_help_panel=OUTPUT)
+    ] = False,
 ) -> None:
     """Score embeddings exactly: recall, PSSR and MRR with intervals and chance, ties, and a verdict on collapse.
 
-    Embeddings are rows of a .npy, .npz, .pt, .safetensors or .mat file. Positives may also be a text file, a line a query.
-    Queries of one answer count as views of one place in intervals and tests. The report goes to stdout, unless --json -
+    Files may be .npy, .npz, .mat, .h5, .pt, .safetensors, .json, .pkl, .csv, .txt, .fvecs or .bin; nothing in them is ever
+    run. What was understood is said, and what could mean two things is asked. The report goes to stdout, unless --json -
     or --csv - takes its place.
     """
-    import numpy as np
-
-    from cvig.metrics import summary
-    from cvig.metrics.collapse import diagnose
-    from cvig.ranking import as_rows, exact_ranks
-    from cvig.reading.embeddings import read_array, read_positives
-
     if json_to == csv_to == "-":
         raise ValueError("--json - and --csv - both claim stdout: name a file for one of them")
-    ground = as_rows(read_array(query, "query"), f"query '{query}'")
-    aerial = as_rows(read_array(gallery, "gallery"), f"gallery '{gallery}'")
-    answers = None if positives is None else read_positives(positives)
-    ranks = exact_ranks(ground, aerial, answers, similarity=similarity)
-    places = answers if isinstance(answers, np.ndarray) else None
-    table, diagnosis = summary(ranks, ties=ties, places=places), diagnose(ground, aerial)
-    paired = len(ground) == len(aerial) and (answers is None or np.array_equal(answers, np.arange(len(aerial))))
-    published, notes = None, []
-    if conventions and paired:
-        published = _published(ground, aerial, list(table.index), ranks if similarity == "euclidean" else None)
-        notes = _notes(ground, aerial)
-    elif conventions:
-        notes = ["Published evaluators are not shown: they expect row i of the gallery to answer query i."]
-    report = {
-        "query": {"file": query, "rows": len(ground), "dimensions": ground.shape[1]},
-        "gallery": {"file": gallery, "rows": len(aerial), "dimensions": aerial.shape[1]},
-        "positives": positives,
-        "similarity": similarity,
-        "ties": ties,
-        "tied_queries": int((ranks.tied > 0).sum()),
-        "most_ties": int(ranks.tied.max()),
-        "summary": table.to_dict(orient="index"),
-        "collapse": {"verdict": diagnosis.verdict, **dataclasses.asdict(diagnosis)},
-        "conventions": published,
-        "notes": notes,
-    }
-    _deliver(report, table, json_to, csv_to)
+    if figure is not None and figure.suffix.lower() not in (".png", ".svg"):
+        raise ValueError(f"--figure '{figure}': expected a name ending in .png or .svg")
+    if per_query is not None and per_query.suffix.lower() != ".csv":
+        raise ValueError(f"--per-query '{per_query}': expected a name ending in .csv")
 
-
-def _published(
-    ground: "np.ndarray", aerial: "np.ndarray", metrics: list[str], ranks: "Ranks | None"
-) -> dict[str, dict[str, Any]]:
-    """Source, rule and values by metric of each convention."""
-    from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, pssr_as_coded, recalls
-
-    ks = {name: name[2:] if name.endswith("%") else int(name[2:]) for name in metrics if name.startswith("R@")}
-    found = recalls(ground, aerial, list(ks.values()), ranks=ranks)
-    published = {
-        name: {
-            "source": CONVENTIONS[name].source,
-            "rule": CONVENTIONS[name].rule,
-            "values": {metric: found[name][k] for metric, k in ks.items()},
-        }
-        for name in CONVENTIONS
-    }
-    published[PAPER_CODE]["values"]["PSSR"] = float(pssr_as_coded(ground, aerial).mean())
-    return published
-
-
-def _notes(ground: "np.ndarray", aerial: "np.ndarray") -> list[str]:
-    import numpy as np
-
-    blocks = (rows[start : start + 4096] for rows in (ground, aerial) for start in range(0, len(rows), 4096))
-    norms = np.concatenate([np.linalg.norm(np.asarray(block, dtype=np.float64), axis=1) for block in blocks])
-    if np.abs(norms - 1).max() <= 1e-2:
-        return []
-    return [
-        "Published evaluators that compare inner products expect embeddings of norm 1; "
-        f"these have norms from {norms.min():.3g} to {norms.max():.3g}."
-    ]
-
-
-def _plain(value: Any) -> Any:
-    """What JSON can say: Python's own types, with null for NaN and infinity."""
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _tidy(report: dict[str, Any], table: "pd.DataFrame") -> "pd.DataFrame":
-    """A row an evaluator and metric; a published evaluator has a value alone."""
-    import pandas as pd
-
-    ours = table.rename_axis("metric").reset_index()
-    ours.insert(0, "evaluator", "cvig")
-    theirs = [
-        {"evaluator": name, "metric": metric, "value": value}
-        for name, convention in (report["conventions"] or {}).items()
-        for metric, value in convention["values"].items()
-    ]
-    return pd.concat([ours, pd.DataFrame(theirs, columns=["evaluator", "metric", "value"])], ignore_index=True)
-
-
-def _text(report: dict[str, Any]) -> str:
-    """The report for a reader: recall in percent."""
-    import pandas as pd
-
-    from cvig.words import say_p
-
-    def number(metric: str, value: float) -> str:
-        if metric.endswith("rank"):
-            return f"{value:.1f}"
-        return f"{100 * value:.2f}%" if metric.startswith("R@") else f"{value:.4f}"
-
-    rows = {}
-    for metric, row in report["summary"].items():
-        say = {column: number(metric, value) for column, value in row.items()}
-        rows[metric] = {
-            report["ties"]: f"{say['value']} [{say['low']}, {say['high']}]",
-            **{rule: say[rule] for rule in ("optimistic", "expected", "pessimistic") if rule != report["ties"]},
-            "chance": f"{say['chance']} [{say['chance_low']}, {say['chance_high']}]",
-            "p": say_p(row["p_value"]),
-        }
-    query, gallery = report["query"], report["gallery"]
-    answers = f"answers in {report['positives']}" if report["positives"] else "row i answers query i"
-    ties = (
-        "none"
-        if not report["tied_queries"]
-        else (
-            f"{report['tied_queries']} of {query['rows']} queries have other gallery rows exactly as far as their answer, "
-            f"{report['most_ties']} at most"
-        )
-    )
-    parts = [
-        f"{query['rows']} queries, {gallery['rows']} gallery rows, {query['dimensions']} dimensions; "
-        f"{report['similarity']}; {answers}",
-        pd.DataFrame(rows).T.to_string(),
-        "In brackets: 95% intervals. p: how likely chance does as well under the pessimistic rule.",
-        f"Ties: {ties}.\nCollapse: {report['collapse']['verdict']}.",
-    ]
-    if report["conventions"]:
-        values = {
-            name: {metric: number(metric, value) for metric, value in convention["values"].items()}
-            for name, convention in report["conventions"].items()
-        }
-        parts.append("Published evaluators would have reported:\n" + pd.DataFrame(values).T.fillna("").to_string())
-    return "\n\n".join([*parts, *report["notes"]])
-
-
-def _deliver(report: dict[str, Any], table: "pd.DataFrame", json_to: str | None, csv_to: str | None) -> None:
     from cvig.files import write_csv, write_json
+    from cvig.scoring.case import read_case
+    from cvig.scoring.options import Options
 
-    plain = _plain(report)
+    options = Options(
+        query=query,
+        gallery=gallery,
+        matrix=matrix,
+        closer=closer,
+        positives=positives,
+        query_labels=query_labels,
+        gallery_labels=gallery_labels,
+        query_coordinates=query_coordinates,
+        gallery_coordinates=gallery_coordinates,
+        coordinates=coordinates,
+        radius=radius,
+        query_names=query_names,
+        gallery_names=gallery_names,
+        ignored=ignored,
+        semi=semi,
+        form=form,
+        first_row=first_row,
+        unanswered=unanswered,
+        own_row=own_row,
+        layout=layout,
+        dim=dim,
+        similarity=similarity,
+        places=places,
+        ties=ties,
+        compare=tuple(compare),
+    )
+    case = read_case(options)
+
+    from cvig.scoring.report import score_case, tidy
+    from cvig.scoring.words import text
+
+    scored = score_case(case, options, conventions=conventions)
+    if per_query is not None:
+        from cvig.scoring.queries import per_query as table
+
+        write_csv(per_query, table(case, scored.ranks, similarity=similarity, closer=closer))
+    if figure is not None:
+        from cvig.scoring.figure import write_figure
+
+        write_figure(figure, scored.ranks, scored.places, ties, scored.table["chance"].to_dict())
     if json_to == "-":
-        typer.echo(json.dumps(plain, indent=1, sort_keys=True, allow_nan=False))
+        typer.echo(json.dumps(scored.report, indent=1, sort_keys=True, allow_nan=False))
     elif json_to:
-        write_json(json_to, plain)
+        write_json(json_to, scored.report)
     if csv_to == "-":
-        _tidy(report, table).to_csv(sys.stdout, index=False)
+        tidy(scored).to_csv(sys.stdout, index=False)
     elif csv_to:
-        write_csv(csv_to, _tidy(report, table))
+        write_csv(csv_to, tidy(scored))
     if "-" not in (json_to, csv_to):
-        typer.echo(_text(report))
+        typer.echo(text(scored.report, all_conventions=all_conventions))

@@ -1,5 +1,7 @@
 """Exact ranks: how many gallery rows are closer than each query's answer, and how many exactly as far."""
 
+from cvig.ranking.cosine import cosine_ranks
+from cvig.ranking.given import matrix_ranks
 from cvig.ranking.ranks import Ranks, as_rows, exact_ranks, reverse_positives
 
-__all__ = ["Ranks", "as_rows", "exact_ranks", "reverse_positives"]
+__all__ = ["Ranks", "as_rows", "cosine_ranks", "exact_ranks", "matrix_ranks", "reverse_positives"]

@@ -1,147 +1,278 @@
-"""Read embeddings that any project stored: ``.npy``, ``.npz``, ``.pt``, ``.safetensors``, MATLAB's ``.mat``; and positives.
+"""Embeddings as projects write them, brought to rows [N, D]; names and labels that lie beside them come along.
 
-An array is named ``FILE`` or ``FILE:NAME``. Without a name it is the file's only array, or the one whose
-name tells the side (`NAMES`).
+An array is named ``FILE`` or ``FILE:NAME``. Without a name it is the file's only array, or the one whose name tells the
+side (`NAMES`).
 """
 
-import re
-import zipfile
-from collections.abc import Callable
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import torch
 
-NAMES = {
-    "query": [
-        "query",
-        "queries",
-        "query_f",
-        "query_features",
-        "query_embeddings",
-        "ground",
-        "ground_embeddings",
-        "grd",
-        "gnd",
-        "grd_global_descriptor",
-        "grd_descriptor",
-        "street",
-        "surface",
-    ],
-    "gallery": [
-        "gallery",
-        "gallery_f",
-        "gallery_features",
-        "gallery_embeddings",
-        "reference",
-        "reference_features",
-        "aerial",
-        "aerial_embeddings",
-        "sat",
-        "satellite",
-        "sat_global_descriptor",
-        "sat_descriptor",
-        "overhead",
-    ],
-    "positives": ["positives"],
+from cvig.reading.containers import NoFileOfItsKindError, Parts, guarded, part_of, read_content, split_place
+from cvig.reading.ordering import natural_order
+from cvig.reading.text import read_numbers
+
+SIDES = {
+    "query": ("query", "queries", "q", "ground", "grd", "gnd", "street", "surface", "pano", "panorama", "drone", "queries_"),
+    "gallery": ("gallery", "reference", "references", "database", "db", "g", "aerial", "sat", "satellite", "overhead"),
 }
-TEXT = (".csv", ".txt", ".tsv")
-
-Arrays = dict[str, Callable[[], object]]  # by name, each read when called
-
-
-def _npy(path: Path) -> np.ndarray:
-    return np.lib.format.open_memmap(path, mode="r")
-
-
-def _npz(path: Path) -> Arrays:
-    archive = np.load(path, allow_pickle=False)
-    if not isinstance(archive, np.lib.npyio.NpzFile):
-        raise ValueError("it is no archive of arrays")
-    return {name: lambda name=name: archive[name] for name in archive.files}
+ENDS = ("", "_f", "_features", "_feature", "_feats", "_embeddings", "_embedding", "_descriptors", "_descriptor")
+ENDS += ("_global_descriptor", "_global_descriptors", "_des", "_desc", "_vecs", "_vectors", "_vlad")
+NAMES = {side: [f"{head}{end}" for head in heads for end in ENDS] for side, heads in SIDES.items()}
+_LABELS = ("label", "labels", "ids")
+_PATHS = ("path", "paths", "name", "names")
+LABELS = {side: [f"{head}_{end}" for head in heads for end in _LABELS] for side, heads in SIDES.items()}
+PATHS = {side: [f"{head}_{end}" for head in heads for end in _PATHS] for side, heads in SIDES.items()}
+LAYOUTS = ("auto", "rows", "columns", "batches")
 
 
-def _pt(path: Path) -> torch.Tensor | Arrays:
-    content = torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))
-    if isinstance(content, torch.Tensor):
-        return content
-    if not isinstance(content, dict):
-        raise ValueError(f"it holds a {type(content).__name__}, expected a tensor or a dictionary of tensors")
-    return {str(name): lambda x=x: x for name, x in content.items() if isinstance(x, (torch.Tensor, np.ndarray))}
+@dataclass(frozen=True)
+class Embeddings:
+    """Rows of one side.
+
+    Attributes
+    ----------
+    rows : array [N, D]
+        A ``.npy`` file stays memory-mapped.
+    names : list of str, optional
+        What the file calls each row.
+    labels : array [N] or [N, m], optional
+        The labels that lie beside the rows.
+    said : list of str
+        What was understood, where that is more than reading an array [N, D].
+    """
+
+    rows: np.ndarray
+    names: list[str] | None = None
+    labels: np.ndarray | None = None
+    said: list[str] = field(default_factory=list)
 
 
-def _safetensors(path: Path) -> Arrays:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        names = list(file.keys())
-
-    def read(name: str) -> torch.Tensor:
-        with safe_open(path, framework="pt") as file:
-            return file.get_tensor(name)
-
-    return {name: lambda name=name: read(name) for name in names}
-
-
-def _mat(path: Path) -> Arrays:
-    from scipy.io import loadmat, whosmat
-
-    return {name: lambda name=name: loadmat(path, variable_names=[name])[name] for name, _, _ in whosmat(path)}
-
-
-READERS: dict[str, Callable[[Path], object]] = {
-    ".npy": _npy,
-    ".npz": _npz,
-    ".pt": _pt,
-    ".pth": _pt,
-    ".safetensors": _safetensors,
-    ".mat": _mat,
-}
-
-
-def split_place(place: str) -> tuple[Path, str | None]:
-    """``FILE`` or ``FILE:NAME`` to a path and the name, which may be missing; a file of that whole name comes first."""
-    file, colon, name = place.rpartition(":")
-    if colon and name and Path(file).suffix.lower() in READERS and not Path(place).exists():
-        return Path(file), name
-    return Path(place), None
-
-
-def _choose(arrays: Arrays, name: str | None, side: str) -> str:
-    listed = ", ".join(sorted(arrays)) or "none"
-    if name is not None:
-        if name not in arrays:
-            raise ValueError(f"no array named '{name}'; it has: {listed}")
-        return name
-    if len(arrays) == 1:
-        return next(iter(arrays))
-    known = [known for known in NAMES[side] if known in arrays]
-    if len(known) != 1:
-        raise ValueError(f"which array is the {side} is not plain: name one of {listed}, as in FILE:NAME")
-    return known[0]
-
-
-def _as_array(value: object) -> np.ndarray:
-    if isinstance(value, torch.Tensor):
-        value = value.detach()
-        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+def as_array(value: object) -> np.ndarray:
+    """A tensor, list or array as a NumPy array; bfloat16 becomes float32."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
     return np.asanyarray(value)
 
 
-def read_array(place: str, side: str) -> np.ndarray:
-    """Read one array.
+def _is_array(value: object) -> bool:
+    return isinstance(value, np.ndarray) or hasattr(value, "detach")
+
+
+def _is_vector(value: object) -> bool:
+    if isinstance(value, (list, tuple)):
+        return len(value) > 0 and all(isinstance(x, (int, float, np.number)) and not isinstance(x, bool) for x in value)
+    return _is_array(value) and sum(length != 1 for length in value.shape) <= 1 and np.prod(value.shape) > 1
+
+
+def _raw(path: Path, dimensions: int | None) -> np.ndarray:
+    """Bare float32 numbers, `dimensions` a row; a file of torch's under this name is none of these."""
+    with path.open("rb") as stream:
+        if stream.read(2) == b"PK":
+            raise NoFileOfItsKindError("it is an archive, as torch.save writes them: name it .pt")
+    size = path.stat().st_size
+    if dimensions is None:
+        raise NoFileOfItsKindError("it holds bare float32 numbers, whose rows have no length there: give it with --dim")
+    if size == 0 or size % (4 * dimensions):
+        raise NoFileOfItsKindError(f"its {size} bytes are no whole number of rows of {dimensions} float32 numbers")
+    return np.memmap(path, "<f4", "r").reshape(-1, dimensions)
+
+
+def _stacked(vectors: list) -> np.ndarray:
+    arrays = [as_array(vector).ravel() for vector in vectors]
+    lengths = {len(array) for array in arrays}
+    if len(lengths) != 1:
+        raise NoFileOfItsKindError(f"its vectors have {min(lengths)} to {max(lengths)} numbers: expected one length")
+    return np.stack(arrays)
+
+
+def _choose(parts: Mapping, side: str) -> str | None:
+    """The name of the only array, or of the one whose name tells the side."""
+    arrays = (
+        parts
+        if isinstance(parts, Parts)
+        else {k: v for k, v in parts.items() if _is_array(v) or isinstance(v, (list, tuple))}
+    )
+    if len(arrays) == 1:
+        return next(iter(arrays))
+    known = [name for name in arrays if str(name).lower() in NAMES[side]]
+    if len(known) > 1:  # DSM's files hold a map beside its global descriptor
+        known = [name for name in known if "global" in str(name).lower()] or known
+    if not known and len(arrays) <= 8:  # features with labels beside them
+        known = [
+            name
+            for name, value in arrays.items()
+            if _is_array(value) and value.ndim >= 2 and as_array(value).dtype.kind == "f"
+        ]
+    return known[0] if len(known) == 1 else None
+
+
+def _beside(parts: Mapping, known: list[str]) -> object:
+    found = [name for name in parts if str(name).lower() in known]
+    return parts[found[0]] if len(found) == 1 else None
+
+
+def _text_list(value: object) -> list[str] | None:
+    """Names as text: MATLAB pads them with blanks, and torchvision's image folders give (path, class)."""
+    if value is None:
+        return None
+    value = np.asarray(value, dtype=object)
+    value = value[:, 0] if value.ndim == 2 and value.shape[1] == 2 and len(value) > 2 else value.ravel()
+    return [str(np.asarray(x).ravel()[0] if np.ndim(x) else x).rstrip() for x in value]
+
+
+def _by_item(parts: Mapping, side: str) -> Embeddings:
+    """A vector an item, under its name, as in hloc's HDF5 files; a folder named for the side holds that side."""
+    names = [str(name) for name in parts]
+    inside = [name for name in names if name.split("/")[0].lower() in SIDES[side]]
+    other = SIDES["gallery" if side == "query" else "query"]
+    chosen = inside if inside and any(name.split("/")[0].lower() in other for name in names) else names
+    order, how = natural_order(chosen)
+    chosen = [chosen[i] for i in order]
+    given = {str(name): name for name in parts}
+    values = [parts[given[name]] for name in chosen]
+    if not all(_is_vector(value) for value in values):
+        raise NoFileOfItsKindError(f"which array is the {side} is not plain: name one of {_listed(parts)}, as in FILE:NAME")
+    ends = {name.rpartition("/")[2] for name in chosen}
+    items = [name.rpartition("/")[0] for name in chosen] if len(ends) == 1 and "/" in chosen[0] else chosen
+    return Embeddings(_stacked(values), items, said=[f"a vector an item, {how}"])
+
+
+def _listed(parts: Mapping) -> str:
+    names = sorted(map(str, parts))
+    return (", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")) or "none"
+
+
+def _from_parts(parts: Mapping, side: str, layout: str) -> Embeddings:
+    name = _choose(parts, side)
+    if name is None:
+        # two or three arrays that nothing tells apart are no items
+        if len(parts) > 3 and all(_is_vector(parts[key]) for key in list(parts)[:50]):
+            return _by_item(parts, side)
+        raise NoFileOfItsKindError(f"which array is the {side} is not plain: name one of {_listed(parts)}, as in FILE:NAME")
+    if isinstance(parts, Parts) and len(parts) == 1 and "/" in name and _is_vector(parts[name]):
+        return _by_item(parts, side)
+    found = normalised(parts[name], side, layout)
+    labels = _beside(parts, [*LABELS[side], *_LABELS])
+    names = _text_list(_beside(parts, [*PATHS[side], *_PATHS]))
+    labels = found.labels if labels is None else np.squeeze(as_array(labels))
+    return Embeddings(found.rows, found.names or names, labels, found.said)
+
+
+def _joined(batches: list) -> object:
+    """Batches of arrays or lists, one after another; anything else as it is."""
+    if batches and all(_is_array(x) and x.ndim > 0 for x in batches):
+        arrays = [as_array(x) for x in batches]
+        return np.concatenate(arrays) if len({x.shape[1:] for x in arrays}) == 1 else batches
+    if batches and all(isinstance(x, (list, tuple)) for x in batches):
+        return [y for x in batches for y in x]
+    return batches
+
+
+def _from_sequence(parts: list | tuple, side: str, layout: str) -> Embeddings:
+    """Batches, vectors, or features with labels and names beside them."""
+    if not parts:
+        raise NoFileOfItsKindError("it holds an empty list")
+    if all(isinstance(x, Mapping) for x in parts):
+        keys = set(parts[0])
+        if all(set(x) == keys for x in parts) and _choose(parts[0], side) is not None:
+            name = _choose(parts[0], side)
+            return normalised([x[name] for x in parts], side, "batches")
+    if all(_is_vector(x) for x in parts) and len({np.size(as_array(x)) for x in parts}) == 1 and len(parts) > 2:
+        return Embeddings(_stacked(list(parts)))
+    arrays = [
+        (i, as_array(x))
+        for i, x in enumerate(parts)
+        if _is_array(x) or (isinstance(x, list) and x and not isinstance(x[0], str))
+    ]
+    matrices = [(i, x) for i, x in arrays if x.ndim >= 2 and x.dtype.kind == "f"]
+    if len(matrices) == len(parts):
+        if isinstance(parts, tuple) and layout != "batches" and len(parts) > 1:
+            raise NoFileOfItsKindError(
+                f"it holds {len(parts)} arrays: parts, of which FILE:0 names the first, or batches, which "
+                "--layout batches joins"
+            )
+        if len({x.shape[1:] for _, x in matrices}) > 1:
+            raise NoFileOfItsKindError(f"its batches have {len({x.shape[1:] for _, x in matrices})} shapes: expected one")
+        found = normalised(np.concatenate([x for _, x in matrices]), side, "auto" if layout == "batches" else layout)
+        return Embeddings(found.rows, said=[f"{len(parts)} batches joined", *found.said])
+    if len(parts) > 0 and all(isinstance(x, tuple) and len(x) == len(parts[0]) for x in parts):  # (features, labels) a batch
+        return _from_sequence(tuple(_joined(list(column)) for column in zip(*parts, strict=True)), side, layout)
+    joined = [_joined(x) if isinstance(x, list) else x for x in parts]
+    candidates = [(i, x) for i, x in enumerate(joined) if _is_array(x) and x.ndim >= 2 and as_array(x).dtype.kind == "f"]
+    if len(candidates) != 1:
+        raise NoFileOfItsKindError(f"which part is the {side} is not plain: name one of 0 to {len(parts) - 1}, as in FILE:0")
+    at, value = candidates[0]
+    found = normalised(value, side, layout)
+    labels = names = None
+    for i, other in enumerate(joined):
+        if i == at or not hasattr(other, "__len__") or len(other) != len(found.rows):
+            continue
+        values = as_array(other)
+        if values.dtype.kind in "iu" and labels is None:
+            labels = values
+        elif values.dtype.kind in "USO" and names is None:
+            names = _text_list(values)
+    return Embeddings(found.rows, names, labels, found.said)
+
+
+def normalised(value: object, side: str, layout: str = "auto") -> Embeddings:
+    """Rows [N, D] of whatever a file held.
+
+    Raises
+    ------
+    NoFileOfItsKindError
+        Several readings, or none; the message says how to settle it.
+    """
+    if isinstance(value, Mapping):
+        return _from_parts(value, side, layout)
+    if isinstance(value, (list, tuple)):
+        return _from_sequence(value, side, layout)
+    if not _is_array(value):
+        raise NoFileOfItsKindError(f"it holds a {type(value).__name__}: expected an array of embeddings")
+    array = as_array(value)
+    if array.dtype == object:
+        return _from_sequence(list(array.ravel() if array.ndim == 1 or 1 in array.shape else array), side, layout)
+    shape, said = array.shape, []
+    if layout == "batches" and array.ndim >= 3:
+        array = array.reshape(-1, *shape[2:])
+    while array.ndim > 2 and array.shape[-1] == 1:
+        array = array[..., 0]
+    if array.ndim == 3 and array.shape[0] == 1:
+        array = array[0]
+    elif array.ndim == 3 and array.shape[1] == 1:
+        array = array[:, 0]
+    elif array.ndim == 3 and layout != "rows":
+        a, b, c = array.shape
+        raise NoFileOfItsKindError(
+            f"its shape is {shape}: {a} rows of {b * c} numbers, which --layout rows says, or {a} batches of {b} "
+            "rows, which --layout batches says"
+        )
+    if array.ndim > 2:
+        array = array.reshape(len(array), -1)
+    if layout == "columns" and array.ndim == 2:
+        array, said = array.T, ["columns of the file taken as rows"]
+    if array.shape != shape and layout != "columns":
+        said = [f"{list(shape)} taken as {list(array.shape)}"]
+    return Embeddings(array, said=said)
+
+
+def read_embeddings(place: str, side: str, *, dimensions: int | None = None, layout: str = "auto") -> Embeddings:
+    """Read the embeddings of one side.
 
     Parameters
     ----------
     place : str
         ``FILE`` or ``FILE:NAME``.
-    side : {"query", "gallery", "positives"}
-        What it is to hold, by which an array without a given name is found.
-
-    Returns
-    -------
-    ndarray
-        As stored, bfloat16 as float32; a ``.npy`` file is memory-mapped.
+    side : {"query", "gallery"}
+        By which an array without a given name is found.
+    dimensions : int, optional
+        Numbers a row of a ``.bin`` file.
+    layout : {"auto", "rows", "columns", "batches"}
+        What settles a shape that could be read in two ways: "columns" is MATLAB's [D, N].
 
     Raises
     ------
@@ -150,52 +281,30 @@ def read_array(place: str, side: str) -> np.ndarray:
     OSError
         No such file.
     """
-    path, name = split_place(place)
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise ValueError(f"{side} file '{path}': expected a name ending in {', '.join(READERS)}")
-    if not path.is_file():
-        raise FileNotFoundError(f"{side} file '{path}' does not exist")
-    try:
-        content = reader(path)
-        if not isinstance(content, dict):
-            if name is not None:
-                raise ValueError(f"it holds one array without a name: leave ':{name}' out")
-            return _as_array(content)
-        return _as_array(content[_choose(content, name, side)]())
-    except Exception as error:  # each format's reader has its own errors for a damaged file
-        reason = re.split(r"\.\s|\n", str(error).strip())[0].rstrip(".")
-        raise ValueError(f"{side} file '{path}': {reason}") from error
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout '{layout}': expected one of {', '.join(LAYOUTS)}")
+    if dimensions is not None and dimensions < 1:
+        raise ValueError(f"--dim {dimensions}: expected at least 1")
+    path, _ = split_place(place)
+
+    def numbers(path: Path) -> object:
+        try:
+            rows, names = read_numbers(path)
+        except ValueError as error:
+            raise NoFileOfItsKindError(str(error)) from error
+        return Embeddings(rows, names)
+
+    also = dict.fromkeys((".csv", ".tsv", ".txt"), numbers) | {".bin": lambda path: _raw(path, dimensions)}
+    content = read_content(place, side, also)
+    if isinstance(content, Embeddings):
+        rows = content.rows.T if layout == "columns" else content.rows
+        return Embeddings(rows, content.names, said=content.said)
+    return guarded(lambda: normalised(content, side, layout), path, side)
 
 
-def _read_text(path: Path) -> np.ndarray | list[np.ndarray]:
-    rows = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        words = re.split(r"[\s,;]+", line.strip(" \t,;"))
-        if not all(re.fullmatch(r"[+-]?\d+", word) for word in words):
-            raise ValueError(f"positives file '{path}' line {number}: '{line[:40]}', expected numbers of gallery rows")
-        rows.append(np.array(words, dtype=np.int64))
-    if not rows:
-        raise ValueError(f"positives file '{path}' is empty")
-    return np.concatenate(rows) if all(len(row) == 1 for row in rows) else rows
+def read_array(place: str, side: str) -> np.ndarray:
+    """The rows of `read_embeddings`."""
+    return read_embeddings(place, side).rows
 
 
-def read_positives(place: str) -> np.ndarray | list[np.ndarray]:
-    """Read the gallery rows, counted from 0, that answer each query.
-
-    Parameters
-    ----------
-    place : str
-        A text file (``.csv``, ``.txt``, ``.tsv``) with a line a query, one number or several; or an array as in
-        `read_array`, integers [Q] or [Q, m] in which -1 fills rows of fewer than m.
-
-    Returns
-    -------
-    int array [Q], or list of Q int arrays
-    """
-    if Path(place).suffix.lower() in TEXT:
-        return _read_text(Path(place))
-    rows = read_array(place, "positives")
-    if rows.dtype.kind not in "iu" or rows.ndim not in (1, 2):
-        raise ValueError(f"positives '{place}' of type {rows.dtype} and shape {rows.shape}: expected integers [Q] or [Q, m]")
-    return np.asarray(rows) if rows.ndim == 1 else [row[row != -1] for row in np.asarray(rows)]
+__all__ = ["LABELS", "LAYOUTS", "NAMES", "PATHS", "Embeddings", "as_array", "normalised", "part_of", "read_embeddings"]

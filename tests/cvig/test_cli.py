@@ -12,6 +12,9 @@ from cvig.datasets import DATASETS, SPLITS
 from cvig.metrics import TIES
 from cvig.printed.chance import RULES
 from cvig.printed.tables import PRINTING
+from cvig.reading.coordinates import UNITS
+from cvig.reading.embeddings import LAYOUTS
+from cvig.reading.forms import FORMS
 
 
 def test_help_names_every_command():
@@ -23,7 +26,7 @@ def test_help_names_every_command():
 @pytest.mark.parametrize(
     ("command", "choices"),
     [
-        ("score", [TIES, ("euclidean", "dot")]),
+        ("score", [TIES, ("euclidean", "dot", "cosine"), FORMS, LAYOUTS, UNITS]),
         ("examine", [RULES, PRINTING]),
         ("check", [set(DATASETS) - {"world"}, SPLITS]),
         ("world", [SPLITS]),
@@ -39,7 +42,7 @@ def test_help_shows_every_choice_that_the_library_has(command, choices):
     ("words", "message"),
     [
         (("scare",), "No such command 'scare'"),
-        (("score",), "Missing option '--query'"),
+        (("score",), "--query and --gallery name the embeddings"),
         (("score", "--kind", "x"), "No such option"),
         (("world", "folder", "--split", "dev"), "'--split': 'dev' is not one of 'train', 'val', 'test'"),
         (("world", "folder", "--count", "many"), "'--count'"),

@@ -15,8 +15,9 @@ from cvig import cli
 from cvig.metrics import summary
 from cvig.metrics.collapse import diagnose
 from cvig.metrics.conventions import CONVENTIONS, pssr_as_coded, recalls
+from cvig.metrics.conventions.answers import ANSWERS_CONVENTIONS
 from cvig.ranking import exact_ranks
-from cvig.reading.embeddings import read_array, read_positives
+from cvig.reading.embeddings import read_array
 
 N = 120
 KS = {"R@1": 1, "R@5": 5, "R@10": 10, "R@1%": "1%", "R@5%": "5%", "R@10%": "10%"}
@@ -127,6 +128,8 @@ def test_the_report_shows_each_value_and_the_verdict(score):
             assert f"{100 * row.optimistic:.2f}%" in line
     assert f"{(ranks.tied > 0).sum()} of {N} queries have other gallery rows exactly as far" in output
     assert diagnose(query, gallery).verdict in output
+    assert "image-locate R@1 " in output
+    output = score("--all-conventions")[1]
     lines = {line.split()[0]: line for line in output.splitlines() if line.split()}
     for name, recall in recalls(query, gallery, [1]).items():
         assert f" {100 * recall[1]:.2f}%" in lines[name]
@@ -150,13 +153,16 @@ def test_a_gallery_of_few_rows_and_one_of_one_row(score, folder):
         assert set(found["conventions"]["SAFA"]["values"]) == {m for m in found["summary"] if m.startswith("R@")}
 
 
-def test_conventions_are_left_out_where_row_i_does_not_answer_query_i(score, folder):
+def test_conventions_are_those_that_apply_to_the_ground_truth(score, folder):
     np.save("pos.npy", np.arange(N)[::-1].copy())
     found = strict_json(score("--json", "-", "--positives", "pos.npy")[1])
-    assert found["conventions"] is None
-    assert "row i of the gallery to answer query i" in score("--positives", "pos.npy")[1]
+    assert set(found["conventions"]) == set(ANSWERS_CONVENTIONS)
+    np.save("two.npy", np.stack([np.arange(N), (np.arange(N) + 1) % N, np.full(N, -1)], axis=1))
+    found = strict_json(score("--json", "-", "--positives", "two.npy")[1])
+    assert set(found["conventions"]) == {"University-1652", "OpenVPRLab", "VPR-methods-evaluation"}
+    assert "VPR-methods-evaluation" in score("--positives", "two.npy")[1]
     np.save("pos.npy", np.arange(N))
-    assert strict_json(score("--json", "-", "--positives", "pos.npy")[1])["conventions"]
+    assert set(strict_json(score("--json", "-", "--positives", "pos.npy")[1])["conventions"]) == set(CONVENTIONS)
     assert strict_json(score("--json", "-", "--no-conventions")[1])["conventions"] is None
 
 
@@ -227,29 +233,11 @@ def test_a_colon_in_a_file_name_is_no_array_name(folder):
     assert read_array("run:2.npy", "query").shape == (N, 8)
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "expected"),
-    [
-        ("p.txt", "2\n0\n1\n", [[2], [0], [1]]),
-        ("p.csv", "2,0\n1\n0, 1, 2\n", [[2, 0], [1], [0, 1, 2]]),
-        ("p.tsv", "2\t0\t\n1\n0;1\n", [[2, 0], [1], [0, 1]]),
-    ],
-)
-def test_positives_as_text_have_a_line_a_query(folder, name, text, expected):
-    (folder / name).write_text(text)
-    assert [np.atleast_1d(row).tolist() for row in read_positives(name)] == expected
-
-
-def test_positives_as_an_array_are_filled_with_minus_one(folder):
-    np.save("p.npy", np.array([[2, 0], [1, -1]]))
-    assert [row.tolist() for row in read_positives("p.npy")] == [[2, 0], [1]]
-
-
 def test_several_positives_are_scored_by_the_best_placed(score, folder):
     query, gallery = embeddings()
     rows = [[i, (i + 1) % N] for i in range(N)]
     (folder / "p.csv").write_text("".join(f"{a},{b}\n" for a, b in rows))
-    found = strict_json(score("--json", "-", "--positives", "p.csv")[1])
+    found = strict_json(score("--json", "-", "--positives", "p.csv", "--form", "rows")[1])
     expected = summary(exact_ranks(query, gallery, rows))
     assert found["summary"]["PSSR"]["value"] == pytest.approx(expected.loc["PSSR", "value"])
 
@@ -260,8 +248,10 @@ def test_several_positives_are_scored_by_the_best_placed(score, folder):
 def test_missing_and_unknown_files(score, folder):
     assert_refused(score(query="absent.npy"), "query file 'absent.npy' does not exist")
     assert_refused(score(gallery="."), "gallery file '.'")
-    (folder / "g.xlsx").write_text("")
-    assert_refused(score(gallery="g.xlsx"), "g.xlsx", ".npy")
+    (folder / "g.jpg").write_text("")
+    assert_refused(score(gallery="g.jpg"), "g.jpg", ".npy")
+    (folder / "g.parquet").write_text("")
+    assert_refused(score(gallery="g.parquet"), "convert it: python -c \"import pandas; pandas.read_parquet('g.parquet')")
     assert_refused(score("--positives", "absent.csv"), "absent.csv")
 
 
@@ -323,10 +313,10 @@ def test_nan_and_wrong_shapes(score, folder):
     [
         ("0\n" * (N - 1), f"{N - 1} queries"),
         ("0\n" * (N - 1) + f"{N}\n", f"positives of query {N - 1}: {N} is not within"),
-        ("-1\n" + "0\n" * (N - 1), "positives of query 0: -1 is not within"),
+        ("-2\n" + "0\n" * (N - 1), "positives of query 0: -2 is not within"),
         ("0\n" * 4 + "1.5\n", "line 5: '1.5'"),
         ("0\n\n1\n", "line 2: ''"),
-        ("row\n0\n", "line 1: 'row'"),
+        ("words\n0\n", "line 1: 'words'"),
         ("", "empty"),
     ],
 )
@@ -336,10 +326,11 @@ def test_bad_positives(score, folder, text, fragment):
 
 
 def test_positives_that_are_no_integers(score, folder):
-    np.save("p.npy", np.zeros(N))
-    assert_refused(score("--positives", "p.npy"), "float64")
+    np.save("p.npy", np.full(N, 0.5))
+    assert_refused(score("--positives", "p.npy"), "positives of query 0: 0.5")
 
 
 def test_unknown_choices(score):
     assert_refused(score("--ties", "kind"), "'--ties'", "'kind' is not one of 'pessimistic', 'optimistic', 'expected'")
-    assert_refused(score("--similarity", "cosine"), "'--similarity'", "'cosine' is not one of 'euclidean', 'dot'")
+    for words in (("--similarity", "hamming"), ("--form", "odd"), ("--unanswered", "maybe")):
+        assert_refused(score(*words), f"'{words[0]}'", f"'{words[1]}' is not one of ")

@@ -332,9 +332,25 @@ def recall_bounds(
     -------
     dict of name to dict of k to (least, largest)
     """
+    found = recalls_with_bounds(query, gallery, ks, names=names, ranks=ranks, progress=progress)
+    return {name: {k: tuple(bounds) for k, (_, *bounds) in values.items()} for name, values in found.items()}
+
+
+def recalls_with_bounds(
+    query: np.ndarray,
+    gallery: np.ndarray,
+    ks: Sequence[int | str],
+    *,
+    names: Iterable[str] = CONVENTIONS,
+    ranks: Ranks | None = None,
+    progress: bool = True,
+) -> dict[str, dict[int | str, tuple[float, float, float]]]:
+    """`recalls` and `recall_bounds` from one count: of each k the value, the least and the largest."""
     counted = _counted(query, gallery, ks, names, ranks, progress)
     return {
-        convention.name: {k: _bounds(convention, counts, top) for k, top in tops.items()}
+        convention.name: {
+            k: (float(convention.hits(counts, top).mean()), *_bounds(convention, counts, top)) for k, top in tops.items()
+        }
         for convention, counts, tops in counted
     }
 

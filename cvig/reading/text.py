@@ -1,0 +1,143 @@
+"""Text files as people have them: byte-order marks, UTF-16, headers, any of the usual separators, blank lines at the end."""
+
+import codecs
+import csv
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|NaN|NAN|inf)")
+_MARKS = [
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8, or in UTF-16 or UTF-32 with a mark; UTF-16 without one is known by its zero bytes."""
+    data = path.read_bytes()
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), None)
+    if encoding is None and b"\0" in data[:100]:
+        encoding = "utf-16-le" if data[1:2] == b"\0" else "utf-16-be"
+    try:
+        return data.decode(encoding or "utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is no text in {encoding or 'UTF-8'}") from error
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a file, without blank ones at the end."""
+    lines = re.split(r"\r\n|\r|\n", read_text(path))
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines
+
+
+@dataclass(frozen=True)
+class Table:
+    """A text file of words.
+
+    Attributes
+    ----------
+    rows : list of list of str
+        A line each.
+    header : list of str, optional
+        The first line, where its words are names and those below are not, or where it names known columns.
+    """
+
+    rows: list[list[str]]
+    header: list[str] | None = None
+
+    def line(self, row: int) -> int:
+        """The number of a row's line in the file, from 1."""
+        return row + 1 + (self.header is not None)
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether every word is a number."""
+        return all(NUMBER.fullmatch(word) for row in self.rows for word in row)
+
+    def column(self, names: tuple[str, ...]) -> int | None:
+        """Which column has one of these names."""
+        found = [i for i, word in enumerate(self.header or []) if word.strip().lower() in names]
+        return found[0] if len(found) == 1 else None
+
+
+def _separator(line: str) -> str | None:
+    return next((mark for mark in ("\t", ";", ",") if mark in line), None)
+
+
+def _split(line: str, separator: str | None) -> list[str]:
+    bare = line.strip().strip(",;\t ")
+    words = re.split(r"[\s,;]+", bare) if bare else []
+    if all(NUMBER.fullmatch(word) for word in words):
+        return words
+    if separator is None:
+        return bare.split()
+    return [word.strip() for word in next(csv.reader([line.strip("\r\n")], delimiter=separator))]
+
+
+def read_table(path: Path, known: tuple[str, ...] = ()) -> Table:
+    """The words of a file, line by line.
+
+    Numbers may be parted by blanks, commas, semicolons or tabs; other words by the separator of the first line.
+
+    Parameters
+    ----------
+    known : tuple of str
+        Names of columns, in lower case, that make the first line a header whatever follows.
+    """
+    lines = read_lines(path)
+    if not lines:
+        raise ValueError("it is empty")
+    separator = _separator(lines[0])
+    rows = [_split(line, separator) for line in lines]
+    first = [word.lower() for word in rows[0]]
+    if any(word in known for word in first):
+        return Table(rows[1:], rows[0])
+    return Table(rows)
+
+
+def read_numbers(path: Path) -> tuple[np.ndarray, list[str] | None]:
+    """Rows of numbers [N, D], and the names that stand before them, if any.
+
+    A header is left out: words, or 0 … D - 1 as pandas writes them, whose index is then left out too.
+    """
+    lines = read_lines(path)
+    if not lines:
+        raise ValueError("it is empty")
+    separator = _separator(lines[0])
+    first = [word.strip().strip('"') for word in (lines[0].split(separator) if separator else lines[0].split())]
+    numbered = [str(i) for i in range(len(first))]
+    skip, index = 0, False
+    if len(lines) > 1 and first[0] == "" and first[1:] == numbered[:-1]:
+        skip, index = 1, True
+    elif len(lines) > 1 and (first == numbered or not any(NUMBER.fullmatch(word) for word in first)):
+        skip = 1
+    body = [line.rstrip(f"{separator or ''} ") for line in lines[skip:]]
+    if separator == ";" and "," in body[0]:
+        body = [line.replace(",", ".") for line in body]
+    start, _, _ = body[0].partition(separator or " ")
+    names = None
+    if not NUMBER.fullmatch(start.strip()):
+        parts = [line.partition(separator or " ") for line in body]
+        names, body = [part[0].strip().strip('"') for part in parts], [part[2] for part in parts]
+    elif index:
+        body = [line.partition(separator)[2] for line in body]
+    try:
+        return np.loadtxt(body, delimiter=separator, ndmin=2, comments=None), names
+    except ValueError as error:
+        wrong = next(
+            (i for i, line in enumerate(body) if not all(NUMBER.fullmatch(w.strip()) for w in _words(line, separator))), None
+        )
+        where = "its lines are of several lengths" if wrong is None else f"line {wrong + 1 + skip} holds more than numbers"
+        raise ValueError(f"{where}: expected a line of numbers for each row") from error
+
+
+def _words(line: str, separator: str | None) -> list[str]:
+    return line.split(separator) if separator else line.split()

@@ -1,0 +1,77 @@
+"""What ``cvig score`` was asked, with the defaults of its options."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options of ``cvig score``, under their own names.
+
+    Attributes
+    ----------
+    query, gallery : str, optional
+        Embeddings, FILE or FILE:NAME.
+    matrix : str, optional
+        A matrix [Q, N] in their place, ranked as stored; `closer` says whether its "smaller" or "larger" numbers are closer.
+    positives, query_labels, gallery_labels, query_coordinates, gallery_coordinates : str, optional
+        The ground truth; none of them: labels that lie beside the embeddings, else row i answers query i.
+    radius : float, optional
+        Metres within which a gallery row answers; `coordinates` is the unit of the coordinates.
+    ignored, semi : str, optional
+        Rows that are neither right nor wrong; rows that are so in the hit rate alone ("rest": all positives but the first).
+    """
+
+    query: str | None = None
+    gallery: str | None = None
+    matrix: str | None = None
+    closer: str | None = None
+    positives: str | None = None
+    query_labels: str | None = None
+    gallery_labels: str | None = None
+    query_coordinates: str | None = None
+    gallery_coordinates: str | None = None
+    coordinates: str = "auto"
+    radius: float | None = None
+    query_names: str | None = None
+    gallery_names: str | None = None
+    ignored: str | None = None
+    semi: str | None = None
+    form: str = "auto"
+    first_row: int | None = None
+    unanswered: str = "leave-out"
+    own_row: str = "ask"
+    layout: str = "auto"
+    dim: int | None = None
+    similarity: str = "euclidean"
+    places: str | None = None
+    ties: str = "pessimistic"
+    compare: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        if self.matrix is None and (self.query is None or self.gallery is None):
+            raise ValueError("--query and --gallery name the embeddings, or --matrix a matrix of distances or similarities")
+        if self.matrix is not None:
+            if self.query is not None or self.gallery is not None:
+                raise ValueError("--matrix takes the place of --query and --gallery: give one or the other")
+            if self.closer is None:
+                raise ValueError(
+                    "--matrix needs --closer smaller for distances, --closer larger for similarities: they look alike"
+                )
+        elif self.closer is not None:
+            raise ValueError("--closer is of --matrix; what makes embeddings close is --similarity")
+        ways = [
+            ("--positives", self.positives, self.positives),
+            ("--query-labels and --gallery-labels", self.query_labels, self.gallery_labels),
+            ("--query-coordinates and --gallery-coordinates", self.query_coordinates, self.gallery_coordinates),
+        ]
+        used = [name for name, one, other in ways if one is not None or other is not None]
+        if len(used) > 1:
+            raise ValueError(f"{' and '.join(used)} both say what answers: give one")
+        for name, one, other in ways:
+            if (one is None) != (other is None):
+                raise ValueError(f"{name} belong together: one is missing")
+        if (self.query_coordinates is not None) != (self.radius is not None):
+            raise ValueError("--radius in metres and --query-coordinates with --gallery-coordinates belong together")
+        if self.radius is not None and not 0 < self.radius < float("inf"):
+            raise ValueError(f"--radius {self.radius}: expected metres, above 0")

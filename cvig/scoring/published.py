@@ -1,0 +1,113 @@
+"""What published evaluators would have made of a case, and how that differs from the exact values."""
+
+from typing import Any
+
+import numpy as np
+
+from cvig.ranking import Ranks
+from cvig.scoring.case import Case
+
+LEAST = 1e-9  # recalls are shares of whole queries
+
+
+def published(case: Case, metrics: list[str], ranks: Ranks | None) -> tuple[dict[str, dict[str, Any]] | None, list[str]]:
+    """Source, rule, values and bounds by metric of each evaluator that applies to this ground truth; and notes.
+
+    Parameters
+    ----------
+    metrics : list of str
+        Those named R@k are looked at.
+    ranks : Ranks, optional
+        Exact Euclidean ranks, where they are at hand.
+    """
+    from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, pssr_as_coded
+    from cvig.metrics.conventions.answers import ANSWERS_CONVENTIONS, recalls_of_answers
+    from cvig.metrics.conventions.evaluators import recalls_with_bounds
+
+    if case.matrix is not None:
+        return None, ["Published evaluators are not shown: they compute distances from embeddings."]
+    if case.ignored is not None:
+        return None, ["Published evaluators are not shown: none of them leaves rows out for single queries."]
+    ks = {name: name[2:] if name.endswith("%") else int(name[2:]) for name in metrics if name.startswith("R@")}
+    notes = _norms(case)
+    if case.is_paired:
+        found, known = recalls_with_bounds(case.query, case.gallery, list(ks.values()), ranks=ranks), CONVENTIONS
+    else:
+        pairs = case.truth.pairs
+        found = recalls_of_answers(case.query, case.gallery, pairs, list(ks.values()), given=case.given)
+        known = ANSWERS_CONVENTIONS
+        names = ", ".join(found)
+        notes.append(f"Published evaluators that apply where row i does not answer query i alone: {names}.")
+    shown = {
+        name: {
+            "source": known[name].source,
+            "rule": known[name].rule,
+            "values": {metric: values[k][0] for metric, k in ks.items()},
+            "bounds": {metric: list(values[k][1:]) for metric, k in ks.items() if values[k][2] - values[k][1] > LEAST},
+        }
+        for name, values in found.items()
+    }
+    if PAPER_CODE in shown:
+        shown[PAPER_CODE]["values"]["PSSR"] = float(pssr_as_coded(case.query, case.gallery).mean())
+    return shown, notes
+
+
+def _norms(case: Case) -> list[str]:
+    blocks = (rows[start : start + 4096] for rows in (case.query, case.gallery) for start in range(0, len(rows), 4096))
+    norms = np.concatenate([np.linalg.norm(np.asarray(block, dtype=np.float64), axis=1) for block in blocks])
+    if np.abs(norms - 1).max() <= 1e-2:
+        return []
+    return [
+        "Published evaluators that compare inner products expect embeddings of norm 1; "
+        f"these have norms from {norms.min():.3g} to {norms.max():.3g}."
+    ]
+
+
+def folded(shown: dict[str, dict[str, Any]], summary: dict[str, dict[str, float]], gallery: int, left_out: int) -> str:
+    """One line: how many agree with the exact values, and the first value in which each other differs, and why."""
+    differing: dict[str, list[str]] = {}
+    for name, evaluator in shown.items():
+        said = _difference(name, evaluator, summary, gallery, left_out)
+        if said is not None:
+            differing.setdefault(said, []).append(name)
+    agree = len(shown) - sum(map(len, differing.values()))
+    head = f"Published evaluators: {agree} of {len(shown)} agree with the exact values"
+    return "; ".join([head, *(f"{', '.join(names)} {said}" for said, names in differing.items())])
+
+
+def _difference(name: str, evaluator: dict[str, Any], summary: dict, gallery: int, left_out: int) -> str | None:
+    from cvig.metrics.conventions import PAPER_CODE
+
+    for metric, value in evaluator["values"].items():
+        if not metric.startswith("R@"):
+            continue
+        low, high = sorted((summary[metric]["pessimistic"], summary[metric]["optimistic"]))
+        bounds = evaluator["bounds"].get(metric)
+        if bounds is not None and not (bounds[0] >= low - LEAST and bounds[1] <= high + LEAST):
+            return f"{metric} {100 * bounds[0]:.2f}% to {100 * bounds[1]:.2f}%: its order of ties is open"
+        if bounds is not None or low - LEAST <= value <= high + LEAST:
+            continue
+        if name == PAPER_CODE:
+            why = "one place too many"
+        elif metric.endswith("%") and _rows_meant(name, metric, gallery) is not None:
+            why = _rows_meant(name, metric, gallery)
+        elif left_out:
+            why = "queries without an answer count as lost"
+        else:
+            why = "its own rounding"
+        return f"{metric} {100 * value:.2f}%: {why}"
+    return None
+
+
+def _rows_meant(name: str, metric: str, gallery: int) -> str | None:
+    """How many rows a percentage means to an evaluator, where that is not what it means here."""
+    from cvig.metrics.conventions import CONVENTIONS
+    from cvig.metrics.conventions.answers import ANSWERS_CONVENTIONS
+    from cvig.metrics.conventions.evaluators import TOP_OF_PERCENT
+
+    percent = (CONVENTIONS.get(name) or ANSWERS_CONVENTIONS[name]).percent
+    theirs, ours = (
+        TOP_OF_PERCENT[percent](float(metric[2:-1]), gallery),
+        max(1, int(float(metric[2:-1]) * gallery / 100 + 1e-9)),
+    )
+    return None if theirs == ours else f"the first {theirs} rows, not {ours}"

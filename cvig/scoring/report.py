@@ -1,0 +1,120 @@
+"""The report of ``cvig score``: everything that it says, as plain values that `schema.json` describes."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from cvig.metrics import compare, summary
+from cvig.metrics.collapse import diagnose
+from cvig.ranking import Ranks
+from cvig.scoring.case import Case
+from cvig.scoring.options import Options
+from cvig.scoring.published import published
+from cvig.scoring.ranked import places_of, rank_case
+
+SCHEMA = Path(__file__).with_name("schema.json")
+
+
+@dataclasses.dataclass
+class Scored:
+    """A case with its ranks, and what follows from them.
+
+    Attributes
+    ----------
+    ranks : Ranks
+    places : array [Q], optional
+    table : DataFrame
+        As of `cvig.metrics.summary`, and a row for the hit rate where there are semi-positives.
+    report : dict
+        Plain values, as JSON has them.
+    """
+
+    case: Case
+    ranks: Ranks
+    places: np.ndarray | None
+    table: pd.DataFrame
+    report: dict[str, Any]
+
+
+def score_case(case: Case, options: Options, *, conventions: bool) -> Scored:
+    """Rank a case and report on it."""
+    ranks = rank_case(case, similarity=options.similarity, closer=options.closer)
+    places = places_of(case, ranks)
+    table = summary(ranks, ties=options.ties, places=places)
+    if case.semi is not None:
+        hit = rank_case(case, similarity=options.similarity, closer=options.closer, semi=True)
+        table.loc["hit rate"] = summary(hit, ties=options.ties, places=places).loc["R@1"]
+    diagnosis = None if case.matrix is not None else diagnose(case.query, case.gallery)
+    shown, notes = None, list(case.notes)
+    if conventions:
+        euclidean = ranks if options.similarity == "euclidean" and case.matrix is None else None
+        shown, more = published(case, list(table.index), euclidean)
+        notes += more
+    comparison = None
+    if options.compare:
+        from cvig.scoring.other import ranks_of_other
+
+        comparison = compare(ranks, ranks_of_other(case, options), ties=options.ties, places=places)
+    counts = case.truth.counts
+    report = {
+        "query": _side(options.query, case.query, case.given),
+        "gallery": _side(options.gallery, case.gallery, case.truth.gallery),
+        "matrix": options.matrix,
+        "positives": options.positives,
+        "truth": {
+            "origin": case.truth.origin,
+            "queries": case.given,
+            "answered": len(case.kept),
+            "lost": case.lost,
+            "fewest_answers": int(counts.min()),
+            "most_answers": int(counts.max()),
+            "places": len(np.unique(places)) if places is not None else len(ranks),
+        },
+        "understood": case.said,
+        "similarity": options.similarity if case.matrix is None else f"{options.closer} is closer",
+        "ties": options.ties,
+        "tied_queries": int((ranks.tied > 0).sum()),
+        "most_ties": int(ranks.tied.max()),
+        "summary": table.to_dict(orient="index"),
+        "comparison": None if comparison is None else comparison.to_dict(orient="index"),
+        "collapse": None if diagnosis is None else {"verdict": diagnosis.verdict, **dataclasses.asdict(diagnosis)},
+        "conventions": shown,
+        "notes": notes,
+    }
+    return Scored(case, ranks, places, table, plain(report))
+
+
+def _side(place: str | None, rows: np.ndarray | None, count: int) -> dict[str, Any]:
+    return {"file": place, "rows": count, "dimensions": None if rows is None else rows.shape[1]}
+
+
+def plain(value: Any) -> Any:
+    """What JSON can say: Python's own types, with null for NaN and infinity."""
+    if isinstance(value, dict):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of the report."""
+    return json.loads(SCHEMA.read_text(encoding="utf-8"))
+
+
+def tidy(scored: Scored) -> pd.DataFrame:
+    """A row an evaluator and metric; a published evaluator has a value alone."""
+    ours = scored.table.rename_axis("metric").reset_index()
+    ours.insert(0, "evaluator", "cvig")
+    theirs = [
+        {"evaluator": name, "metric": metric, "value": value}
+        for name, convention in (scored.report["conventions"] or {}).items()
+        for metric, value in convention["values"].items()
+    ]
+    return pd.concat([ours, pd.DataFrame(theirs, columns=["evaluator", "metric", "value"])], ignore_index=True)

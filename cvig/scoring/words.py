@@ -1,0 +1,89 @@
+"""The report of ``cvig score`` for a reader."""
+
+from typing import Any
+
+import pandas as pd
+
+from cvig.scoring.published import folded
+from cvig.words import say_p
+
+PERCENT = ("R@", "hit rate")
+
+
+def number(metric: str, value: float) -> str:
+    """A value as it is printed: recall in percent."""
+    if metric.endswith("rank"):
+        return f"{value:.1f}"
+    return f"{100 * value:.2f}%" if metric.startswith(PERCENT) else f"{value:.4f}"
+
+
+def _summary(report: dict[str, Any]) -> str:
+    rows = {}
+    for metric, row in report["summary"].items():
+        say = {column: number(metric, value) for column, value in row.items()}
+        rows[metric] = {
+            report["ties"]: f"{say['value']} [{say['low']}, {say['high']}]",
+            **{rule: say[rule] for rule in ("optimistic", "expected", "pessimistic") if rule != report["ties"]},
+            "chance": f"{say['chance']} [{say['chance_low']}, {say['chance_high']}]",
+            "p": say_p(row["p_value"]),
+        }
+    return pd.DataFrame(rows).T.to_string()
+
+
+def _comparison(report: dict[str, Any]) -> str:
+    rows = {
+        metric: {
+            "this": number(metric, row["a"]),
+            "other": number(metric, row["b"]),
+            "difference": "{} [{}, {}]".format(*(number(metric, row[end]) for end in ("difference", "low", "high"))),
+            "p": say_p(row["p_value"]),
+            "p (Holm)": say_p(row["p_holm"]),
+        }
+        for metric, row in report["comparison"].items()
+    }
+    return "Beside the other model, query by query:\n" + pd.DataFrame(rows).T.to_string()
+
+
+def _published(report: dict[str, Any], whole_table: bool) -> str:
+    shown = report["conventions"]
+    left_out = report["truth"]["queries"] - report["truth"]["answered"] - report["truth"]["lost"]
+    line = folded(shown, report["summary"], report["gallery"]["rows"], left_out)
+    if not whole_table:
+        return f"{line}. --all-conventions shows all."
+    values = {}
+    for name, evaluator in shown.items():
+        values[name] = {metric: number(metric, value) for metric, value in evaluator["values"].items()}
+        for metric, (low, high) in evaluator["bounds"].items():
+            values[name][metric] = f"{number(metric, low)} to {number(metric, high)}"
+    return f"{line}.\nPublished evaluators would have reported:\n" + pd.DataFrame(values).T.fillna("").to_string()
+
+
+def _head(report: dict[str, Any]) -> str:
+    query, gallery = report["query"], report["gallery"]
+    rows = f"{query['rows']} queries, {gallery['rows']} gallery rows"
+    dimensions = f", {query['dimensions']} dimensions" if query["dimensions"] else ""
+    return f"{rows}{dimensions}; {report['similarity']}"
+
+
+def text(report: dict[str, Any], *, all_conventions: bool) -> str:
+    """The whole report."""
+    scored = report["truth"]["answered"] + report["truth"]["lost"]
+    ties = "none"
+    if report["tied_queries"]:
+        ties = (
+            f"{report['tied_queries']} of {scored} queries have other gallery rows exactly as far as their answer, "
+            f"{report['most_ties']} at most"
+        )
+    places = report["truth"]["places"]
+    shared = "" if places == scored else f" Queries that share their place count together: {places} places."
+    parts = [
+        "\n".join([_head(report), *report["understood"]]),
+        _summary(report),
+        f"In brackets: 95% intervals. p: how likely chance does as well under the pessimistic rule.{shared}",
+        f"Ties: {ties}." + (f"\nCollapse: {report['collapse']['verdict']}." if report["collapse"] else ""),
+    ]
+    if report["comparison"]:
+        parts.append(_comparison(report))
+    if report["conventions"]:
+        parts.append(_published(report, all_conventions))
+    return "\n\n".join([*parts, *report["notes"]])

@@ -1,0 +1,226 @@
+"""Ground truth in every form that projects keep it in comes to one, and what could mean two things is refused."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+from cvig.reading.coordinates import as_points, metres_between, read_coordinates, settle_unit, within_radius
+from cvig.reading.forms import Reader, read_truth
+from cvig.reading.truth import from_labels
+
+Q, N = 40, 70
+ANSWER = np.random.default_rng(0).permutation(N)[:Q]
+SEVERAL = [[int(a), *(int(x) for x in (a + np.arange(1, i % 3 + 1)) % N)] for i, a in enumerate(ANSWER)]
+NAMES = [f"query/{i}.jpg" for i in range(Q)], [f"sat_{i}.png" for i in range(N)]
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def read(name, **settings):
+    return read_truth(name, Reader(Q, N, **settings))
+
+
+def text(name, lines, encoding="utf-8", end=""):
+    with open(name, "wb") as stream:
+        stream.write(("".join(f"{line}\r\n" for line in lines) + end).encode(encoding))
+
+
+def objects(rows):
+    filled = np.empty(len(rows), dtype=object)
+    filled[:] = rows
+    return filled
+
+
+def mask(rows=None):
+    marks = np.zeros((Q, N), dtype=bool)
+    for i, row in enumerate([[a] for a in ANSWER] if rows is None else rows):
+        marks[i, row] = True
+    return marks
+
+
+ONE = {
+    "a.npy": lambda f: np.save(f, ANSWER),
+    "float.npy": lambda f: np.save(f, ANSWER.astype(float)),
+    "column.npy": lambda f: np.save(f, ANSWER[:, None]),
+    "row.npy": lambda f: np.save(f, ANSWER[None]),
+    "filled.npy": lambda f: np.save(f, np.column_stack([ANSWER, np.full(Q, -1)])),
+    "nan.npy": lambda f: np.save(f, np.column_stack([ANSWER, np.full(Q, np.nan)])),
+    "mask.npy": lambda f: np.save(f, mask()),
+    "ones.npy": lambda f: np.save(f, mask().astype(np.uint8)),
+    "doubles.npy": lambda f: np.save(f, mask().astype(float)),
+    "turned.npy": lambda f: np.save(f, mask().T),
+    "lists.npy": lambda f: np.save(f, objects([[int(a)] for a in ANSWER])),
+    "arrays.npy": lambda f: np.save(f, objects([np.array([a]) for a in ANSWER])),
+    "one.npz": lambda f: np.savez(f, whatever=ANSWER),
+    "row.mat": lambda f: scipy.io.savemat(f, {"positives": ANSWER}),
+    "double.mat": lambda f: scipy.io.savemat(f, {"positives": ANSWER[:, None].astype(float)}),
+    "cells.mat": lambda f: scipy.io.savemat(f, {"positives": objects([np.array([a]) for a in ANSWER])}),
+    "a.json": lambda f: Path(f).write_text(json.dumps([[int(a)] for a in ANSWER])),
+    "flat.json": lambda f: Path(f).write_text(json.dumps([int(a) for a in ANSWER])),
+    "dict.json": lambda f: Path(f).write_text(json.dumps({i: [int(a)] for i, a in enumerate(ANSWER)})),
+    "qrels.json": lambda f: Path(f).write_text(
+        json.dumps({i: {int(a): 1, int(a + 1) % N: 0} for i, a in enumerate(ANSWER)})
+    ),
+    "a.pkl": lambda f: Path(f).write_bytes(pickle.dumps({i: int(a) for i, a in enumerate(ANSWER)})),
+    "a.pt": lambda f: torch.save([[int(a)] for a in ANSWER], f),
+    "tensor.pt": lambda f: torch.save(torch.from_numpy(ANSWER), f),
+    "a.txt": lambda f: np.savetxt(f, ANSWER),
+    "mark.csv": lambda f: text(f, ANSWER, "utf-8-sig"),
+    "u16.txt": lambda f: text(f, ANSWER, "utf-16"),
+    "u16le.txt": lambda f: text(f, ANSWER, "utf-16-le"),
+    "blank.txt": lambda f: text(f, ANSWER, end="\r\n\n"),
+    "header.csv": lambda f: text(f, ["query,gallery", *(f"{i},{a}" for i, a in enumerate(ANSWER))]),
+    "swapped.tsv": lambda f: text(f, ["gallery\tquery", *(f"{a}\t{i}" for i, a in enumerate(ANSWER))]),
+    "mask.csv": lambda f: np.savetxt(f, mask(), delimiter=",", fmt="%d"),
+}
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_one_answer_a_query_in_every_form(name):
+    ONE[name](name)
+    truth = read(name)
+    np.testing.assert_array_equal(truth.rows(), ANSWER)
+    assert truth.said().startswith("positives: 1 gallery row for each of 40 queries, from ")
+
+
+SOME = {
+    "lists.json": lambda f: Path(f).write_text(json.dumps(SEVERAL)),
+    "objects.npy": lambda f: np.save(f, objects(SEVERAL)),
+    "filled.npy": lambda f: np.save(f, np.array([row + [-1] * (3 - len(row)) for row in SEVERAL])),
+    "mask.npy": lambda f: np.save(f, mask(SEVERAL)),
+    "lines.txt": lambda f: text(f, [" ".join(map(str, row)) for row in SEVERAL]),
+    "cells.mat": lambda f: scipy.io.savemat(f, {"positives": objects([np.array(row) for row in SEVERAL])}),
+    "pairs.csv": lambda f: text(f, [f"{i};{a}" for i, row in enumerate(SEVERAL) for a in row]),
+    "pairs.npy": lambda f: np.save(f, np.array([(i, a) for i, row in enumerate(SEVERAL) for a in row])),
+}
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_several_answers_in_every_form(name):
+    SOME[name](name)
+    truth = read(name)
+    assert [sorted(row.tolist()) for row in truth.listed()] == [sorted(row) for row in SEVERAL]
+    assert "1 to 3 gallery rows for each of 40 queries" in truth.said()
+
+
+def test_by_name():
+    Path("n.json").write_text(json.dumps({NAMES[0][i]: [NAMES[1][a]] for i, a in enumerate(ANSWER)}))
+    text("n.csv", ["query,gallery", *(f"{NAMES[0][i]},{NAMES[1][a]}" for i, a in enumerate(ANSWER))])
+    text("g.txt", [NAMES[1][a] for a in ANSWER])
+    for name in ("n.json", "n.csv", "g.txt"):
+        truth = read(name, query_names=NAMES[0], gallery_names=NAMES[1])
+        np.testing.assert_array_equal(truth.rows(), ANSWER)
+    with pytest.raises(ValueError, match=r"give the queries' names with --query-names"):
+        read("n.json")
+    with pytest.raises(ValueError, match=r"40 of 40 names are none of the 70 gallery rows.*they are called like 'other_0'"):
+        read("n.json", query_names=NAMES[0], gallery_names=[f"other_{i}" for i in range(N)])
+
+
+def test_labels_of_both_sides_in_one_file():
+    label = np.random.default_rng(1).integers(0, 9, N)
+    scipy.io.savemat(
+        "pytorch_result.mat", {"query_label": label[ANSWER], "gallery_label": label, "query_f": np.ones((Q, 2))}
+    )
+    for row, query in zip(read("pytorch_result.mat").listed(), label[ANSWER], strict=True):
+        assert row.tolist() == np.flatnonzero(label == query).tolist()
+
+
+def test_labels_may_be_several_a_query_and_minus_one_is_none():
+    truth = from_labels(np.array([[3, 5], [5, -1], [-1, -1]]), np.array([5, 3, 5, -1]), 3, 4)
+    assert [row.tolist() for row in truth.listed()] == [[1, 0, 2], [0, 2], []]
+    truth = from_labels(np.array(["a", "b "]), np.array(["b", "a", "a"], dtype=object), 2, 3)
+    assert [row.tolist() for row in truth.listed()] == [[1, 2], [0]]
+
+
+def test_queries_without_an_answer_have_none():
+    np.save("p.npy", np.where(np.arange(Q) % 4 == 0, -1, ANSWER))
+    marks = mask()
+    marks[::4] = False
+    np.save("m.npy", marks)
+    Path("d.json").write_text(json.dumps({i: int(a) for i, a in enumerate(ANSWER) if i % 4}))
+    for name in ("p.npy", "m.npy", "d.json"):
+        truth = read(name)
+        assert (truth.counts == (np.arange(Q) % 4 > 0)).all()
+        np.testing.assert_array_equal(truth.of(np.flatnonzero(truth.counts)).rows(), ANSWER[np.arange(Q) % 4 > 0])
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (np.stack([np.arange(Q), ANSWER], axis=1), ["--form pairs", "--form rows"]),
+        (np.roll(np.arange(Q), 7) + 1, ["--first-row 1", "--first-row 0"]),
+        (np.random.default_rng(0).permutation(N)[:, None][:Q] + 0.0, []),
+        (np.random.default_rng(0).normal(size=(Q, 2)), ["--query-coordinates", "--radius"]),
+        (ANSWER + 0.5, ["positives of query 0"]),
+        (ANSWER[:-1], ["positives of 39 queries"]),
+        (np.where(ANSWER[3] == ANSWER, N + 5, ANSWER), [f"positives of query 3: {N + 5} is not within the 70 gallery rows"]),
+        (mask()[:, :-1], ["mask of shape (40, 69)"]),
+    ],
+)
+def test_two_readings_or_none_are_told(value, said):
+    np.save("p.npy", value)
+    if not said:
+        read("p.npy")
+        return
+    with pytest.raises(ValueError, match=r"positives file 'p\.npy': ") as refusal:
+        read("p.npy")
+    for words in said:
+        assert words in str(refusal.value)
+
+
+def test_the_options_settle_what_was_asked():
+    np.save("p.npy", np.stack([np.arange(Q), ANSWER], axis=1))
+    np.testing.assert_array_equal(read("p.npy", form="pairs").rows(), ANSWER)
+    assert read("p.npy", form="rows").listed()[1].tolist() == [1, ANSWER[1]]
+    np.save("one.npy", np.roll(np.arange(Q), 7) + 1)
+    np.testing.assert_array_equal(read("one.npy", first_row=1).rows(), np.roll(np.arange(Q), 7))
+    np.testing.assert_array_equal(read("one.npy", first_row=0).rows(), np.roll(np.arange(Q), 7) + 1)
+    np.save("square.npy", np.arange(N) + 1)  # row N exists only when counted from 1
+    with pytest.raises(ValueError, match="--first-row 1"):
+        read_truth("square.npy", Reader(N, N))
+
+
+# --- coordinates -------------------------------------------------------------------------------------------------------
+
+
+def test_rows_within_a_radius_in_metres_and_in_degrees():
+    rng = np.random.default_rng(0)
+    gallery, query = (rng.uniform(0, 300, (count, 2)) + np.array([500_000, 5_000_000]) for count in (N, Q))
+    truth = within_radius(query, gallery, 25, "metres")
+    distance = np.linalg.norm(query[:, None] - gallery, axis=2)
+    for i, row in enumerate(truth.listed()):
+        assert set(row.tolist()) == set(np.flatnonzero(distance[i] <= 25).tolist())
+        assert (np.diff(distance[i, row]) >= 0).all()
+    # a degree of latitude is 111.195 km on a sphere of the mean radius; of longitude that by the cosine of the latitude
+    degrees = np.array([[60.0, 10.0]]), np.array([[60.001, 10.0], [60.0, 10.001], [60.0, 10.003]])
+    assert metres_between(*np.broadcast_arrays(*degrees), "lat-lon") == pytest.approx([111.195, 55.598, 166.79], rel=1e-4)
+    assert within_radius(*degrees, 112, "lat-lon").listed()[0].tolist() == [1, 0]
+    assert within_radius(degrees[0][:, ::-1], degrees[1][:, ::-1], 60, "lon-lat").listed()[0].tolist() == [1]
+    assert np.linalg.norm(as_points(degrees[0], "lat-lon")) == pytest.approx(6_371_008.8)
+
+
+def test_the_unit_is_told_by_size_or_header_and_else_asked():
+    metres, near = np.array([[500_000.0, 5e6], [500_100, 5e6]]), np.array([[48.1, 11.5], [48.2, 11.6]])
+    assert settle_unit(metres, metres, "auto", 25) == "metres"
+    assert settle_unit(near * [1, 10], near * [1, 10], "auto", 25) == "lat-lon"
+    with pytest.raises(ValueError, match=r"could be lat-lon or lon-lat: say which with --coordinates"):
+        settle_unit(near, near, "auto", 25)
+    assert settle_unit(near, near, "lat-lon", 25) == "lat-lon"
+    with pytest.raises(ValueError, match="no lat-lon"):
+        settle_unit(metres, metres, "lat-lon", 25)
+    text("c.csv", ["name,lon,lat", "a,11.5,48.1", "b,11.6,48.2"])
+    array, unit = read_coordinates("c.csv", "query")
+    assert unit == "lat-lon"
+    np.testing.assert_array_equal(array, near)
+    text("vpr.txt", ["database/@500000.00@5000000.00@10@S@.jpg", "database/@500100.00@5000000.00@10@S@.jpg"])
+    array, unit = read_coordinates("vpr.txt", "gallery")
+    assert unit == "metres"
+    np.testing.assert_array_equal(array, metres)

@@ -64,7 +64,7 @@ def folder(tmp_path):
     np.save(tmp_path / "gallery.npy", gallery)
     np.save(tmp_path / "query.npy", gallery + rng.standard_normal((40, 8)).astype(np.float32))
     counts = {"ours": (100, 300, 450, 900), "theirs": (80, 200, 333, 700)}  # of 6149 queries
-    rows = [",".join([name, *(f"{count / 6149:.4f}" for count in counts[name])]) for name in counts]
+    rows = [",".join([name, *(f"{100 * count / 6149:.2f}" for count in counts[name])]) for name in counts]
     (tmp_path / "table.csv").write_text("\n".join(["model,R@1,R@5,R@10,R@1%", *rows]) + "\n")
     return tmp_path
 

@@ -11,6 +11,8 @@ from cvig.ranking import Ranks
 
 ENUMERATED = 14  # places up to which every pattern of signs is tried
 AT_ONCE = 2**22  # signs held at a time
+# `scipy.stats.permutation_test` gives the same p-values where every pattern is tried, and others of the same law where they
+# are drawn, but takes 4.3 s in place of 0.2 s for 6194 places and 9999 draws (one thread).
 
 
 def _patterns(m: int, draws: int, seed: int):

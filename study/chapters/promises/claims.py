@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from cvig.metrics import per_query_pssr, per_query_rank, top_size
+from cvig.metrics.collapse import skewness
 from cvig.metrics.inference import per_query_values
 from cvig.ranking import Ranks
 from study.chapters.promises.earliness import against_chance
@@ -112,10 +112,9 @@ def shape(ranks: Ranks) -> dict[str, float]:
     """How per-query PSSR is distributed: mean, skewness, share of queries in the top tenth, and which tenth is fullest."""
     values = per_query_pssr(ranks, ties="pessimistic")
     tenths = np.histogram(values, bins=10, range=(0, 1))[0]
-    skewness = float(stats.skew(values)) if np.ptp(values) else 0.0
     return {
         "mean": values.mean(),
-        "skewness": skewness,
+        "skewness": skewness(values),
         "top": tenths[-1] / len(values),
         "fullest": int(tenths.argmax()) + 1,
     }

@@ -1,0 +1,37 @@
+"""Committed runs come from committed code."""
+
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+# Runs made before a run had to come from a clean commit. The study makes them anew; the list only shrinks.
+TO_MAKE_ANEW = set((Path(__file__).parent / "runs_to_make_anew.txt").read_text().split())
+# the runs of this machine alone, below results/local, are not committed
+MARKS = {path: json.loads(path.read_text()) for path in (ROOT / "results").glob("*/*/*.json") if path.parts[-3] != "local"}
+
+
+def from_uncommitted_code(marks: dict[Path, dict]) -> set[str]:
+    """Runs, as ``study/run``, whose provenance names no commit, or one with changes on top of it."""
+    dirty = {path for path, record in marks.items() if "commit" in record and not clean(record["commit"])}
+    return {f"{path.parents[1].name}/{path.parent.name}" for path in dirty}
+
+
+def clean(commit: str | None) -> bool:
+    """Whether a provenance's commit is one, without the ``+`` of changed files (`study.provenance.commit`)."""
+    return commit is not None and not commit.endswith("+")
+
+
+def test_no_run_comes_from_uncommitted_code_but_those_that_are_to_be_made_anew():
+    assert from_uncommitted_code(MARKS) - TO_MAKE_ANEW == set()
+
+
+def test_each_run_to_be_made_anew_is_there_and_comes_from_uncommitted_code():
+    """A run that is made anew, or deleted, leaves the list."""
+    assert TO_MAKE_ANEW - from_uncommitted_code(MARKS) == set()
+
+
+def test_a_run_from_changed_code_is_seen():
+    train, evaluate = (ROOT / "results" / "quick" / "new" / f"{name}.json" for name in ("train", "evaluate"))
+    assert from_uncommitted_code({train: {"commit": "0a1b"}, evaluate: {"commit": "0a1b+"}}) == {"quick/new"}
+    assert from_uncommitted_code({train: {"commit": None}}) == {"quick/new"}
+    assert from_uncommitted_code({train: {"commit": "0a1b"}, evaluate: {"other": 1}}) == set()

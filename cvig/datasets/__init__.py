@@ -6,8 +6,7 @@ from importlib import import_module
 from cvig.datasets.base import PairedViews
 from cvig.datasets.cache import CachedViews
 from cvig.datasets.crops import OPTIONS, PANORAMAS, of_panoramas
-from cvig.datasets.keep import keep_listed
-from cvig.datasets.repeats import RepeatedTiles
+from cvig.datasets.wrappers import KeptViews, RepeatedTiles
 
 __all__ = ["DATASETS", "SPLITS", "PairedViews", "load"]
 
@@ -80,7 +79,7 @@ def load(
             raise ValueError(f"option '{name}' of data set '{data}': only the panoramas of {', '.join(PANORAMAS)} have it")
     views = import_module(DATASETS[data]).load(root or None, split, **options)
     if keep and split == "train":
-        keep_listed(views, keep)
+        views = KeptViews(views, keep)
     if data in PANORAMAS:
         views = of_panoramas(data, views, cut)
     views = CachedViews(views, cache) if cache else views

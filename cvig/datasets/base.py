@@ -12,7 +12,8 @@ from cvig.datasets.geometry import crop_resize
 class PairedViews(Dataset):
     """Ground views (queries), a gallery of unique aerial images, and which rows answer which query.
 
-    A subclass sets the attributes below and implements `ground_image` and `aerial_image`.
+    A subclass sets the attributes below and implements `ground_image` and `aerial_image`. One that is made of another data
+    set is a `cvig.datasets.wrappers.Wrapper`.
     Indexing gives one training pair:
     ``{"ground": uint8 [3, H, W], "aerial": uint8 [3, H, W], "index": int, "place": int}``.
 

@@ -32,6 +32,7 @@ import torch
 from tqdm import tqdm
 
 from cvig.datasets.base import PairedViews
+from cvig.datasets.wrappers import Wrapper
 from cvig.files import digest, write_json
 
 FORMAT = "1"
@@ -45,7 +46,7 @@ def key(source: PairedViews) -> str:
     return digest(FORMAT, PIL.__version__, source.digest, *changed)
 
 
-class CachedViews(PairedViews):
+class CachedViews(Wrapper):
     """The images of a data set of files, from a cache that is built where it is not there or not whole.
 
     Parameters
@@ -66,9 +67,7 @@ class CachedViews(PairedViews):
     def __init__(self, source: PairedViews, folder: str | Path, threads: int | None = None):
         if not isinstance(getattr(source, "ground", None), Sequence):
             raise ValueError(f"{source.name} has no image files to cache: leave cache empty")
-        self.source = source
-        for name in ("name", "positives", "ignored", "places", "coordinates", "gallery_count", "aligned", "polar"):
-            setattr(self, name, getattr(source, name))
+        super().__init__(source)
         self.folder = Path(folder) / f"{source.name.replace('/', '-')}-{key(source)}"
         counts = {"ground": source.ground_count, "aerial": source.gallery_count}
         if not _whole(self.folder, counts):
@@ -94,21 +93,6 @@ class CachedViews(PairedViews):
     def _aerial(self) -> np.ndarray:
         return self._mapped("aerial")
 
-    @property
-    def ground(self):
-        """Files of the ground views."""
-        return self.source.ground
-
-    @property
-    def aerial(self):
-        """Files of the aerial images."""
-        return self.source.aerial
-
-    @property
-    def digest(self) -> str:
-        """Digest of the data: that of the source, for the images are the same."""
-        return self.source.digest
-
     def ground_image(self, index: int) -> torch.Tensor:
         """Ground view `index`: uint8 [3, H, W]."""
         return torch.from_numpy(self._ground[index].copy())
@@ -119,7 +103,7 @@ class CachedViews(PairedViews):
 
     def cropped_aerial(self, row: int, box: torch.Tensor) -> torch.Tensor:
         """Gallery row `row` cropped to `box`; a polar image cannot be cropped and is made from its file."""
-        return self.source.cropped_aerial(row, box) if self.polar else super().cropped_aerial(row, box)
+        return self.source.cropped_aerial(row, box) if self.polar else PairedViews.cropped_aerial(self, row, box)
 
     def verify(self) -> None:
         """Read every byte; ValueError names a file that is not what was written."""

@@ -17,6 +17,7 @@ from cvig.datasets.base import PairedViews
 from cvig.datasets.files import FileViews, read_image
 from cvig.datasets.geometry import crop_resize, polar_transform
 from cvig.datasets.panorama import perspective_view, strip_crops, vertical_edges
+from cvig.datasets.wrappers import Wrapper
 from cvig.files import digest
 
 # Data sets of panoramas with north in the middle, and where the horizon lies, as a fraction of the height from the top.
@@ -27,7 +28,7 @@ VIEWS = {"panorama": 1, "four": 4, "random": 1, "strips": 4}  # ground views of 
 OPTIONS = ("views", "fov", "span", "horizon", "polar", "seed")
 
 
-class PanoramaViews(PairedViews):
+class PanoramaViews(Wrapper):
     """Ground views cut from the panoramas of another data set, and its aerial images, unrolled if asked.
 
     Parameters
@@ -73,11 +74,11 @@ class PanoramaViews(PairedViews):
             raise ValueError(f"unknown views '{views}' of {source.name}: expected one of {', '.join(VIEWS)}")
         if not 0 < fov <= min(span, 179) or span > 360:
             raise ValueError(f"fov {fov} of panoramas of span {span}: expected 0 < fov <= span <= 360, and fov below 180")
-        self.source, self.views, self.fov, self.span, self.horizon = source, views, float(fov), float(span), horizon
+        super().__init__(source)
+        self.views, self.fov, self.span, self.horizon = views, float(fov), float(span), horizon
         self.polar, self.seed, self.aligned, self.each = polar, seed, views == "panorama", VIEWS[views]
         self.size = (source.size, source.size) if isinstance(source.size, int) else tuple(source.size)
         self.name = source.name if views == "panorama" else f"{source.name}/{views}"
-        self.gallery_count, self.coordinate_unit = source.gallery_count, source.coordinate_unit
         self.places = np.repeat(source.places, self.each)
         self.positives, self.ignored = self._of_each(source.positives), self._of_each(source.ignored)
         self.coordinates = self._of_each(source.coordinates)
@@ -102,16 +103,6 @@ class PanoramaViews(PairedViews):
         else:
             steps = 90.0 * np.arange(4) if self.span == 360 else np.linspace(-free / 2, free / 2, 4)
         return np.tile(steps, count)
-
-    @property
-    def ground(self):
-        """Files of the panoramas."""
-        return self.source.ground
-
-    @property
-    def aerial(self):
-        """Files of the aerial images."""
-        return self.source.aerial
 
     @property
     def digest(self) -> str:
@@ -159,7 +150,7 @@ class PanoramaViews(PairedViews):
     def cropped_aerial(self, row: int, box: torch.Tensor) -> torch.Tensor:
         """Gallery row `row` cropped to `box`; the crop comes first, and its middle is what a polar image is rolled round."""
         if not self.polar:
-            return super().cropped_aerial(row, box)
+            return self.source.cropped_aerial(row, box)
         tile = read_image(self.source.aerial[row])[None]
         return polar_transform(crop_resize(tile, box[None], tuple(tile.shape[2:])), size=self.size)[0]
 

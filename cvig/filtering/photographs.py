@@ -14,6 +14,7 @@ from cvig.datasets import load
 from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, Paths, read_image
 from cvig.datasets.flat import place_of
 from cvig.datasets.world.views import REACH
+from cvig.datasets.wrappers import KeptViews
 from cvig.filtering import read_labels
 
 WORLD = {"useless": 0.3, "extent": 2048}  # enough views that face a wall to learn from, on the quick map
@@ -149,7 +150,7 @@ def open_photographs(
         _, groups = np.unique([places[os.path.splitext(name)[0]] for name in names], return_inverse=True)
         return _files(f"folder {root}", Paths(Path(root), names), groups, labels, size)
     views = load(data, root, split, **{"size": size, **options})
-    if not isinstance(views, FileViews):
+    if not isinstance(views, FileViews | KeptViews):
         raise ValueError(
             f"{views.name}: views cut from panoramas are no files to keep or drop; name files, or data 'folder'"
         )

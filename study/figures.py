@@ -20,7 +20,7 @@ GROUND, AERIAL = PALETTE[0], PALETTE[1]
 
 
 def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options) -> tuple[Figure, np.ndarray]:
-    """An empty figure in the common style, and its axes as an array [rows, columns]."""
+    """Make an empty figure in the common style, and give it with its axes as an array [rows, columns]."""
     with plt.rc_context({**sns.axes_style("whitegrid"), **sns.plotting_context("notebook", font_scale=0.85)}):
         figure = Figure(figsize=size, layout="constrained")
         return figure, figure.subplots(rows, columns, squeeze=False, **options)

@@ -18,7 +18,7 @@ class SocketEngine:
 
     @staticmethod
     def execute_notebook(*args: Any, **kwargs: Any) -> Any:
-        """Execute, with a socket for each of the kernel's channels in a folder that is gone afterwards."""
+        """Execute, with a socket for each of the kernel's channels, in a folder that is removed afterwards."""
         from papermill.engines import NBClientEngine
 
         with TemporaryDirectory(prefix="kernel-") as folder:

@@ -1,4 +1,4 @@
-"""A study as data: the YAML file that names its runs, and the parameters of each."""
+"""Plans: the YAML files that name the runs of each study and their parameters."""
 
 from itertools import product
 from pathlib import Path

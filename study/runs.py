@@ -54,7 +54,7 @@ class Run:
     @property
     def precision(self) -> str:
         """Of the towers in training: ``"bf16"`` or ``"32"``."""
-        return self.train.get("precision") or self.parameters["precision"]  # early runs chose none themselves
+        return self.train.get("precision") or self.parameters["precision"]  # early runs have it as a parameter alone
 
     @property
     def name(self) -> str:
@@ -84,7 +84,7 @@ class Run:
     @property
     def start(self) -> str:
         """Name of the run whose trunks this one started from, or ``""``."""
-        return Path(self.parameters.get("start", "")).name  # the first runs knew no such parameter
+        return Path(self.parameters.get("start", "")).name  # the first runs lack the parameter
 
     @cached_property
     def log(self) -> pd.DataFrame:
@@ -169,7 +169,7 @@ def _as_planned(mark: Path, settings: dict) -> bool:
     if not mark.exists():
         return False
     parameters = json.loads(mark.read_text())["parameters"]
-    # kept is the folder of the run it started from, planned is that run's name; the first runs knew no such parameter
+    # a run keeps the folder it started from, a plan has that run's name; the first runs lack the parameter
     parameters["start"] = Path(parameters.get("start", "")).name
     return all(parameters.get(key) == value for key, value in {"start": "", **settings}.items())
 

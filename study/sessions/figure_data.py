@@ -34,7 +34,7 @@ def principal_components(ground: np.ndarray, aerial: np.ndarray, limit: int = 20
         rows = np.unique(np.linspace(0, len(x) - 1, min(limit, len(x))).astype(int))
         return pca.transform(x[rows]).astype(np.float32)
 
-    # A collapsed cloud has no variance to share out.
+    # a collapsed tower has no variance to divide by
     explained = np.nan_to_num(pca.explained_variance_ratio_).astype(np.float32)
     return {"ground": part(ground), "aerial": part(aerial), "explained": explained}
 

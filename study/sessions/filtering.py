@@ -142,7 +142,7 @@ class FilterSession:
         content = {"mistakes_label": report.label[wrong], "mistakes_score": report.score[wrong]}
         rows = {"mistakes": report.row[wrong]}
         for name, side in (("dropped", free[~self.kept[free]]), ("kept", free[self.kept[free]])):
-            rows[name] = side[:SHOWN]  # the first, not the surest: what a reader would meet
+            rows[name] = side[:SHOWN]  # the first, not those of the highest score: a fair sample
             content[f"{name}_score"] = self.scores[rows[name]]
         return content | {name: self.pictures(its) for name, its in rows.items() if len(its)}
 
@@ -167,7 +167,7 @@ class FilterSession:
 
 
 def open_filter(settings: FilterSettings) -> FilterSession:
-    """Check everything, list the photographs, build the network; a former run in the folder is no result from here on.
+    """Check everything, list the photographs, build the network; a former run there counts as unfinished.
 
     Raises
     ------

@@ -50,7 +50,7 @@ class TrainingSession:
     val_ranks: list[Ranks] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # a training whose parameters, data, code or versions differ in anything begins anew
+        # training begins anew where any parameter, data, code or version differs
         self.keep = KeepEpochs(self.settings.folder / "unfinished.ckpt", self._provenance(0.0))
 
     @property
@@ -147,7 +147,7 @@ class TrainingSession:
 
 
 def open_training(settings: TrainSettings) -> TrainingSession:
-    """Check everything, open the data, build the network; a former run in the same folder is no result from here on.
+    """Check everything, open the data, build the network; a former run there counts as unfinished.
 
     Raises
     ------
@@ -160,7 +160,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         for split in ("train", "val")
     )
     recipe = settings.trained_by
-    if settings.view == "panorama" or train.aligned:  # to the north as the aerial image is: a turn would part them
+    if settings.view == "panorama" or train.aligned:  # both face north, and a turned aerial image would not
         recipe = replace(recipe, quarter_turns=False)
     if train.polar:
         recipe = replace(recipe, quarter_turns=False, crop_min=1.0)
@@ -175,7 +175,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
     samples = [torch.from_numpy(x).to(device) for x in session.samples(SAMPLES)]
     if recipe.frozen_batch_norm and settings.weights == "none" and not settings.start:
         session.network.fit_statistics(*(preprocess(x) for x in samples))
-    network.half_size = settings.half_size_epochs > 0  # clusters of what the first epoch sees
+    network.half_size = settings.half_size_epochs > 0  # the clusters come from images of the first epoch's size
     session.network.fit_clusters(*(session.network.prepare(x, training=True) for x in samples), settings.seed)
     for mark in ("evaluate.json", "metrics.json", "train.json", "diverged.json"):
         (settings.folder / mark).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""The report of the world study, on made-up runs whose embeddings are known."""
+"""The world study, on made-up runs whose embeddings are known."""
 
 import numpy as np
 import pytest
@@ -100,8 +100,8 @@ def test_cells_hold_what_their_runs_do(frames):
     assert bad["collapse"] == "aerial"
 
 
-def test_findings_name_the_best_run_and_what_each_recipe_comes_to(frames):
-    said = world_study.findings(*frames)
+def test_the_comparison_names_the_best_run_and_what_each_recipe_comes_to(frames):
+    said = world_study.comparison(*frames)
     assert "On the cropped test set `vgg16-modern-0` is the best by PSSR, with R@1% 50.0% [" in said
     assert "By the recipe *as-coded* 0 of 1 runs rank better than chance; towers collapsed: aerial." in said
     assert "By the recipe *modern* 2 of 3 runs rank better than chance; towers collapsed: neither." in said

@@ -1,4 +1,4 @@
-"""What each departure of the paper's public code from its text does: the study of causes, from its runs.
+"""The page on causes measures what each departure of the paper's public code from its text does.
 
 Its runs start from two ends, the recipes `described` and `as-coded`, and turn one switch at a time: on at the first, off at
 the second. All scores are of one test set, uncropped unless said otherwise.
@@ -88,8 +88,8 @@ def frame(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
 def paired(difference: np.ndarray) -> dict[str, float]:
     """Mean of paired differences of shares, its t interval of 95% within [-1, 1], and the two-sided p-value of the t test.
 
-    The interval takes differences as normal, which three seeds can neither show nor refute. One seed has no interval;
-    without scatter there is no test, and the interval is a point.
+    The interval assumes normal differences; three seeds cannot check that. One seed has no interval. Differences that do
+    not scatter have no test, and their interval is a point.
 
     Parameters
     ----------
@@ -100,7 +100,9 @@ def paired(difference: np.ndarray) -> dict[str, float]:
     >>> {name: round(value, 3) for name, value in paired(np.array([0.1, 0.2, 0.3])).items()}
     {'difference': 0.2, 'low': -0.048, 'high': 0.448, 'p_value': 0.074}
     """
-    difference = np.round(difference, 12) + 0.0  # rounding is no scatter, and -0 no difference
+    difference = (
+        np.round(difference, 12) + 0.0
+    )  # so that rounding does not count as scatter, and no difference is written as -0
     mean, low, high, p_value = float(np.mean(difference)), np.nan, np.nan, np.nan
     if len(difference) > 1:
         low = high = mean
@@ -112,7 +114,7 @@ def paired(difference: np.ndarray) -> dict[str, float]:
 
 
 def effects(table: pd.DataFrame) -> pd.DataFrame:
-    """What turning each switch changes, seed against the same seed of that end's base; `table` as `frame` makes it.
+    """Compare each run with a turned switch with the base run of its end and seed; `table` as `frame` makes it.
 
     Returns
     -------
@@ -133,7 +135,9 @@ def effects(table: pd.DataFrame) -> pd.DataFrame:
     columns = ["end", "arch", "switch", "measure", "seeds", "difference", "low", "high", "p_value"]
     found = pd.DataFrame(rows, columns=columns)
     groups = found.groupby(["end", "arch", "measure"]).p_value
-    found["p_holm"] = groups.transform(lambda p: holm(p.to_numpy()))  # NaN sorts last: it counts, and stays NaN
+    found["p_holm"] = groups.transform(
+        lambda p: holm(p.to_numpy())
+    )  # NaN sorts last: it counts among the tests, and stays NaN
     return found
 
 

@@ -1,4 +1,4 @@
-"""What the page on causes says of its runs, from those that are finished: sentences in Markdown."""
+"""Sentences of the page on causes, in Markdown, computed from the finished runs."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def _values(study: Study, key: str) -> str:
 
 
 def progress(study: Study) -> str:
-    """Markdown: how many runs of how many are finished, on what they were trained and from what they started."""
+    """Say how many of the planned runs are finished, what they were trained on, and what they started from."""
     count, first = len(study.runs), next(iter(study.runs.values()))
     begun = [name for name, run in study.runs.items() if run.start]
     pairs = " or ".join(sorted({str(run.train["pairs_per_epoch"]) for run in study.runs.values()}, key=int))
@@ -54,7 +54,7 @@ def _every(parts: dict[str, pd.DataFrame], test: Callable[[pd.DataFrame], pd.Ser
 
 
 def conclusion(study: Study, table: pd.DataFrame) -> str:
-    """Markdown: what turning one switch does in every seed that was run; `table` as `effects.frame` makes it."""
+    """Say what turning one switch does in every seed that was run; `table` as `effects.frame` makes it."""
     stopped = Counter(key(study.plan[name]) for name in study.diverged)
     said = []
     for arch in table.arch.unique():
@@ -78,7 +78,7 @@ def conclusion(study: Study, table: pd.DataFrame) -> str:
 
 
 def both_ends(table: pd.DataFrame) -> str:
-    """Markdown: what the base runs of both ends came to; `table` as `effects.frame` makes it."""
+    """Say how the base runs of both ends score; `table` as `effects.frame` makes it."""
     said = []
     for (arch, end), part in table[table.switch == BASE].groupby(["arch", "end"], sort=False):
         better = int((part.p_value < BEATS_CHANCE).sum())
@@ -92,7 +92,7 @@ def both_ends(table: pd.DataFrame) -> str:
 
 
 def _changes(part: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """Switches with which other towers collapse than in the base of the same seed, and the rest; of one end and network."""
+    """The switches that change which towers collapse in the base of the same seed, and the rest; one end, one network."""
     verdicts = part.set_index(["switch", "seed"]).collapsed
     other, alike = [], []
     for switch in SWITCHES:
@@ -107,7 +107,7 @@ def _changes(part: pd.DataFrame) -> tuple[list[str], list[str]]:
 
 
 def collapses(table: pd.DataFrame) -> str:
-    """Markdown: for each end and architecture, which switches change which towers collapse."""
+    """Say for each end and architecture which switches change which towers collapse."""
     said = []
     for (arch, end), part in table.groupby(["arch", "end"], sort=False):
         other, alike = _changes(part)
@@ -127,7 +127,7 @@ def collapses(table: pd.DataFrame) -> str:
 
 
 def standing(found: pd.DataFrame, *measures: str) -> str:
-    """Markdown: which differences in some measures stand after Holm's adjustment; `found` as by `effects.effects`."""
+    """Say which differences in some measures stay significant after Holm's adjustment; `found` as by `effects.effects`."""
     said, seeds = [], 0
     for measure in measures:
         its = found[(found.measure == measure) & found.p_value.notna()]
@@ -152,7 +152,7 @@ def standing(found: pd.DataFrame, *measures: str) -> str:
 
 
 def scoring(table: pd.DataFrame) -> str:
-    """Markdown: what the two scoring rules do to one and the same embeddings, over all finished runs."""
+    """Say how far the code's two scoring rules move the scores of the same embeddings, over all finished runs."""
     recall, reduction = ((table[as_coded] - table[exact]).round(12) + 0.0 for exact, as_coded in SCORING.values())
     ties = table["R@1%, ties for the query"] - table["R@1%"]
     inflated = table[recall > INFLATED]

@@ -1,4 +1,7 @@
-"""How near a run comes to the paper's ResNet50 row: most of the gallery on one point, and queries that differ."""
+"""The signature of the paper's ResNet50 row, and how near a run comes to it.
+
+Most of the gallery lies on one point, and the queries differ.
+"""
 
 from functools import cache
 
@@ -32,7 +35,7 @@ def published_lines() -> dict[str, Line]:
     """Fewest distinct rows that print the paper's ResNet50 rows, by table: `examined.made_embeddings` on a line."""
     cells = published.all_cells()
     n = published.queries()
-    counts = np.sort(printed.counts(cells, n).astype(int).to_numpy(), axis=1)  # two cells of one row stand exchanged
+    counts = np.sort(printed.counts(cells, n).astype(int).to_numpy(), axis=1)  # one row has two cells exchanged
     top = tops_under(printed.cutoffs(cells), n, "as-coded").to_numpy()
     names = [name for name in cells.index if name.endswith(PUBLISHED)]
     return {name: on_a_line(counts[cells.index.get_loc(name)], top, n) for name in names}
@@ -51,7 +54,7 @@ def epochs_alike(run: Run) -> int:
 
 
 def signature(run: Run, test_set: str = TEST_SET) -> dict[str, float]:
-    """What the paper's ResNet50 row shows, measured on a run.
+    """Measure on a run what the paper's ResNet50 row shows.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def attempts_table(study: Study) -> pd.DataFrame:
 
 
 def verdict(found: pd.DataFrame) -> str:
-    """Markdown: whether any run reproduces the published row; `found` as `signatures` gives it."""
+    """Say in Markdown whether any run reproduces the published row; `found` as `signatures` gives it."""
     whole = found.index[found.parts == len(PARTS)]
     each = "; ".join(f"{text}: {int(found[part].sum())}" for part, text in PARTS.items())
     if len(whole):
@@ -152,7 +155,7 @@ def verdict(found: pd.DataFrame) -> str:
 
 
 def mirror(found: pd.DataFrame) -> str:
-    """Markdown: in which runs the towers' parts are exchanged, and how often few rows differ; `found` as by `signatures`."""
+    """Say in which runs the towers have exchanged their parts, and how often few rows differ; `found` as by `signatures`."""
     ground, aerial = found.ground_distinct <= FEW[1], found.aerial_distinct <= FEW[1]
     point = found.index[(found.ground_spread == 0) & ~aerial]
     text = (

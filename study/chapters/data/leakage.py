@@ -1,7 +1,7 @@
-"""What leaks between splits: one simple matcher, one test set, and training sets that share more or less with it.
+"""How much leaks between splits: one simple matcher is tested after training sets that share more or less with its test.
 
-The matcher learns nothing that both views show. It remembers: it finds the training view that looks most like the query, and
-takes the aerial image of that view's place for its guess of the query's.
+The matcher does not learn what both views show. It finds the training view that looks most like the query, and takes the
+aerial image of that view's place as its guess of the query's.
 """
 
 import math

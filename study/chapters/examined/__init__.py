@@ -1,1 +1,1 @@
-"""What the page on examined computes and shows."""
+"""What the page on the published tables examined computes and shows."""

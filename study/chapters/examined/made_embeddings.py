@@ -1,6 +1,6 @@
 """Embeddings that print what the published tables print: a collapsed gallery on a line, and queries that nearly agree.
 
-Constructions, not findings: each shows that a collapse suffices to print a row, not that it is the only thing that does.
+Each construction shows that a collapse suffices to print a row. None shows that only a collapse can.
 """
 
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ PSSR_RULES = {
 
 @dataclass(frozen=True)
 class Line:
-    """One-dimensional embeddings with a collapsed gallery, and how many images play which part.
+    """One-dimensional embeddings with a collapsed gallery, and how many images and queries each of its parts holds.
 
     Attributes
     ----------

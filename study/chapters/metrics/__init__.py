@@ -1,1 +1,1 @@
-"""What the page on metrics shows."""
+"""What the page on metrics computes and shows."""

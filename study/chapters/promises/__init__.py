@@ -1,1 +1,1 @@
-"""What the page on promises computes and shows."""
+"""What the page on what the metrics promise computes and shows."""

@@ -24,7 +24,7 @@ SIZES = (100, 199, 200, 299, 300, 499, 500, 999, 1000, 1999, 2000)  # 1% of 199 
 
 
 def learned(tests: Sequence[SameTest]) -> dict[str, tuple[Ranks, np.ndarray]]:
-    """The runs whose PSSR beats chance at `study.levels.LEARNS` on their test, with their places, worst first."""
+    """The runs whose PSSR beats chance on their test at `study.levels.LEARNS`, with the queries' places, worst first."""
     found = {
         label: (ranks, test.places)
         for test in tests

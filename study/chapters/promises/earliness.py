@@ -30,7 +30,7 @@ def against_chance(ranks: Ranks, places: np.ndarray) -> pd.DataFrame:
     DataFrame
         A row a metric. ``value``; ``p_value``, one-sided, by the tests of `cvig.metrics.summary`; ``signal``, how many
         standard errors the value lies above chance. The error is that of the places' values, or chance's where that is
-        larger: no hit at all is no certainty.
+        larger: where no query is a hit, the values do not vary.
     """
     n = int(ranks.gallery_size)
     layers, group = independent_layers(places), number_places(places, len(ranks))
@@ -94,7 +94,7 @@ def first_seen(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
-    """What each metric makes of a query, against PSSR, in runs that learn.
+    """How much each metric learns from a query, relative to PSSR, in runs that learn.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Plots of the chapter on what the metrics promise."""
+"""The figures of the page on what the metrics promise."""
 
 from collections.abc import Mapping
 

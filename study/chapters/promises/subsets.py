@@ -1,4 +1,4 @@
-"""What known ranks become in a smaller gallery, without the embeddings.
+"""Scores in a smaller gallery, computed from the ranks in the whole one.
 
 Keep a query's positive and m - 1 of the other n - 1 gallery rows, chosen at random. Of the c rows that stood before the
 positive a hypergeometric number stays, so the mean of every metric in a gallery of m is known exactly. Ties count against
@@ -80,7 +80,7 @@ def expected(ranks: Ranks, m: int) -> dict[str, float]:
 
 
 def draw(ranks: Ranks, m: int, rng: np.random.Generator) -> Ranks:
-    """A test of m queries and m gallery rows, as it might have come out.
+    """Draw the ranks of a test of m queries and m gallery rows.
 
     Queries are drawn with replacement, so that the spread of many draws is that of new tests, and not 0 at m = n. For each
     the number of rows that stay before its positive has its exact law; the queries' draws are independent of each other,
@@ -99,7 +99,7 @@ def means(ranks: Ranks) -> dict[str, float]:
 
 
 def stability(ranks: Ranks, sizes: Sequence[int], *, draws: int = 200, seed: int = 0) -> pd.DataFrame:
-    """How each metric would have come out with fewer test pairs.
+    """Bias and noise of each metric with fewer test pairs.
 
     Returns
     -------
@@ -168,5 +168,5 @@ def shared_deviation(query: np.ndarray, gallery: np.ndarray, m: int, *, draws: i
 
 
 def changes(curves: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    """What the largest gallery of `growth` leaves of the smallest one's value: a row a model, a column a metric."""
+    """Each metric in the largest gallery of `growth` as a share of the smallest: a row a model, a column a metric."""
     return pd.DataFrame({label: curve.iloc[-1] / curve.iloc[0].replace(0, np.nan) for label, curve in curves.items()}).T

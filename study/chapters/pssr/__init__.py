@@ -1,1 +1,1 @@
-"""What the page on pssr computes and shows."""
+"""What the page on PSSR computes and shows."""

@@ -1,4 +1,4 @@
-"""What the page on PSSR shows it with: a made-up region, rankings dealt out by chance, two models of one PSSR."""
+"""Examples of the page on PSSR: a made-up region, rankings with random answers, and two models of equal PSSR."""
 
 import numpy as np
 
@@ -30,18 +30,18 @@ def rank_matrix(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
 
 
 def pssr_of_random_pairings(ranks: np.ndarray, draws: int, seed: int = 0) -> np.ndarray:
-    """PSSR of one fixed ranking [n, n] whose answers are dealt out at random, time and again: float array [draws]."""
+    """PSSR of one fixed ranking [n, n] with randomly assigned answers: float array [draws]."""
     rng, n = np.random.default_rng(seed), len(ranks)
     return np.array([1 - ranks[np.arange(n), rng.permutation(n)].mean() / n for _ in range(draws)])
 
 
 def pssr_of_random_ranks(n: int, draws: int, seed: int = 0) -> np.ndarray:
-    """PSSR of n queries with independent uniform ranks among n, time and again: float array [draws]."""
+    """PSSR of n queries with independent uniform ranks among n: float array [draws]."""
     return 1 - np.random.default_rng(seed).integers(1, n + 1, (draws, n)).mean(axis=1) / n
 
 
 def same_pssr(n: int = 1000) -> dict[str, Ranks]:
-    """Two models that PSSR cannot tell apart: one is right at once or lost, the other is never right and never far off.
+    """Two models of equal PSSR: one ranks half of the positives first, the other ranks none first and all near the top.
 
     Half of the queries of "all or nothing" come first, and half are spread evenly over the gallery. "Always near" puts
     every query between 2% and a rank that makes the sums of ranks equal. n must be a multiple of 100.

@@ -1,4 +1,4 @@
-"""What the page on results shows of all runs: which it chooses, their tables and their figures."""
+"""The page on results chooses among all runs, and shows their tables and figures."""
 
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +13,7 @@ from study.words import with_interval
 
 
 def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:
-    """Of the runs that differ in nothing but their seed and their folder those of the smallest seed."""
+    """The runs of the smallest seed among those that differ only in seed and folder."""
     first: dict[str, str] = {}
     for name in sorted(runs, key=lambda name: runs[name].parameters["seed"]):
         shared = {key: value for key, value in runs[name].parameters.items() if key not in ("seed", "out")}
@@ -22,7 +22,7 @@ def first_seeds(runs: dict[str, Run]) -> dict[str, Run]:
 
 
 def without_trunks(runs: dict[str, Run]) -> dict[str, Run]:
-    """Those that no other run of them starts from."""
+    """The runs that no other of them starts from."""
     starts = {run.start for run in runs.values()}
     return {name: run for name, run in runs.items() if name not in starts}
 
@@ -44,9 +44,9 @@ def embeddings(run: Run) -> figures.Plot:
 
 
 def best_and_most_collapsed(runs: Sequence[Run]) -> dict[str, Run]:
-    """Of the uncropped test set the run of the highest PSSR, and that whose gallery is the most collapsed; by a sentence.
+    """The run with the highest PSSR and the one with the most collapsed gallery, on the uncropped test set, by a sentence.
 
-    That is the run with most of its gallery on one point, or, if no tenth of any gallery is one point, the least spread one.
+    The most collapsed gallery has most rows on one point, or, if none has a tenth of its rows on one, the least spread.
     """
     towers = [Tower(**run.facts["uncropped"]["towers"]["aerial"]) for run in runs]
     scores = [run.metrics["uncropped"].loc["PSSR", "value"] for run in runs]

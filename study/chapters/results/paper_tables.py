@@ -1,7 +1,7 @@
 """Tables 1 and 2 of the paper with our runs below the published rows, as one data frame, CSV, Markdown and LaTeX.
 
 Published recalls are taken to follow the rule of the paper's code: ties for the query, one row more than k names. Ours
-follow exact ranks, ties against the query, and stand there a second time by the rule of the code, so that like meets like.
+follow exact ranks, ties against the query; a second line gives them by the rule of the code, for comparison.
 """
 
 import base64
@@ -45,7 +45,7 @@ def name_of_test_set(number: int) -> str:
 
 
 def _by_code(shares: Mapping[str, float], queries: int) -> dict[str, dict[str, float]]:
-    """Rows of the rules "as coded": of recalls also count, interval as if queries were independent, and chance."""
+    """Rows of the rules "as coded"; recalls also have a count, an interval as if queries were independent, and chance."""
     found = {name: round(share * queries) for name, share in shares.items() if name != "PSSR"}
     rows = {"as coded": {name: share if name == "PSSR" else 100 * share for name, share in shares.items()}}
     intervals = {name: share_interval(np.arange(queries) < count) for name, count in found.items()}
@@ -61,7 +61,7 @@ def _by_code(shares: Mapping[str, float], queries: int) -> dict[str, dict[str, f
 
 
 def _published(number: int) -> dict[str, dict[str, dict[str, float]]]:
-    """Of each architecture the rows "as coded" with the values as printed."""
+    """The rows "as coded" of each architecture, with the values as printed."""
     queries = published.queries()
     printed = published.table(number)
     found = counts(published.cells(number), queries)
@@ -189,7 +189,7 @@ class PaperTable:
 
 
 def _offer(name: str, text: str) -> str:
-    """HTML that opens to a text and a link that saves it; without a server."""
+    """HTML that opens to a text and a link that saves it; it needs no server."""
     data = base64.b64encode(text.encode()).decode()
     link = f'<a download="{name}" href="data:text/plain;charset=utf-8;base64,{data}">save {name}</a>'
     return tables.folded(name, f"{link}<pre>{html.escape(text)}</pre>")

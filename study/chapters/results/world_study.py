@@ -1,4 +1,4 @@
-"""The world study: what each architecture comes to by each recipe; sentences and figures, all from finished runs."""
+"""The world study on the page on results: how each architecture scores by each recipe, from finished runs."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -22,7 +22,7 @@ LINES = {"cvm-net-i": "-", "resnet50": "--", "vgg16": ":"}
 
 
 def progress(study: Study) -> str:
-    """Markdown: how many runs are finished, and from what they start."""
+    """Say in Markdown how many runs are finished, and what they start from."""
     text = f"**{len(study.runs)} of {len(study.planned)} planned runs are finished.**"
     for name, run in study.trunks.items():
         text += (
@@ -67,8 +67,8 @@ def _beating_chance(its: pd.DataFrame) -> str:
     return f"{(its.PSSR.p_value < BEATS_CHANCE).sum()} of {len(its)}"
 
 
-def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
-    """Markdown: the best run on either test set, and by recipe how many runs beat chance and which towers collapsed."""
+def comparison(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
+    """Say which run is best on either test set, and by recipe how many beat chance and which towers collapsed."""
     parts = []
     for remark, table in (("uncropped", uncropped), ("cropped", cropped)):
         best = table.loc[table.PSSR.value.idxmax()]
@@ -84,7 +84,7 @@ def findings(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
 
 
 def margins(study: Study) -> pd.DataFrame:
-    """Of each run by the text's losses, how far apart its embeddings lie, and how much of that the margin asks for.
+    """How far apart the embeddings of each run by the text's losses lie, and how large the margin is beside that.
 
     Distances are squared, as in the loss: the mean one of two embeddings of the uncropped test set, whichever tower they are
     from, which is twice their variance. The loss and PSSR, of validation views, are those of the last epoch on max-margin,

@@ -1,1 +1,1 @@
-"""What the pages of single runs show."""
+"""What the pages of single runs compute and show."""

@@ -1,4 +1,4 @@
-"""What the page of an architecture says and shows of its quick runs."""
+"""The page of an architecture shows its quick runs."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def _sentence(label: str, run: Run) -> str:
 
 
 def verdict(runs: dict[str, Run]) -> str:
-    """Markdown: a paragraph a run, which says what was run and whether it beats chance."""
+    """Say in Markdown what each run is and whether it beats chance: a paragraph a run."""
     return "\n\n".join(_sentence(label, run) for label, run in runs.items())
 
 

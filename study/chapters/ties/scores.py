@@ -1,4 +1,4 @@
-"""Specimens scored: by exact ranks beside theory, by every published convention, and by the diagnosis of collapse."""
+"""Scores of the specimens: by exact ranks beside theory, by every published convention, and the diagnosis of collapse."""
 
 from collections.abc import Mapping
 
@@ -64,7 +64,7 @@ def as_text(table: pd.DataFrame, *, scale: float = 100, digits: int = 1) -> pd.D
 
 
 def gaps(tables: Mapping[str, pd.DataFrame]) -> Plot:
-    """What ties could make of each specimen's scores: from pessimistic to optimistic, with theory behind.
+    """The range that ties leave each specimen's scores, from pessimistic to optimistic, and what theory expects.
 
     Parameters
     ----------

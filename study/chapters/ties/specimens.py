@@ -1,4 +1,4 @@
-"""Specimens: small sets of embeddings, each sick in one known way, with the scores that theory expects of them.
+"""Specimens: small sets of embeddings, each with one known defect, and the scores that theory expects of them.
 
 Every specimen has n queries and n gallery rows, row i answering query i, in float32, and is the same for the same seed. All
 embeddings have unit length, so that evaluators that compare inner products mean the same order as those that compare
@@ -38,7 +38,7 @@ class Specimen:
     Attributes
     ----------
     name, story : str
-        What it is called, and what is wrong with it.
+        What it is called, and what its defect is.
     query, gallery : float32 arrays [n, D]
     expected : Scores or None
         Of exact ranks: R@1, R@1% and PSSR under each tie rule. None where a score has no meaning.
@@ -85,7 +85,7 @@ def _random(n: int, rng: np.random.Generator) -> Made:
 
 
 def _same_order(n: int) -> Scores:
-    """Where all queries rank the gallery alike, each rank is one query's."""
+    """Scores where all queries rank the gallery alike: each rank then belongs to one query."""
     return fixed_scores(n, lambda k: (k / n,) * 3, ((n - 1) / (2 * n),) * 3)
 
 
@@ -167,7 +167,7 @@ def _close(n: int, rng: np.random.Generator) -> Made:
 
 def _bfloat16(n: int, rng: np.random.Generator) -> Made:
     rounded = [torch.from_numpy(rows).bfloat16().float().numpy() for rows in _close(n, rng)[:2]]
-    codes = 2**STRADDLING  # queries of one code share their fate
+    codes = 2**STRADDLING  # queries of one code have the same rank
     return *rounded, independent_scores(n, np.zeros(1), np.array([1 / codes]), np.ones(1), queries=codes)
 
 

@@ -79,7 +79,7 @@ def _unit_interval(count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def random_scores(n: int) -> Scores:
-    """Scores of embeddings that know nothing: every rank is equally probable."""
+    """Scores of embeddings unrelated to the answers: every rank is equally probable."""
     closer, part = _unit_interval(n // 2 + 1)  # exact for polynomials of degree n
     return independent_scores(n, closer, np.zeros(len(part)), part)
 

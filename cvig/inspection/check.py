@@ -23,7 +23,7 @@ from tqdm import tqdm
 
 from cvig.datasets import DATASETS, SPLITS
 from cvig.datasets.files import FileViews, Paths
-from cvig.inspection.findings import Findings, Report
+from cvig.inspection.findings import Findings, Inspection
 from cvig.inspection.survey import Survey, survey
 
 SHARE_OF_ALIKE = 0.75  # of a kind's images: where so many have one size, the others are unlike the rest
@@ -227,7 +227,7 @@ def check(
     panoramas: bool | None = None,
     workers: int | None = None,
     progress: bool = True,
-) -> Report:
+) -> Inspection:
     """Check the files of a data set.
 
     Parameters
@@ -294,4 +294,4 @@ def check(
     else:
         check_distances(views, distance, already, findings)
     counts = {split: {"ground": its.ground_count, "gallery": its.gallery_count} for split, its in views.items()}
-    return Report(data, str(root), options, distance, counts, images, findings.table(), skipped)
+    return Inspection(data, str(root), options, distance, counts, images, findings.table(), skipped)

@@ -40,7 +40,7 @@ class Findings:
 
 
 @dataclass
-class Report:
+class Inspection:
     """What `check` found.
 
     Attributes

@@ -1,4 +1,4 @@
-"""The tie laboratory: what its tables show of each specimen, and that they are the numbers they claim to be."""
+"""The page on ties: what its tables show of each specimen."""
 
 import pytest
 
@@ -50,7 +50,7 @@ def test_a_tenth_of_nan_adds_a_tenth_of_recall(one_percent):
     assert (row.drop([*OPTIMISTIC, "WITW"]) < 4).all()
 
 
-def test_one_place_too_many_shows_where_every_place_has_one_query(made):
+def test_one_row_too_many_shows_where_every_rank_has_one_query(made):
     at_one = convention_scores({"one query": made["one query"]}, 1).loc["one query"]
     assert at_one[PUBLISHED]["image-locate"] == pytest.approx(100 * 2 / 400)
     assert at_one[EXACT].tolist() == pytest.approx([100 / 400] * 3)

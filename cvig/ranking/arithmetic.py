@@ -1,36 +1,48 @@
-"""What deciding ranks exactly stands on: full precision, whole numbers, equal rows, and signs of exact sums."""
+"""What deciding ranks exactly stands on: denormal numbers, whole numbers, equal rows, and signs of exact sums."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 
 import numpy as np
-import torch
 
 ROWS = 4096  # rows that are read at a time
+CACHED = 1 << 16  # float64 numbers that stay in a core's cache through several passes
 WHOLE = 2**24  # float32 holds all integers up to here
 
 
 @contextmanager
-def full_precision() -> Iterator[None]:
-    """Keep TF32, bfloat16 products, autocast and flushing of denormals out; restore the caller's choice.
+def gradual_underflow() -> Iterator[None]:
+    """Let denormal numbers count in this thread and those it starts, though the caller flushes them; restore his choice.
 
-    The caller's other threads may go on flushing denormals: `cvig.ranking.certified` leaves room for that in products.
+    His other threads may go on flushing them: `cvig.ranking.certified` leaves room for that in products.
+
+    Raises
+    ------
+    RuntimeError
+        Denormal numbers are flushed, and PyTorch, which could switch that off, is not installed.
     """
-    backends = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul
-    before = [backend.fp32_precision for backend in backends]
-    flushed = math.ulp(0.0) == 0.0
+    if math.ulp(0.0) > 0:
+        yield
+        return
     try:
-        torch.set_flush_denormal(False)
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        with torch.no_grad(), torch.autocast("cpu", enabled=False), torch.autocast("cuda", enabled=False):
-            yield
+        import torch
+    except ImportError:
+        raise RuntimeError(
+            "this thread takes denormal numbers for zero (some library was compiled with -ffast-math), and exact ranks "
+            "need them: rank in a thread that was started before that library was loaded"
+        ) from None
+    torch.set_flush_denormal(False)
+    try:
+        yield
     finally:
-        for backend, choice in zip(backends, before, strict=True):
-            backend.fp32_precision = choice
-        torch.set_flush_denormal(flushed)
+        torch.set_flush_denormal(True)
+
+
+def cached_rows(dimensions: int) -> int:
+    """How many rows of so many float64 numbers stay in a core's cache."""
+    return max(1, CACHED // dimensions)
 
 
 def _factor(rows: np.ndarray) -> tuple[int, int, int] | None:
@@ -75,16 +87,25 @@ def common_factor(*arrays: np.ndarray) -> tuple[Fraction, int] | None:
     return (factor, int(largest / factor)) if factor else (Fraction(1), 0)
 
 
-def merge_equal_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Rows that stand for all others, int64 [U], and which of them equals each row, int64 [N]; -0.0 equals 0.0."""
+def _keys(rows: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Numbers that are equal where rows are, uint64 [N]."""
+    wide = np.int64 if rows.dtype.kind in "iu" else np.float64 if rows.dtype == np.float64 else np.float32
+    values = np.ascontiguousarray(rows, dtype=wide)
+    bits = (values + wide(0)).view(f"u{values.itemsize}")
+    if values.itemsize == 8:
+        bits ^= bits >> np.uint64(32)  # a product's low digits forget what only high ones tell
+    return np.einsum("nd,d->n", bits, factors, dtype=np.uint64, casting="unsafe")
+
+
+def merge_equal_rows(rows: np.ndarray, run: Callable = map) -> tuple[np.ndarray, np.ndarray]:
+    """Rows that stand for all others, int64 [U], and which of them equals each row, int64 [N]; -0.0 equals 0.0.
+
+    `run` is `map`, or one that works in threads.
+    """
     rng = np.random.default_rng(0)
     factors = rng.integers(2**63, size=rows.shape[1], dtype=np.uint64) | np.uint64(1)
-    wide = np.int64 if rows.dtype.kind in "iu" else np.float64 if rows.dtype == np.float64 else np.float32
-    keys = np.empty(len(rows), np.uint64)
-    for at in range(0, len(rows), ROWS):
-        values = np.ascontiguousarray(rows[at : at + ROWS], dtype=wide)
-        bits = (values + 0 if wide is np.int64 else values + wide(0.0)).view(f"u{np.dtype(wide).itemsize}")
-        keys[at : at + ROWS] = np.einsum("nd,d->n", bits, factors, dtype=np.uint64, casting="unsafe")
+    step = cached_rows(rows.shape[1])
+    keys = np.concatenate(list(run(lambda at: _keys(rows[at : at + step], factors), range(0, len(rows), step))))
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     if len(first) == len(rows):
         return np.arange(len(rows)), np.arange(len(rows))

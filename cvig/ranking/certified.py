@@ -14,246 +14,236 @@ product
     γ(D + 8) of it. The numbers |u|² and s(p) are sums themselves, made in float64: another γ(2D + 16), at v = 2⁻⁵³, of
     2|q||u| + |u|² + 2|q||p| + |p|². The query's row is divided by the total before the product, so what lies beyond ±1 is
     certain, whatever the order of summation on this device.
+product again
+    The same sum in float64, for the pairs in doubt, or for a whole tile where they are many: the same bound at v = 2⁻⁵³.
 pair
     (u - p)·(2q - u - p), in float64 on numbers that are not centered: every factor is the result of at most three roundings,
     so the error is below γ(D + 8) Σ |uᵢ - pᵢ| (|qᵢ - uᵢ| + |qᵢ - pᵢ|), magnitudes that may be summed in float64.
 exact
-    Sums without rounding, or fractions (`cvig.ranking.arithmetic.exact_sign`).
+    Equal rows, sums without rounding, or fractions (`cvig.ranking.arithmetic.exact_sign`).
 
 Underflow, gradual or to zero, loses at most the smallest normal number an operation: 2⁻¹²⁶ in float32 and 2⁻¹⁰²² in float64.
 Bounds are never below 2⁻⁹⁰ and 2⁻⁹⁰⁰, so in units of the bound a factor is below 2⁹² or 2⁹⁰², and with D up to 2¹⁸ the
 loss is below 2⁻¹⁵; certainty asks for 1 + 2⁻¹⁰.
 
-Numbers that are small integers up to one common factor make every product and sum exact: there the bound is zero.
+Numbers that are whole up to one common factor, F then, and small, make every product and sum exact. Where float32 holds
+them all (binary codes) nothing is centered, the first product's bound is zero, and ties are counted as they come. Where
+float64 does (bytes), the center is whole too, and what the first product leaves in doubt the second decides.
 """
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from tqdm import tqdm
 
-from cvig.ranking.arithmetic import common_factor, exact_sign, length, merge_equal_rows
+from cvig.ranking.arithmetic import cached_rows, length, merge_equal_rows
+from cvig.ranking.pairs import CERTAIN, FLOOR, FLOOR32, UNIT, UNIT32, Pairs, gamma
+from cvig.ranking.threads import Threads
+from cvig.ranking.tiles import HostTiles
 
-UNIT32, UNIT = 2.0**-24, 2.0**-53  # unit roundoffs of float32 and float64
-CERTAIN = 1 + 2.0**-10  # in units of the bound
-FLOOR32, FLOOR = 2.0**-90, 2.0**-900  # smallest bounds, see underflow
-COLUMNS = 1024  # gallery rows a product: its scores, and the passes over them, stay in the cache
-PAIRS = 1 << 13  # pairs settled at a time
-DENSE = 256  # a float64 product is cheaper than pairs where more than one in so many is in doubt
+if TYPE_CHECKING:
+    from cvig.ranking.device import DeviceTiles
+
+DENSE = 64  # a float64 product of a tile is cheaper than its pairs where more than one in so many is in doubt
+WAITING = 1 << 14  # pairs that wait to be settled together
+FEW = 128  # queries that still make a product worth its while
 SAMPLE = 255  # rows whose median is the center
 
 
+class Block(NamedTuple):
+    """Some queries: their numbers, rows of a product, float64 [b, D + 2], and |q|, |p| and |s(p)|, float64 [b] each."""
+
+    queries: slice
+    rows: np.ndarray
+    sizes: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Counts(NamedTuple):
+    """What some gallery rows are to some queries: rows closer than the answer and rows as far, int64 [b] each."""
+
+    queries: slice
+    rows: int
+    closer: np.ndarray
+    tied: np.ndarray
+
+
 class Search:
-    """One gallery, prepared for counting what is closer than a chosen row.
+    """One gallery, or a part of it, prepared for counting what is closer than each query's answer.
 
     Parameters
     ----------
-    query, gallery : finite arrays [Q, D], [N, D]
+    query, answers, gallery : finite arrays [Q, D], [Q, D], [N, D]
+        The answers, a row a query, need not be rows of this gallery, but both are of one type.
     euclidean : bool
         Distances, else inner products.
-    device : torch.device
-        Where products run.
+    tiles : HostTiles or DeviceTiles
+        Where products are made.
+    threads : Threads
+        What works.
     """
 
-    def __init__(self, query: np.ndarray, gallery: np.ndarray, euclidean: bool, device: torch.device):
-        self.query, self.gallery, self.euclidean, self.device = query, gallery, euclidean, device
-        self.dimensions = query.shape[1]
-        first, group = merge_equal_rows(gallery)
-        self._choose_arithmetic(first)
+    def __init__(
+        self,
+        query: np.ndarray,
+        answers: np.ndarray,
+        gallery: np.ndarray,
+        euclidean: bool,
+        tiles: "HostTiles | DeviceTiles",
+        threads: Threads,
+    ):
+        self.query, self.answers, self.gallery, self.euclidean = query, answers, gallery, euclidean
+        self.dimensions, self.tiles, self.threads = query.shape[1], tiles, threads
+        self.pairs = Pairs(query, [answers, gallery], euclidean)
+        # so many roundings leave float32 no certainty
+        self.dtype = np.float32 if self.dimensions <= 2**18 else np.float64
+        first, group = merge_equal_rows(gallery, threads.map)
+        self.center = self._choose_center(first)
+        table, norms = self._table(first)
         copies = np.bincount(group, minlength=len(first))
-        norms = np.concatenate(
-            [length(self._centered(gallery[first[at : at + COLUMNS]])) for at in range(0, len(first), COLUMNS)]
-        )
-        # a product's columns share one count of copies and nearly one length, hence one bound
+        # a tile's columns share one count of copies and nearly one length, hence one bound
         order = np.lexsort([norms, copies])
         self.order, self.norms, self.copies = first[order], norms[order], copies[order]
+        self.table = tiles.put(table[order])
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         self.group = place[group]
         starts = [0, *(np.flatnonzero(np.diff(self.copies)) + 1), len(order)]
-        self.tiles = [
-            (left, min(left + COLUMNS, stop)) for start, stop in pairwise(starts) for left in range(start, stop, COLUMNS)
+        self.spans = [
+            (left, min(left + tiles.columns, stop))
+            for start, stop in pairwise(starts)
+            for left in range(start, stop, tiles.columns)
         ]
-        self.table = torch.empty(len(order), self.dimensions + 2, dtype=self.dtype, device=device)
-        for left, right in self.tiles:
-            self.table[left:right] = self._columns(left, right)
 
-    def _choose_arithmetic(self, first: np.ndarray) -> None:
-        """Exact integers where the numbers are such, else a power of two and a center for floating point."""
-        self.exact, self.dtype, self.slack = False, torch.float32, 0.0
-        whole = common_factor(self.query, self.gallery)
-        # partial sums of s(u) - s(p) stay below 6 D m²
-        bits = math.log2(max(6 * self.dimensions * whole[1] ** 2, 1)) if whole else math.inf
-        if bits <= 53:
-            self.exact, self.factor, self.center = True, float(whole[0]), np.zeros(self.dimensions)
-            self.dtype = torch.float32 if bits <= 24 else torch.float64
-            return
-        if self.dimensions > 2**18:
-            self.dtype = torch.float64  # so many roundings leave float32 no certainty
-        largest = 0.0
-        for rows in (self.query, self.gallery):
-            for at in range(0, len(rows), COLUMNS):
-                part = rows[at : at + COLUMNS]
-                largest = max(largest, float(part.max()), -float(part.min()))
-        self.factor = 2.0 ** min(int(np.frexp(largest)[1]), 1023)
+    def _choose_center(self, first: np.ndarray) -> np.ndarray:
+        if self.pairs.small:
+            return np.zeros(self.dimensions)
         # a median, so that a few rows far away leave the center in the cloud
         sample = first[np.linspace(0, len(first) - 1, min(SAMPLE, len(first))).astype(np.int64)]
-        self.center = np.median(self._scaled(self.gallery[sample]), axis=0)
-        if any(rows.dtype.kind in "iu" for rows in (self.query, self.gallery)) and largest > 2.0**53:
-            # such integers are rounded on the way to float64
-            self.slack = 32 * UNIT * self.dimensions * (largest / self.factor) ** 2
-
-    def _scaled(self, rows: np.ndarray) -> np.ndarray:
-        return np.divide(np.asarray(rows), self.factor, dtype=np.float64)
+        center = np.median(self.pairs.scaled(self.gallery[sample]), axis=0)
+        return np.rint(center) if self.pairs.whole else center
 
     def _centered(self, rows: np.ndarray, query: bool = False) -> np.ndarray:
-        rows = self._scaled(rows)
+        rows = self.pairs.scaled(rows)
         if self.euclidean or not query:
             rows -= self.center
         return rows
 
-    def _columns(self, left: int, right: int) -> torch.Tensor:
-        """Columns u, -|u|², -1 of a product, float64 [right - left, D + 2]."""
-        rows = self._centered(self.gallery[self.order[left:right]])
-        square = np.einsum("nd,nd->n", rows, rows) * self.euclidean
-        return torch.from_numpy(np.column_stack([rows, -square, -np.ones(len(rows))]))
+    def _columns(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Columns u, -|u|², -1 of a product, float64 [c, D + 2], and |u|, float64 [c], of gallery rows `index`."""
+        columns = np.empty((len(index), self.dimensions + 2))
+        columns[:, :-2] = rows = self._centered(self.gallery[index])
+        columns[:, -2] = -np.einsum("nd,nd->n", rows, rows) * self.euclidean
+        columns[:, -1] = -1
+        return columns, length(rows)
 
-    def signs(self, query: np.ndarray, positive: np.ndarray, other: np.ndarray) -> np.ndarray:
-        """1 where gallery row `other` is closer to the query than `positive`, 0 where exactly as far, else -1: int [P]."""
-        signs = np.empty(len(query), np.int64)
-        gamma = _gamma(self.dimensions + 8, UNIT)
-        for at in range(0, len(query), PAIRS):
-            part = slice(at, at + PAIRS)
-            rows = self.query[query[part]], self.gallery[positive[part]], self.gallery[other[part]]
-            q, p, o = (self._scaled(x) for x in rows)
-            step = o - p
-            near, far = (q - p, q - o) if self.euclidean else (q, np.zeros_like(q))
-            difference = np.einsum("nd,nd->n", step, near + far)
-            for x in (step, near, far):
-                np.abs(x, out=x)
-            near += far
-            size = np.einsum("nd,nd->n", step, near)
-            sign = np.sign(difference).astype(np.int64)
-            for i in np.flatnonzero(np.abs(difference) <= CERTAIN * gamma * size + FLOOR + self.slack):
-                same = self.group[positive[at + i]] == self.group[other[at + i]]
-                sign[i] = 0 if same else exact_sign(*(np.asarray(x[i]) for x in rows), self.euclidean)
-            signs[part] = sign
-        return signs
+    def _table(self, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """`_columns` of many rows, in the first product's type."""
+        table, norms = np.empty((len(index), self.dimensions + 2), self.dtype), np.empty(len(index))
+        step = cached_rows(self.dimensions)
 
-    def best_of(self, pairs: np.ndarray) -> np.ndarray:
-        """The best placed gallery row of each query, int64 [Q], among (query, row) `pairs` sorted by query."""
-        start = np.flatnonzero(np.diff(pairs[:, 0], prepend=-1))
-        count = np.diff(start, append=len(pairs))
-        best = pairs[start, 1].copy()
-        for turn in range(1, int(count.max())):
-            queries = np.flatnonzero(count > turn)
-            rival = pairs[start[queries] + turn, 1]
-            wins = self.signs(queries, best[queries], rival) > 0
-            best[queries[wins]] = rival[wins]
-        return best
+        def fill(at: int) -> None:
+            table[at : at + step], norms[at : at + step] = self._columns(index[at : at + step])
 
-    def count(self, best: np.ndarray, left_out: np.ndarray, block: int, progress: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Gallery rows closer than row `best` of each query, and others as far, without the pairs `left_out`."""
-        count = len(self.query)
-        self.best, self.closer, self.tied = best, np.zeros(count, np.int64), np.zeros(count, np.int64)
+        list(self.threads.map(fill, range(0, len(index), step)))
+        return table, norms
+
+    def count(self, left_out: np.ndarray, block: int | None = None) -> Iterator[Counts]:
+        """Counts of all queries and gallery rows, part by part: their sums are what is looked for.
+
+        `left_out` are distinct pairs of a query and a gallery row that count as neither, int64 [P, 2] sorted by query;
+        `block` queries are ranked at a time, at most.
+        """
         # what is left out is struck from the products by its group of equal rows; the group's other rows count one by one
-        pairs = left_out[:, 0] * len(self.order) + self.group[left_out[:, 1]]
-        pairs, removed = np.unique(pairs, return_counts=True)
+        pairs, removed = np.unique(left_out[:, 0] * len(self.order) + self.group[left_out[:, 1]], return_counts=True)
         query, group = np.divmod(pairs, len(self.order))
         rest = self.copies[group] - removed
-        own = group == self.group[best[query]]
-        np.add.at(self.tied, query[own], rest[own])
-        other = ~own & (rest > 0)
-        self._settle(query[other], group[other], rest[other])
-        space = [torch.empty(min(block, count) * min(COLUMNS, len(self.order)), dtype=self.dtype, device=self.device)]
-        space.append(torch.empty_like(space[0]))
-        blocks = range(0, count, block)
-        for start in tqdm(blocks, disable=not progress, delay=3, unit="block", desc="ranking", leave=False):
-            stop = min(start + block, count)
-            part = slice(*np.searchsorted(query, [start, stop]))
-            self._count_block(start, stop, query[part] - start, group[part], space)
-        return self.closer, self.tied
+        count, threads = len(self.query), self.threads.count
+        blocks = max(-(-count // (block or self.tiles.rows)), min(threads, count // FEW))
+        parts = min(len(self.spans), -(-threads // blocks))  # few queries: threads share the gallery
+        work = []
+        for start, stop in pairwise(np.linspace(0, count, blocks + 1).astype(np.int64)):
+            for spans in np.array_split(self.spans, parts):
+                of = slice(*np.searchsorted(query, [start, stop]))
+                inside = (group[of] >= spans[0, 0]) & (group[of] < spans[-1, 1])
+                work.append((slice(start, stop), spans, query[of][inside] - start, group[of][inside], rest[of][inside]))
+        return self.threads.map(lambda task: self._count_part(*task), work)
 
-    def _settle(self, query: np.ndarray, group: np.ndarray, weight: np.ndarray) -> None:
-        """Count pairs of a query and a group of equal rows one by one."""
-        signs = self.signs(query, self.best[query], self.order[group])
-        np.add.at(self.closer, query[signs > 0], weight[signs > 0])
-        np.add.at(self.tied, query[signs == 0], weight[signs == 0])
-
-    def _count_block(self, start: int, stop: int, struck: np.ndarray, group: np.ndarray, space: list) -> None:
-        """One block of queries against the whole gallery."""
-        q = self._centered(self.query[start:stop], query=True)
-        p = self._centered(self.gallery[self.best[start:stop]])
+    def _block(self, queries: slice) -> Block:
+        q, p = self._centered(self.query[queries], query=True), self._centered(self.answers[queries])
         target = 2 * np.einsum("nd,nd->n", q, p) - np.einsum("nd,nd->n", p, p) * self.euclidean
-        rows = torch.from_numpy(np.column_stack([2 * q, np.ones(len(q)), target]))
-        sizes = length(q), length(p), np.abs(target)
+        return Block(queries, np.column_stack([2 * q, np.ones(len(q)), target]), (length(q), length(p), np.abs(target)))
+
+    def _count_part(
+        self, queries: slice, spans: np.ndarray, query: np.ndarray, group: np.ndarray, rest: np.ndarray
+    ) -> Counts:
+        """Some queries against some spans of the table; of `query` and `group`, which are struck, `rest` rows count."""
+        block, tiles = self._block(queries), self.tiles
+        rows = int(self.copies[spans[0, 0] : spans[-1, 1]].sum())
+        counts = Counts(queries, rows, *np.zeros((2, len(block.rows)), np.int64))
+        self._settle(block, counts, query[rest > 0], group[rest > 0], rest[rest > 0])
         by_group = np.argsort(group, kind="stable")
-        struck, group = struck[by_group], group[by_group]
-        bounded, ready = None, None
-        for left, right in self.tiles:
-            # few lengths, rounded up, so that most products share their bounds
+        query, group = query[by_group], group[by_group]
+        waiting: list[tuple[np.ndarray, np.ndarray]] = []
+        bounded, margin = None, 0.0 if self.pairs.small else CERTAIN
+        for left, right in spans:
+            # few lengths, rounded up, so that most tiles share their bounds
             reach = 2.0 ** (math.ceil(4 * math.log2(self.norms[right - 1])) / 4)
-            if ready is None or reach != bounded:
-                bounded, ready = reach, self._in_bounds(rows, sizes, reach, self.dtype)
-            shape = len(q), right - left
-            scores, mask = (part[: shape[0] * shape[1]].view(shape) for part in space)
-            torch.mm(ready, self.table[left:right].T, out=scores)
-            inside = slice(*np.searchsorted(group, [left, right]))
-            if inside.start < inside.stop:
-                scores[torch.from_numpy(struck[inside]), torch.from_numpy(group[inside] - left)] = -torch.inf
-            # most queries have no row in a block that could matter
-            open_rows = (scores.amax(dim=1) >= -self._margin).nonzero().ravel()
-            if len(open_rows) == 0:
-                continue
-            if 2 * len(open_rows) < len(scores):
-                scores, mask = scores[open_rows], mask[: len(open_rows)]
-            else:
-                open_rows = torch.arange(len(scores), device=self.device)
-            self._tally(scores, mask, open_rows, start, left, rows, sizes)
+            if reach != bounded:
+                bounded, ready = reach, tiles.put(self._in_bounds(block, reach, self.dtype))
+            of = slice(*np.searchsorted(group, [left, right]))
+            struck = query[of], group[of] - left
+            tally = tiles.tally(ready, self.table[left:right], struck, margin)
+            certain = self.pairs.small
+            dense = DENSE * int(tally.doubt.sum()) > len(block.rows) * (right - left)
+            if dense and not certain and self.dtype == np.float32:
+                finer = self._in_bounds(block, reach, np.float64), self._columns(self.order[left:right])[0]
+                certain = self.pairs.whole
+                tally = tiles.tally(*(tiles.put(part) for part in finer), struck, 0.0 if certain else CERTAIN)
+            copies = self.copies[left]
+            np.add(counts.closer, copies * tally.above, out=counts.closer)
+            if certain:
+                np.add(counts.tied, copies * tally.doubt, out=counts.tied)
+            elif tally.doubt.any():
+                row, column = tally.find()
+                waiting.append((row, column + left))
+                if sum(len(row) for row, _ in waiting) > WAITING:
+                    self._settle_waiting(block, counts, waiting)
+        self._settle_waiting(block, counts, waiting)
+        return counts
 
-    @property
-    def _margin(self) -> float:
-        return 0.0 if self.exact else CERTAIN
+    def _in_bounds(self, block: Block, reach: float, dtype: type) -> np.ndarray:
+        """The queries' rows of a product, in units of its error against gallery rows of length up to `reach`."""
+        if self.pairs.small or (self.pairs.whole and dtype == np.float64):
+            return block.rows.astype(dtype)
+        return (block.rows / self._bound(block.sizes, reach, UNIT32 if dtype == np.float32 else UNIT)[:, None]).astype(dtype)
 
-    def _in_bounds(self, rows: torch.Tensor, sizes: tuple, norm: float, dtype: torch.dtype) -> torch.Tensor:
-        """The queries' rows of a product in units of its error against gallery rows of length up to `norm`."""
-        if not self.exact:
-            q, p, target = sizes
-            unit, floor = (UNIT32, FLOOR32) if dtype == torch.float32 else (UNIT, FLOOR)
-            given = 2 * q * norm + norm**2
-            bound = _gamma(self.dimensions + 8, unit) * (given + target)
-            bound += _gamma(2 * self.dimensions + 16, UNIT) * (given + 2 * q * p + p**2) + floor + self.slack
-            rows = rows / torch.from_numpy(bound)[:, None]
-        return rows.to(self.device, dtype)
+    def _bound(self, sizes: tuple[np.ndarray, ...], reach: float | np.ndarray, unit: float) -> np.ndarray:
+        """How far a product may err at gallery rows of length `reach`."""
+        q, p, target = sizes
+        given = 2 * q * reach + reach**2
+        bound = gamma(self.dimensions + 8, unit) * (given + target)
+        bound += gamma(2 * self.dimensions + 16, UNIT) * (given + 2 * q * p + p**2) + self.pairs.slack
+        return bound + (FLOOR32 if unit == UNIT32 else FLOOR)
 
-    def _tally(self, scores, mask, open_rows, start, left, rows, sizes) -> None:
-        """Count one block of scores: what is certain at once, what is in doubt by float64 and exact sums."""
-        copies = int(self.copies[left])
-        above = torch.gt(scores, self._margin, out=mask).sum(dim=1)
-        doubt = torch.ge(scores, -self._margin, out=mask).sum(dim=1) - above
-        queries = start + open_rows.cpu().numpy()
-        self.closer[queries] += copies * above.cpu().numpy().astype(np.int64)
-        if self.exact:
-            self.tied[queries] += copies * doubt.cpu().numpy().astype(np.int64)
-            return
-        unsure = (doubt > 0).nonzero().ravel()
-        if len(unsure) == 0:
-            return
-        doubtful = scores[unsure].abs() <= CERTAIN
-        at = open_rows[unsure].cpu().numpy()
-        if DENSE * int(doubtful.sum()) > doubtful.numel() and self.dtype == torch.float32:
-            right = left + doubtful.shape[1]
-            ready = self._in_bounds(rows[at], tuple(x[at] for x in sizes), self.norms[right - 1], torch.float64)
-            finer = ready @ self._columns(left, right).to(self.device).T
-            closer = ((finer > CERTAIN) & doubtful).sum(dim=1).cpu().numpy()
-            self.closer[start + at] += copies * closer
-            doubtful &= finer.abs() <= CERTAIN
-        row, group = (part.cpu().numpy() for part in doubtful.nonzero(as_tuple=True))
-        self._settle(start + at[row], group + left, np.full(len(row), copies))
+    def _settle_waiting(self, block: Block, counts: Counts, waiting: list[tuple[np.ndarray, np.ndarray]]) -> None:
+        if waiting:
+            row, group = (np.concatenate(part) for part in zip(*waiting, strict=True))
+            waiting.clear()
+            self._settle(block, counts, row, group, self.copies[group])
 
-
-def _gamma(roundings: int, unit: float) -> float:
-    """The share by which so many roundings change a number at most."""
-    return roundings * unit / (1 - roundings * unit)
+    def _settle(self, block: Block, counts: Counts, row: np.ndarray, group: np.ndarray, weight: np.ndarray) -> None:
+        """Count pairs of a query of the block and a group of equal rows one by one."""
+        step = cached_rows(self.dimensions)
+        for at in range(0, len(row), step):
+            i, index = row[at : at + step], self.order[group[at : at + step]]
+            columns, norms = self._columns(index)
+            score = np.einsum("nd,nd->n", block.rows[i], columns)
+            sign = np.sign(score).astype(np.int64)
+            if not self.pairs.whole:
+                doubt = np.flatnonzero(np.abs(score) <= CERTAIN * self._bound(tuple(x[i] for x in block.sizes), norms, UNIT))
+                queries = block.queries.start + i[doubt]
+                sign[doubt] = self.pairs.signs(queries, (self.answers, queries), (self.gallery, index[doubt]))
+            for found, count in ((1, counts.closer), (0, counts.tied)):
+                np.add.at(count, i[sign == found], weight[at : at + step][sign == found])

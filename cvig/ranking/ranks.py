@@ -4,14 +4,19 @@ Everything this package says about recall, PSSR and ties derives from these two 
 arithmetic on the stored numbers would decide them, at the cost of a matrix product (see `cvig.ranking.certified`).
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from cvig.ranking.arithmetic import full_precision
-from cvig.ranking.certified import Search
+from cvig.ranking.arithmetic import gradual_underflow
+from cvig.ranking.pairs import Pairs
+from cvig.ranking.shards import count_closer
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,17 @@ class Ranks:
         return len(self.closer)
 
 
-def as_rows(array: np.ndarray | torch.Tensor, name: str) -> np.ndarray:
+def _is_tensor(array: object) -> bool:
+    """Whether it is a tensor of PyTorch's, which is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(array, torch.Tensor)
+
+
+def as_rows(array: "np.ndarray | torch.Tensor", name: str) -> np.ndarray:
     """Embeddings as a finite two-dimensional NumPy array; ValueError says how many numbers are not finite, and where."""
-    if isinstance(array, torch.Tensor):
+    if _is_tensor(array):
         array = array.detach().cpu()
-        array = (array.float() if array.dtype == torch.bfloat16 else array).numpy()
+        array = (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
     array = np.asanyarray(array)
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} of shape {array.shape}: expected [rows, dimensions], neither of them 0")
@@ -118,14 +129,14 @@ def reverse_positives(positives: np.ndarray | Sequence, gallery_size: int) -> li
 
 
 def exact_ranks(
-    query: np.ndarray | torch.Tensor,
-    gallery: np.ndarray | torch.Tensor,
+    query: "np.ndarray | torch.Tensor",
+    gallery: "np.ndarray | torch.Tensor",
     positives: np.ndarray | Sequence | None = None,
     *,
     similarity: str = "euclidean",
     ignored: Sequence | None = None,
-    device: str | torch.device | None = None,
-    block: int = 1024,
+    device: "str | torch.device | None" = None,
+    block: int | None = None,
     progress: bool = True,
 ) -> Ranks:
     """Rank every query's positive in the gallery, exactly.
@@ -143,8 +154,8 @@ def exact_ranks(
         Gallery rows left out for each query.
     device : str or torch.device, optional
         Where the matrix products run; None: where a tensor `query` lies, else the CPU.
-    block : int
-        Queries at a time.
+    block : int, optional
+        Queries at a time, at most; None: as many as the device does best with.
     progress : bool
         Show a progress bar where ranking takes more than a few seconds.
 
@@ -165,10 +176,10 @@ def exact_ranks(
     """
     if similarity not in ("euclidean", "dot"):
         raise ValueError(f"unknown similarity '{similarity}': expected 'euclidean' or 'dot'")
-    if block < 1:
+    if block is not None and block < 1:
         raise ValueError(f"block of {block} queries: expected at least one")
     if device is None:
-        device = query.device if isinstance(query, torch.Tensor) else "cpu"
+        device = query.device if _is_tensor(query) else "cpu"
     query, gallery = as_rows(query, "query"), as_rows(gallery, "gallery")
     if query.shape[1] != gallery.shape[1]:
         raise ValueError(f"query has {query.shape[1]} dimensions, gallery {gallery.shape[1]}: expected the same number")
@@ -182,8 +193,19 @@ def exact_ranks(
     if (answers == 0).any():
         raise ValueError(f"{(answers == 0).sum()} queries have no positive, the first is query {answers.argmin()}")
     left_out = right if ignored is None else np.unique(np.concatenate([right, _pairs(ignored, count, n, "ignored")]), axis=0)
-    with full_precision():
-        search = Search(query, gallery, similarity == "euclidean", torch.device(device))
-        closer, tied = search.count(search.best_of(right), left_out, block, progress)
+    euclidean = similarity == "euclidean"
+    with gradual_underflow():
+        best = right[:, 1] if len(right) == count else Pairs(query, [gallery], euclidean).best_of(right, gallery)
+        closer, tied = count_closer(
+            query,
+            gallery[best],
+            left_out,
+            [gallery],
+            n,
+            euclidean=euclidean,
+            device=device,
+            block=block,
+            progress=progress,
+        )
     sizes = n - np.bincount(left_out[:, 0], minlength=count) + 1
     return Ranks(closer, tied, n if (sizes == n).all() else sizes)

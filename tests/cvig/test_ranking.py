@@ -1,7 +1,11 @@
 """Exact ranks against rational arithmetic."""
 
 import math
+import subprocess
+import sys
+from contextlib import nullcontext
 from fractions import Fraction
+from textwrap import dedent
 
 import numpy as np
 import pytest
@@ -9,8 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from threadpoolctl import threadpool_limits
 
-from cvig.ranking import Ranks, arithmetic, certified, exact_ranks, reverse_positives
+from cvig.ranking import Ranks, arithmetic, certified, device, exact_ranks, pairs, reverse_positives, shards, threads, tiles
+from cvig.ranking.device import DeviceTiles
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=150)
 
@@ -117,6 +123,11 @@ def clouds():
     yield "four copies", noise[: n // 4].repeat(4, axis=0).astype(np.float32), query
     yield "bfloat16", torch.from_numpy(noise).bfloat16().float().numpy(), torch.from_numpy(query).bfloat16().float().numpy()
     yield "int8", rng.integers(-128, 128, (n, d)).astype(np.int8), rng.integers(-128, 128, (n, d)).astype(np.int8)
+    yield "bytes", rng.integers(0, 256, (n, 2 * d)).astype(np.uint8), rng.integers(100, 130, (n, 2 * d)).astype(np.uint8)
+    wide = np.tile(rng.integers(2**22, 2**23, d), (n, 1))
+    yield "permutations of wide integers", rng.permuted(wide, axis=1), wide[:, :1].repeat(d, axis=1) + 1
+    large = np.tile(rng.integers(2**19, 2**20, d), (n, 1)) * 3**25
+    yield "permutations of multiples beyond float64", rng.permuted(large, axis=1), large[:, :1].repeat(d, axis=1) - 3**25
     yield "signs of one size", np.sign(noise).astype(np.float32) * np.float32(0.1), np.sign(query) * np.float32(0.1)
     yield "large integers", (noise * 2**40).astype(np.int64) + 2**62, (noise[::-1] * 2**40).astype(np.int64) + 2**62
     yield "denormals", (np.round(9 * noise) * tiny).astype(np.float32), (np.round(9 * query) * tiny).astype(np.float32)
@@ -137,7 +148,9 @@ def test_the_oracle_test_bites_when_a_bound_is_dropped(monkeypatch, bound, cloud
     expected = integer_ranks(query, gallery)
     ranks = exact_ranks(query, gallery)
     assert (ranks.closer.tolist(), ranks.tied.tolist()) == expected
-    monkeypatch.setattr(certified, bound, 0.0)
+    monkeypatch.setattr(certified, "DENSE", 1)  # float64 decides nothing but what is in doubt
+    for module in (pairs, certified):
+        monkeypatch.setattr(module, bound, 0.0)
     ranks = exact_ranks(query, gallery)
     assert (ranks.closer.tolist(), ranks.tied.tolist()) != expected
 
@@ -154,7 +167,18 @@ def test_rows_whose_keys_collide_are_not_taken_for_copies(monkeypatch):
 
 
 @pytest.mark.parametrize("choice", ["legacy", "backend"])
-def test_the_callers_choice_of_products_survives_and_changes_nothing(choice):
+def test_the_callers_choice_of_products_survives_and_changes_nothing(monkeypatch, choice):
+    seen = []
+
+    class Watched(DeviceTiles):
+        def __init__(self, _):
+            super().__init__("cpu")
+
+        def tally(self, *given):
+            seen.append(torch.backends.mkldnn.matmul.fp32_precision)
+            return super().tally(*given)
+
+    monkeypatch.setattr(device, "DeviceTiles", Watched)
     rng = np.random.default_rng(0)
     query, gallery = rng.normal(size=(2, 300, 64)).astype(np.float32)
     expected = exact_ranks(query, gallery)
@@ -165,8 +189,10 @@ def test_the_callers_choice_of_products_survives_and_changes_nothing(choice):
             torch.set_float32_matmul_precision("medium")
         else:
             matmul.fp32_precision = "bf16"
-        ranks = exact_ranks(query, gallery)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            ranks = exact_ranks(query, gallery, device="cuda")
         assert matmul.fp32_precision == "bf16"
+        assert set(seen) == {"ieee"}
     finally:
         torch.set_float32_matmul_precision("highest")
         matmul.fp32_precision = before
@@ -221,17 +247,65 @@ def test_the_order_of_rows_changes_nothing():
     assert (ranks.closer == shuffled.closer).all()
 
 
-def test_block_size_and_threads_change_nothing():
+def test_block_size_and_threads_change_nothing(monkeypatch):
+    monkeypatch.setattr(threads, "SMALL", 0)
     rng = np.random.default_rng(1)
     gallery = rng.normal(size=(50, 8)).astype(np.float32).repeat(2, axis=0)
     query = gallery + rng.normal(size=gallery.shape).astype(np.float32)
-    before, results = torch.get_num_threads(), []
-    for threads in (1, 2):
-        torch.set_num_threads(threads)
-        results += [exact_ranks(query, gallery, block=block) for block in (1, 7, 1000)]
-    torch.set_num_threads(before)
+    results = []
+    for count in (1, 3):
+        with threadpool_limits(count):
+            results += [exact_ranks(query, gallery, block=block) for block in (None, 1, 7, 1000)]
     assert all((r.closer == results[0].closer).all() and (r.tied == results[0].tied).all() for r in results)
     assert (results[0].tied >= 1).all()
+
+
+def test_few_queries_share_a_gallery_of_many_tiles_and_parts(monkeypatch):
+    rng = np.random.default_rng(2)
+    gallery = np.concatenate([rng.normal(size=(70, 3)), rng.integers(-2, 3, (20, 3)).repeat(3, axis=0)]).astype(np.float32)
+    query, positives = gallery[[3, 80, 120]] + np.float32(0.25), [[3, 60], [80, 81], [120]]
+    expected = oracle(query, gallery, positives)
+    monkeypatch.setattr(threads, "SMALL", 0)
+    monkeypatch.setattr(tiles.HostTiles, "columns", 11)
+    for rows in (130, 17):
+        monkeypatch.setattr(shards, "PART", 3 * rows)
+        monkeypatch.setattr(shards, "FEWEST", 1)
+        with threadpool_limits(4):
+            ranks = exact_ranks(query, gallery, positives)
+        assert (ranks.closer.tolist(), ranks.tied.tolist()) == expected
+
+
+def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
+    monkeypatch.setattr(threads, "SMALL", 0)
+    monkeypatch.setattr(certified.Search, "_block", lambda *_: 1 / 0)
+    with threadpool_limits(2), pytest.raises(ZeroDivisionError):
+        exact_ranks(np.eye(9), np.eye(9))
+
+
+@pytest.mark.parametrize(("gallery", "query"), [pytest.param(g, q, id=name) for name, g, q in clouds()])
+def test_a_device_of_torchs_ranks_as_numpy_does(monkeypatch, gallery, query):
+    monkeypatch.setattr(shards, "tiles_on", lambda device: nullcontext(DeviceTiles(device)))
+    ranks = exact_ranks(query, gallery, device="cpu")
+    assert (ranks.closer.tolist(), ranks.tied.tolist()) == integer_ranks(query, gallery)
+
+
+def test_ranks_need_no_torch():
+    code = """
+        import sys
+        sys.modules["torch"] = None  # an import fails
+        import numpy as np
+        from cvig.ranking import exact_ranks
+        print(exact_ranks(np.eye(5), np.eye(5)).closer.sum())
+    """
+    run = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True)
+    assert run.stdout == "0\n"
+
+
+def test_denormals_that_nobody_can_keep_are_said(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setattr(arithmetic.math, "ulp", lambda _: 0.0)
+    with pytest.raises(RuntimeError, match="takes denormal numbers for zero"):
+        exact_ranks(np.eye(2), np.eye(2))
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int32])

@@ -1,4 +1,4 @@
-import json
+import errno
 import os
 import pickle
 import signal
@@ -42,11 +42,6 @@ def source(tmp_path):
     return FileViews("some/train", *write_images(tmp_path / "data", 12, 6), np.arange(12) // 2, size=(10, 14))
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch):
-    monkeypatch.setattr(cache, "CHUNK", 4)
-
-
 def assert_same(cached: CachedViews, source) -> None:
     assert all(torch.equal(cached.ground_image(i), source.ground_image(i)) for i in range(source.ground_count))
     assert all(torch.equal(cached.aerial_image(i), source.aerial_image(i)) for i in range(source.gallery_count))
@@ -71,7 +66,7 @@ def test_a_cache_holds_what_the_files_decode_to_and_decodes_once(source, tmp_pat
     assert again.folder == first.folder
     assert torch.equal(again[3]["aerial"], first[3]["aerial"])
     assert decoded == []
-    again.verify()
+    assert sorted(path.name for path in first.folder.iterdir()) == ["aerial.npy", "ground.npy", "sums.json"]
 
 
 def test_a_batch_is_the_same_from_worker_processes_and_a_pickle_carries_no_images(source, tmp_path):
@@ -135,7 +130,7 @@ def test_images_of_several_sizes_are_refused(tmp_path):
 
 def test_a_full_disk_is_said_before_decoding(source, tmp_path, monkeypatch):
     monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: SimpleNamespace(free=5000))
-    with pytest.raises(ValueError, match=r"needs 0\.0 GB more, and the disk has 0\.0 GB free"):
+    with pytest.raises(ValueError, match=r"needs 0\.0 GB, and the disk has 0\.0 GB free"):
         CachedViews(source, tmp_path / "cache")
 
 
@@ -153,8 +148,6 @@ from pathlib import Path
 import numpy as np
 from cvig.datasets import cache
 from cvig.datasets.files import FileViews
-
-cache.CHUNK = 4
 
 class Slow(FileViews):
     def ground_image(self, index):
@@ -174,52 +167,55 @@ def build(source: FileViews, folder: Path, delay: float) -> subprocess.Popen:
     return subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
 
-def index_of(folder: Path) -> dict:
-    files = list(folder.glob(f"*/{cache.INDEX}"))
-    return json.loads(files[0].read_text()) if files else {}
-
-
-def test_a_build_that_is_killed_goes_on_where_it_stopped(source, tmp_path, monkeypatch):
+def test_a_build_that_is_killed_is_no_cache_and_begins_anew(source, tmp_path):
     folder = tmp_path / "cache"
     process = build(source, folder, delay=0.1)
+    log = Path(f"{folder}.log")
     try:
         deadline = time.monotonic() + 60
-        while not index_of(folder) and process.poll() is None and time.monotonic() < deadline:
+        while not (log.exists() and len(log.read_text().split()) > 4) and process.poll() is None:
+            assert time.monotonic() < deadline
             time.sleep(0.01)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-    written = len(index_of(folder)["ground"]["chunks"])
-    assert written in (1, 2)  # of three
-    assert "aerial" not in index_of(folder)
-    # what a machine that loses its power may leave: bytes that the index does not list
-    with next(folder.glob("*/ground.u8")).open("ab") as stream:
-        stream.write(b"half of an image")
-    decoded = counted(source, monkeypatch)
+    left = [path.name for path in folder.iterdir()]
+    assert any(name.endswith(".building") for name in left)
+    assert all(name.startswith(".") for name in left)
     data = CachedViews(source, folder)
-    assert sum(name.startswith("ground") for name in decoded) == 1 + 12 - 4 * written  # one more for the shape
     assert_same(data, source)
-    data.verify()
+    assert [path.name for path in folder.iterdir() if not path.name.endswith(".lock")] == [data.folder.name]
 
 
-@pytest.mark.parametrize("harm", ["zeros", "shorter", "lost"])
-def test_a_damaged_cache_is_found_and_mended(source, tmp_path, harm):
+@pytest.mark.parametrize("harm", ["zeros", "shorter", "lost", "no sums"])
+def test_a_damaged_cache_is_set_aside_and_built_anew(source, tmp_path, harm, capsys):
     data = CachedViews(source, tmp_path / "cache")
-    path = data.folder / "ground.u8"
+    path, sums = data.folder / "ground.npy", data.folder / cache.SUMS
     content = bytearray(path.read_bytes())
     if harm == "zeros":
         content[700:900] = bytes(200)  # in the second image
         path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"ground\.u8' is damaged"):
-            CachedViews(source, tmp_path / "cache").verify()
-        index = json.loads((data.folder / cache.INDEX).read_text())
-        del index["ground"]["chunks"][-1]  # an unfinished build looks at what it finds
-        (data.folder / cache.INDEX).write_text(json.dumps(index))
     elif harm == "shorter":
         path.write_bytes(content[:-1])
-    else:
+    elif harm == "lost":
         path.unlink()
+    else:
+        sums.write_text("{")
+    capsys.readouterr()
     assert_same(CachedViews(source, tmp_path / "cache"), source)
+    said = [line for line in capsys.readouterr().err.split("\n") if "damaged" in line]
+    assert said == [f"cache '{data.folder}' is damaged: it is '{data.folder.name}.damaged' now, and is built anew"]
+    assert (tmp_path / "cache" / f"{data.folder.name}.damaged").is_dir()
+
+
+def test_the_room_of_a_cache_is_reserved_before_it_is_mapped(source, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache.os, "posix_fallocate", full)
+    with pytest.raises(ValueError, match=r"ground\.npy', 0\.0 GB: No space left on device"):
+        CachedViews(source, tmp_path / "cache")
+    assert all(path.name.endswith(".lock") for path in (tmp_path / "cache").iterdir())
 
 
 def test_two_processes_that_want_one_cache_build_it_once(source, tmp_path):
@@ -249,4 +245,4 @@ def test_training_and_evaluation_from_a_cache_are_those_from_the_files(tmp_path)
         evaluation.score()
         scores.append((log.drop(columns="seconds"), evaluation.scored["cropped"].summary))
     assert all(here.equals(there) for here, there in zip(*scores, strict=True))
-    assert sorted(path.name.rsplit("-", 1)[0] for path in folder.iterdir()) == ["flat-test", "flat-train", "flat-val"]
+    assert sorted(path.name.rsplit("-", 1)[0] for path in folder.glob("[!.]*")) == ["flat-test", "flat-train", "flat-val"]

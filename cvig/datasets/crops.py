@@ -23,7 +23,8 @@ from cvig.files import digest
 # Data sets of panoramas with north in the middle, and where the horizon lies, as a fraction of the height from the top.
 # CVUSA's crops are not cut evenly: the authors of HC-Net (github.com/xlwangDev/HC-Net, issue 1) place them 20 of their 224
 # rows higher than the middle, and the horizons of its plains are seen there.
-PANORAMAS = {"cvusa": 132 / 224, "cvact": 0.5, "vigor": 0.5}
+PANORAMAS = {"cvusa": 132 / 224, "cvact": 0.5, "vigor": 0.5, "flat": 0.5}
+WIDE = 1.9  # so many times as wide as what the network sees: a panorama, which no view may squeeze unasked
 VIEWS = {"panorama": 1, "four": 4, "random": 1, "strips": 4}  # ground views of one panorama
 OPTIONS = ("views", "fov", "span", "horizon", "polar", "seed")
 
@@ -161,8 +162,12 @@ def of_panoramas(data: str, source: FileViews, options: dict) -> PairedViews:
     Raises
     ------
     ValueError
-        A value that is not possible, or an option that the chosen views have no use for.
+        A value that is not possible, an option that the chosen views have no use for, or panoramas in the flat layout, of
+        which nobody said how they are to be seen.
     """
+    if not options and data == "flat":
+        _refuse_squeezed(source)
+        return source
     if not options:
         source.aligned = True
         return source
@@ -172,3 +177,16 @@ def of_panoramas(data: str, source: FileViews, options: dict) -> PairedViews:
     if idle:
         raise ValueError(f"option '{idle[0]}' of data set '{data}': of no use to views '{views}'")
     return PanoramaViews(source, **{"horizon": PANORAMAS[data], **options})
+
+
+def _refuse_squeezed(source: FileViews) -> None:
+    """ValueError where a flat data set's first ground image would be squeezed to less than its shape by far."""
+    if not source.ground_count:
+        return
+    height, width = read_image(source.ground[0]).shape[1:]
+    rows, columns = (source.size, source.size) if isinstance(source.size, int) else source.size
+    if width * rows >= WIDE * height * columns:
+        raise ValueError(
+            f"{source.name}: '{source.ground.names[0]}' is {width} × {height} pixels, a panorama it seems, seen as "
+            f"{columns} × {rows}: options {{views: four}} cuts views from it, {{views: panorama}} scales it whole"
+        )

@@ -204,6 +204,8 @@ def test_options_that_cannot_be_are_refused(cvusa, options, message):
 
 
 def test_only_panoramas_have_views(cvusa):
-    with pytest.raises(ValueError, match="option 'views' of data set 'flat': only the panoramas of cvusa, cvact, vigor"):
-        load("flat", cvusa, "train", views="four")
+    with pytest.raises(
+        ValueError, match="option 'views' of data set 'witw': only the panoramas of cvusa, cvact, vigor, flat"
+    ):
+        load("witw", cvusa, "train", views="four")
     assert load("cvusa", cvusa, "train").aligned

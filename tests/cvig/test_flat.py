@@ -158,3 +158,17 @@ def test_check_reports_a_place_whose_views_lie_in_two_folders(tmp_path):
     found = report.findings[report.findings["check"] == "place"]
     assert found["file"].tolist() == ["gnd_test/3_3.jpg"]
     assert "place '3'" in found["detail"].iloc[0]
+
+
+def test_panoramas_in_the_flat_layout_are_cut_or_refused_and_never_squeezed_in_silence(tmp_path):
+    """300 × 601: an odd width, for which the sphere is a little less than two times as wide as high."""
+    make_flat(tmp_path, [f"{i}" for i in range(10)])
+    for path in (tmp_path / "clean_ground").iterdir():
+        Image.fromarray(np.zeros((300, 601, 3), np.uint8)).save(path)
+    with pytest.raises(ValueError, match=r"601 × 300 pixels, a panorama it seems.*views: four"):
+        load("flat", tmp_path, "train", size=16)
+    four = load("flat", tmp_path, "train", size=16, views="four")
+    assert four.ground_count == 4 * four.gallery_count
+    assert four.ground_image(3).shape == (3, 16, 16)
+    assert load("flat", tmp_path, "train", size=16, views="panorama").ground_image(0).shape == (3, 16, 16)
+    assert load("flat", tmp_path, "train", size=(16, 32)).ground_image(0).shape == (3, 16, 32)

@@ -90,7 +90,7 @@ class Reader:
             return self._mapping(value)
         if isinstance(value, (list, tuple)):
             return self._list(list(value))
-        array = as_array(value)
+        array = np.atleast_1d(as_array(value))
         if array.dtype == object:
             return self._list(list(array.ravel() if 1 in array.shape else array))
         return self._names(list(array)) if array.dtype.kind in "US" else self._array(array)
@@ -138,6 +138,12 @@ class Reader:
             raise ValueError(f"{self.what} of shape {array.shape}: expected an entry for each of {q} queries")
         if self._is_mask(array):
             return self._mask(array)
+        turned = ""
+        if array.ndim == 2 and len(array) != q and (array.shape[1] == q or len(array) == 2 < array.shape[1]):
+            array, turned = array.T, " in columns"
+        if self.form != "rows" and self._is_trec(array):
+            query, _, row, relevance = whole(array, self.what).T
+            return self._paired(query[relevance > 0], row[relevance > 0], "qrels")
         if array.ndim == 2 and array.shape[1] == 2 and self.form != "rows":
             numbers = whole(array, self.what) if self.form == "pairs" or len(array) != q else None
             if numbers is None:
@@ -146,14 +152,27 @@ class Reader:
                 return self._paired(*numbers.T, "pairs of a query and a gallery row")
         if self.form == "pairs":
             raise ValueError(f"{self.what} of shape {array.shape}: pairs have two columns, query and gallery row")
-        turned = ""
-        if array.ndim == 2 and len(array) != q and array.shape[1] == q:
-            array, turned = array.T, " in columns"
         if len(array) != q:
             raise ValueError(f"{self.what} of {len(array)} queries: expected one entry for each of {q}")
         numbers = whole(array, self.what).reshape(q, -1)
         query = np.repeat(np.arange(q), numbers.shape[1])
         return self._rows(query, numbers.ravel(), f"row numbers{turned}")
+
+    def _is_trec(self, array: np.ndarray) -> bool:
+        """Whether four columns are TREC's qrels: query, 0, gallery row and relevance."""
+        if (
+            array.ndim != 2
+            or array.shape[1] != 4
+            or np.any(array[:, 1] != 0)
+            or not np.isin(array[:, 3], (0, 1, 2, 3)).all()
+        ):
+            return False
+        if len(array) == self.queries and self.form != "pairs":
+            raise ValueError(
+                f"{self.what} have four columns, the second 0: qrels of query, 0, gallery row and relevance, which --form "
+                "pairs says, or four gallery rows for each query, which --form rows says"
+            )
+        return True
 
     def _is_mask(self, array: np.ndarray) -> bool:
         """Whether an array is a mask by its type, or by its zeros and ones and its shape."""
@@ -192,6 +211,10 @@ class Reader:
 
     def _list(self, entries: list) -> Truth:
         q = self.queries
+        if entries and all(isinstance(entry, Mapping) for entry in entries):
+            keys = [key for key in entries[0] if all(key in entry for entry in entries)]
+            return self._mapping({key: [entry[key] for entry in entries] for key in keys})
+        entries = [[] if entry is None else entry for entry in entries]
         flat = [list(np.ravel(as_array(entry))) if not isinstance(entry, str) else [entry] for entry in entries]
         if any(isinstance(x, str) for entry in flat for x in entry):
             return self._names(entries)
@@ -282,6 +305,8 @@ class Reader:
                 raise ValueError(
                     f"line {table.line(wrong[0])} has {columns[wrong[0]]} columns, the header {len(table.header)}"
                 )
+            if gallery is None and len(table.header) == self.gallery and table.is_numeric:
+                return self.read(Table(table.rows))
             if gallery is None:
                 raise ValueError(
                     f"columns {', '.join(table.header)}: expected one called gallery, and one called query or none"
@@ -295,6 +320,8 @@ class Reader:
                 [row[gallery] for row in rows],
                 f"columns {table.header[query]} and {table.header[gallery]}",
             )
+        if table.rows and {word.lower() for row in table.rows for word in row} <= {"true", "false"}:
+            return self._array(np.array([[word.lower() == "true" for word in row] for row in table.rows]))
         if table.is_numeric:
             empty = [row for row, words in enumerate(table.rows) if not words]
             if empty:
@@ -333,10 +360,15 @@ def read_truth(place: str, reader: Reader) -> Truth:
         No such file.
     """
     content = read_content(place, reader.what, dict.fromkeys(TEXT, _table))
+    named = f"{reader.what} file '{split_place(place)[0]}'"
     try:
         return reader.read(content)
     except ValueError as error:
-        raise ValueError(f"{reader.what} file '{split_place(place)[0]}': {error}") from error
+        raise ValueError(f"{named}: {error}") from error
+    except (TypeError, AttributeError, OverflowError, IndexError) as error:
+        raise ValueError(
+            f"{named} has none of the forms that are read: rows, a mask, pairs, labels, a dictionary"
+        ) from error
 
 
 def read_list(place: str, what: str) -> list:

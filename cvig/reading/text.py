@@ -98,7 +98,8 @@ def read_table(path: Path, known: tuple[str, ...] = ()) -> Table:
     separator = _separator(lines[0])
     rows = [_split(line, separator) for line in lines]
     first = [word.lower() for word in rows[0]]
-    if any(word in known for word in first):
+    numeric = [all(NUMBER.fullmatch(word) for word in row) for row in rows[:2]]
+    if any(word in known for word in first) or (numeric == [False, True] and len(rows[0]) == len(rows[1])):
         return Table(rows[1:], rows[0])
     return Table(rows)
 

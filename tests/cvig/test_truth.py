@@ -79,6 +79,12 @@ ONE = {
     "blank.txt": lambda f: text(f, ANSWER, end="\r\n\n"),
     "header.csv": lambda f: text(f, ["query,gallery", *(f"{i},{a}" for i, a in enumerate(ANSWER))]),
     "swapped.tsv": lambda f: text(f, ["gallery\tquery", *(f"{a}\t{i}" for i, a in enumerate(ANSWER))]),
+    "true.csv": lambda f: text(f, [",".join(map(str, row)) for row in mask()]),
+    "named.csv": lambda f: text(f, [",".join(NAMES[1]), *(",".join(map(str, row)) for row in mask().astype(int))]),
+    "records.json": lambda f: Path(f).write_text(
+        json.dumps([{"query": i, "gallery": int(a)} for i, a in enumerate(ANSWER)])
+    ),
+    "qrels.txt": lambda f: text(f, [f"{i} 0 {a} {r}" for i, a in enumerate(ANSWER) for r in (1, 0) if r or i == 3]),
     "mask.csv": lambda f: np.savetxt(f, mask(), delimiter=",", fmt="%d"),
 }
 
@@ -156,6 +162,8 @@ def test_queries_without_an_answer_have_none():
     ("value", "said"),
     [
         (np.stack([np.arange(Q), ANSWER], axis=1), ["--form pairs", "--form rows"]),
+        (np.stack([np.arange(Q), ANSWER]), ["--form pairs", "--form rows"]),
+        (np.stack([np.arange(Q), 0 * ANSWER, ANSWER, 0 * ANSWER + 1], axis=1), ["qrels", "--form pairs", "--form rows"]),
         (np.roll(np.arange(Q), 7) + 1, ["--first-row 1", "--first-row 0"]),
         (np.random.default_rng(0).permutation(N)[:, None][:Q] + 0.0, []),
         (np.random.default_rng(0).normal(size=(Q, 2)), ["--query-coordinates", "--radius"]),

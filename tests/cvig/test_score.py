@@ -316,7 +316,7 @@ def test_nan_and_wrong_shapes(score, folder):
         ("-2\n" + "0\n" * (N - 1), "positives of query 0: -2 is not within"),
         ("0\n" * 4 + "1.5\n", "line 5: '1.5'"),
         ("0\n\n1\n", "line 2: ''"),
-        ("words\n0\n", "line 1: 'words'"),
+        ("words\n0\n", "columns words: expected one called gallery"),
         ("", "empty"),
     ],
 )

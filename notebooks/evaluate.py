@@ -25,6 +25,7 @@ crops = ""  # file of the test crop; beside the run when empty
 crop_min = 0.7
 threads = 2
 device = "auto"
+overwrite = False  # make anew what lies finished in the folder, and replace it at the end
 
 # %%
 from study.settings import EvaluateSettings

@@ -35,13 +35,14 @@ trees = 300
 held_out = 0.25  # share of the labelled photographs that judge the forest
 threshold = 0.5  # smallest score that is kept
 seed = 0
-out = ""  # folder of the run; out/DATA-filter-TRUNK-LAYER-SEED when empty
+out = ""  # folder of the run; out/DATA-filter-TRUNK-LAYER-SEED-IDENTITY when empty
 features = ""  # folder of the features, which an interrupted run goes on from; out/features when empty
 chunk = 1024  # photographs a file of features, and in memory
 batch = 64
 workers = 0
 threads = 2
 device = "auto"
+overwrite = False  # make anew what lies finished in the folder, and replace it at the end
 
 # %%
 from study.settings import FilterSettings

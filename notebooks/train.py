@@ -26,7 +26,7 @@ data = "world"  # world needs no files; flat and the others lie below root
 root = ""
 options = {}  # further options of the data set: {views: four} cuts panoramas into four 90° views
 view = "90"  # of the world: 90 (unknown heading) or panorama (north-aligned)
-out = ""  # folder of the run; out/DATA-ARCH-RECIPE-SEED when empty
+out = ""  # folder of the run; out/DATA-ARCH-RECIPE-SEED-IDENTITY when empty
 size = 64  # pixels a side
 weights = "none"  # none, imagenet, or the path of a state dict
 start = ""  # folder of a finished run, whose trunks this one starts from
@@ -44,6 +44,7 @@ workers = 0
 cache = ""  # folder that keeps images of a data set of files decoded; filled on first use
 device = "auto"
 precision = "auto"  # of the towers: bf16, 32, or auto: bf16 where the device computes in it
+overwrite = False  # make anew what lies finished in the folder, and replace it at the end
 
 # %%
 from study.settings import TrainSettings

@@ -2,7 +2,8 @@
 
 A run is a folder. Training writes ``log.csv``, ``validation.npz``, the network (`cvig.load_network`) and, last of all,
 ``train.json``; evaluation adds ranks, figures' data and, last of all, ``metrics.json`` and ``evaluate.json``. A folder
-without its JSON files is unfinished and is never read as a result.
+without its JSON files is unfinished and is never read as a result; nor is one whose evaluation is of another training, or a
+file that is not the one that the run wrote. Runs made before identities were kept have neither, and are read as they are.
 """
 
 import json
@@ -14,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvig.files import read_arrays
+from cvig.files import digest_file, read_arrays
 from cvig.ranking import Ranks
 from study import plans
 from study.switches import RECIPES, in_words
@@ -45,6 +46,25 @@ class Run:
     def evaluate(self) -> dict:
         """Provenance of the evaluation notebook."""
         return json.loads((self.folder / "evaluate.json").read_text())
+
+    @property
+    def of_one_piece(self) -> bool:
+        """Whether the evaluation is of this very training, and of the weights that it wrote."""
+        weights = self.train.get("files", {}).get("checkpoint.safetensors")
+        return self.evaluate.get("trained", "") == self.train.get("identity", "") and (
+            weights is None or self.evaluate.get("checkpoint") == weights
+        )
+
+    def _file(self, name: str) -> Path:
+        """A file of the run; ValueError where it is not the one that the run wrote."""
+        path = self.folder / name
+        for record in (self.train, self.evaluate):
+            if record.get("files", {}).get(name) not in (None, digest_file(path)):
+                raise ValueError(f"'{path}' is not what the run wrote: make the run again")
+        return path
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray]:
+        return {key: value for key, value in read_arrays(self._file(name)).items() if key != "identity"}
 
     @property
     def parameters(self) -> dict:
@@ -89,46 +109,46 @@ class Run:
     @cached_property
     def log(self) -> pd.DataFrame:
         """One row an epoch, as `cvig.training.SiameseTraining` makes it."""
-        return pd.read_csv(self.folder / "log.csv")
+        return pd.read_csv(self._file("log.csv"))
 
     @cached_property
     def metrics(self) -> dict[str, pd.DataFrame]:
         """`cvig.metrics.summary` of the uncropped and the cropped test set."""
-        stored = json.loads((self.folder / "metrics.json").read_text())
+        stored = json.loads(self._file("metrics.json").read_text())
         return {name: pd.read_json(StringIO(json.dumps(stored[name]["summary"])), orient="split") for name in TEST_SETS}
 
     @cached_property
     def facts(self) -> dict[str, dict]:
         """Of each test set: queries, gallery size, tied fraction, collapse verdict and measures of both towers, and
         ``as_coded``, the same test scored by the rules of the paper's code (None where views have several answers)."""
-        stored = json.loads((self.folder / "metrics.json").read_text())
+        stored = json.loads(self._file("metrics.json").read_text())
         return {name: stored[name]["facts"] for name in TEST_SETS}
 
     @cached_property
     def validation(self) -> list[Ranks]:
         """Exact ranks of the validation views after each epoch."""
-        stored = read_arrays(self.folder / "validation.npz")
+        stored = self._arrays("validation.npz")
         size = stored["gallery_size"][()]
         return [Ranks(closer, tied, size) for closer, tied in zip(stored["closer"], stored["tied"], strict=True)]
 
     def columns_as_coded(self, test_set: str) -> np.ndarray:
         """What the paper's code calls the PSSR of each pair, float [Q] (`cvig.metrics.conventions.pssr_as_coded`)."""
-        return read_arrays(self.folder / f"ranks-{test_set}.npz")["pssr_as_coded"]
+        return self._arrays(f"ranks-{test_set}.npz")["pssr_as_coded"]
 
     def ranks(self, test_set: str) -> Ranks:
         """Exact ranks of the ``"uncropped"`` or ``"cropped"`` test set."""
-        stored = read_arrays(self.folder / f"ranks-{test_set}.npz")
+        stored = self._arrays(f"ranks-{test_set}.npz")
         return Ranks(stored["closer"], stored["tied"], stored["gallery_size"][()])
 
     @cached_property
     def projection(self) -> dict[str, np.ndarray]:
         """Principal components of both towers: ``ground``, ``aerial`` [N, 2] and ``explained`` [2]."""
-        return read_arrays(self.folder / "projection.npz")
+        return self._arrays("projection.npz")
 
     @cached_property
     def retrievals(self) -> dict[str, np.ndarray]:
         """Thumbnails: ``queries``, ``retrieved``, ``positive_at``, ``rank`` and ``gallery_size``."""
-        return read_arrays(self.folder / "retrievals.npz")
+        return self._arrays("retrievals.npz")
 
     @property
     def description(self) -> str:
@@ -150,7 +170,8 @@ class Run:
 def find(folder: Path | str) -> dict[str, Run]:
     """The finished runs directly below `folder`, by the names of their own folders; an absent folder has none."""
     marks = sorted(Path(folder).glob("*/evaluate.json"))
-    return {mark.parent.name: Run(mark.parent) for mark in marks if (mark.parent / "train.json").exists()}
+    found = {mark.parent.name: Run(mark.parent) for mark in marks if (mark.parent / "train.json").exists()}
+    return {name: run for name, run in found.items() if run.of_one_piece}
 
 
 def find_all(root: Path | str) -> dict[str, dict[str, Run]]:
@@ -176,7 +197,9 @@ def _as_planned(mark: Path, settings: dict) -> bool:
 
 def finished(folder: Path | str, settings: dict) -> bool:
     """Whether the run in `folder` was trained with these parameters, and evaluated."""
-    return _as_planned(Path(folder) / "train.json", settings) and (Path(folder) / "evaluate.json").exists()
+    folder = Path(folder)
+    planned = _as_planned(folder / "train.json", settings) and (folder / "evaluate.json").exists()
+    return planned and Run(folder).of_one_piece
 
 
 def diverged(folder: Path | str, settings: dict) -> str | None:

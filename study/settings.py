@@ -134,6 +134,7 @@ class TrainSettings(Settings):
     cache: Text = ""  # folder of decoded images, or none
     device: Device = "auto"
     precision: Annotated[Literal["auto", "bf16", "32"], BeforeValidator(_as_text)] = "auto"
+    overwrite: bool = False  # make anew what lies finished in the folder, and replace it at the end
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -175,10 +176,9 @@ class TrainSettings(Settings):
             seed=self.seed,
         )
 
-    @property
-    def folder(self) -> Path:
-        """Where the run is written."""
-        return Path(self.out or f"out/{self.data}-{self.arch}-{self.recipe}-{self.seed}")
+    def folder_of(self, identity: str) -> Path:
+        """Where the run of this identity is written (`study.provenance`)."""
+        return Path(self.out or f"out/{self.data}-{self.arch}-{self.recipe}-{self.seed}-{identity[:8]}")
 
     def split_options(self, split: str, device: str = "cpu") -> dict:
         """Options for `cvig.datasets.load` of one split; the world's views are rendered on `device`."""
@@ -208,6 +208,7 @@ class EvaluateSettings(Settings):
     crop_min: float = Field(0.7, gt=0, le=1)  # a fraction of the side
     threads: PositiveInt = 2
     device: Device = "auto"
+    overwrite: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -241,6 +242,7 @@ class FilterSettings(Settings):
     workers: NonNegativeInt = 0
     threads: PositiveInt = 2
     device: Device = "auto"
+    overwrite: bool = False
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -254,10 +256,9 @@ class FilterSettings(Settings):
             raise ValueError(f"parameter labelled={self.labelled}: expected at most count={self.count}")
         return self
 
-    @property
-    def folder(self) -> Path:
-        """Where the run is written."""
-        return Path(self.out or f"out/{self.data}-filter-{self.trunk}-{self.layer}-{self.seed}")
+    def folder_of(self, identity: str) -> Path:
+        """Where the run of this identity is written (`study.provenance`)."""
+        return Path(self.out or f"out/{self.data}-filter-{self.trunk}-{self.layer}-{self.seed}-{identity[:8]}")
 
     @property
     def features_folder(self) -> Path:

@@ -5,6 +5,7 @@ images by hand, describes each by a VGG16 trained on Places365 (`cvig.filtering.
 the rest; it reports 87% accuracy and keeps 201,051 of 552,817 images.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix, precision_recall_curve
 from sklearn.model_selection import StratifiedGroupKFold
 
-from cvig.files import digest, write, write_json
+from cvig.files import digest, write
 from cvig.filtering.scenes import extract, scene_network
 
 __all__ = ["FilterReport", "extract", "read_labels", "scene_network", "score", "train_filter", "write_kept"]
@@ -207,22 +208,25 @@ def read_labels(path: Path | str) -> pd.Series:
     return labels
 
 
-def write_kept(path: Path | str, names: Sequence[str], kept: np.ndarray, record: dict) -> dict:
-    """Write the names of the images worth keeping, one a line, and beside it, last, why (``.json``).
+def write_kept(path: Path | str, names: Sequence[str], kept: np.ndarray) -> dict:
+    """Write the names of the images worth keeping, one a line.
+
+    A name that is no line of text (a line break in it, bytes that are not UTF-8, a quote before it) is written as in JSON.
 
     Parameters
     ----------
     kept : bool array [N]
-    record : dict
-        Provenance of the decision.
 
     Returns
     -------
     dict
-        `record`, the counts, and a digest of the list.
+        The counts, and a digest of the list.
     """
     chosen = [name for name, keep in zip(names, kept, strict=True) if keep]
-    write(path, "".join(f"{name}\n" for name in chosen))
-    record = record | {"kept": len(chosen), "of": len(names), "list": digest(*chosen)}
-    write_json(Path(path).with_suffix(".json"), record)
-    return record
+
+    def line(name: str) -> str:
+        odd = name.startswith('"') or name.splitlines() != [name] or any("\ud800" <= letter <= "\udfff" for letter in name)
+        return json.dumps(name) if odd else name
+
+    write(path, "".join(f"{line(name)}\n" for name in chosen))
+    return {"kept": len(chosen), "of": len(names), "list": digest(*chosen)}

@@ -20,7 +20,8 @@ from cvig.ranking import Ranks, exact_ranks
 from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
 from study import provenance
-from study.runs import TEST_SETS
+from study.folder import Work, open_work
+from study.runs import TEST_SETS, Run
 from study.sessions.figure_data import principal_components, retrieve
 from study.settings import EvaluateSettings, TrainSettings
 from study.switches import in_words
@@ -72,18 +73,14 @@ def score_as_coded(ground: np.ndarray, aerial: np.ndarray, data: PairedViews) ->
 class Scored:
     """One test set, ranked."""
 
-    ground: np.ndarray
-    aerial: np.ndarray
     ranks: Ranks
     summary: pd.DataFrame
-    diagnosis: collapse.Diagnosis
+    verdict: str  # whether ties or collapse make the numbers meaningless
     as_coded: dict[str, float] | None
     columns: np.ndarray
-
-    @property
-    def verdict(self) -> str:
-        """Whether ties or collapse make the numbers meaningless, in words."""
-        return self.diagnosis.verdict
+    ground: np.ndarray | None = None  # embeddings, and what is wrong with them: of an evaluation that is made now
+    aerial: np.ndarray | None = None
+    diagnosis: collapse.Diagnosis | None = None
 
     @property
     def per_query_pssr(self) -> np.ndarray:
@@ -101,6 +98,8 @@ class EvaluationSession:
     test: PairedViews
     boxes: torch.Tensor
     device: str
+    record: dict
+    work: Work
     started: float = field(default_factory=time.perf_counter)
     scored: dict[str, Scored] = field(default_factory=dict)
 
@@ -116,14 +115,32 @@ class EvaluationSession:
         }
 
     def score(self) -> None:
-        """Embed and rank the uncropped and the cropped test set."""
+        """Embed and rank the uncropped and the cropped test set; of an evaluation that is finished they are read."""
+        if self.work.finished:
+            self.scored = {
+                name: Scored(
+                    self.run.ranks(name),
+                    self.run.metrics[name],
+                    self.run.facts[name]["verdict"],
+                    self.run.facts[name]["as_coded"],
+                    self.run.columns_as_coded(name),
+                )
+                for name in TEST_SETS
+            }
+            return
         ground = embed_ground(self.network, self.test, device=self.device)
         for name, boxes in zip(TEST_SETS, (None, self.boxes), strict=True):
             aerial = embed_gallery(self.network, self.test, boxes, device=self.device)
             ranks = exact_ranks(ground, aerial, self.test.positives, ignored=self.test.ignored)
             summary = metrics.summary(ranks, places=self.test.places)
             as_coded, columns = score_as_coded(ground, aerial, self.test)
-            self.scored[name] = Scored(ground, aerial, ranks, summary, collapse.diagnose(ground, aerial), as_coded, columns)
+            diagnosis = collapse.diagnose(ground, aerial)
+            self.scored[name] = Scored(ranks, summary, diagnosis.verdict, as_coded, columns, ground, aerial, diagnosis)
+
+    @cached_property
+    def run(self) -> Run:
+        """The run as it lies in its folder."""
+        return Run(self.work.folder)
 
     @property
     def verdicts(self) -> dict[str, str]:
@@ -144,12 +161,16 @@ class EvaluationSession:
     @cached_property
     def projection(self) -> dict[str, np.ndarray]:
         """Principal components of the uncropped test set."""
+        if self.work.finished:
+            return self.run.projection
         scored = self.scored["uncropped"]
         return principal_components(scored.ground, scored.aerial)
 
     @cached_property
     def retrievals(self) -> dict[str, np.ndarray]:
         """Queries at the tenth, fiftieth and ninetieth percentile of rank, with the top five of each."""
+        if self.work.finished:
+            return self.run.retrievals
         scored = self.scored["uncropped"]
         rank = scored.ranks.closer + scored.ranks.tied + 1
         order = np.argsort(rank, kind="stable")
@@ -158,7 +179,9 @@ class EvaluationSession:
 
     def finish(self) -> dict:
         """Write ranks, figures' data, metrics and, last, ``evaluate.json``; give back the provenance."""
-        folder = Path(self.settings.run)
+        folder, identity = self.work.path, self.record["identity"]
+        if self.work.finished:
+            return self.run.evaluate
         stored = {}
         for name, scored in self.scored.items():
             ranks = scored.ranks
@@ -169,6 +192,7 @@ class EvaluationSession:
                 gallery_size=np.asarray(ranks.gallery_size),
                 place=self.test.places,
                 pssr_as_coded=scored.columns,
+                identity=np.asarray(identity),
             )
             facts = {
                 "queries": len(ranks.closer),
@@ -183,18 +207,11 @@ class EvaluationSession:
                 "summary": json.loads(scored.summary.to_json(orient="split", double_precision=15)),
                 "facts": facts,
             }
-        files.write_arrays(folder / "projection.npz", **self.projection)
-        files.write_arrays(folder / "retrievals.npz", **self.retrievals)
-        files.write_json(folder / "metrics.json", stored)
-        record = provenance.provenance(
-            self.settings.to_dict(),
-            data={"test": self.test.digest},
-            device=self.device,
-            threads=self.settings.threads,
-            seconds=time.perf_counter() - self.started,
-        )
-        files.write_json(folder / "evaluate.json", record)
-        return record
+        files.write_arrays(folder / "projection.npz", **self.projection, identity=np.asarray(identity))
+        files.write_arrays(folder / "retrievals.npz", **self.retrievals, identity=np.asarray(identity))
+        files.write_json(folder / "metrics.json", stored | {"identity": identity})
+        record = self.record | {"seconds": round(time.perf_counter() - self.started, 1)}
+        return self.work.place("evaluate.json", record)
 
 
 def open_evaluation(settings: EvaluateSettings) -> EvaluationSession:
@@ -208,14 +225,28 @@ def open_evaluation(settings: EvaluateSettings) -> EvaluationSession:
     folder = Path(settings.run)
     if not (folder / "train.json").exists():
         raise FileNotFoundError(f"no finished training run in '{folder}': train.json is not there")
-    (folder / "evaluate.json").unlink(missing_ok=True)
+    files.hold(folder)  # nobody trains there while it is evaluated
     trained = json.loads((folder / "train.json").read_text())
     parameters = TrainSettings(**trained["parameters"])
     device = devices.set_up(settings.device, settings.threads)
     network = load_network(folder).to(device)
+    checkpoint = folder / "checkpoint.safetensors"
+    weights = files.digest_file(checkpoint)
+    if trained.get("files", {}).get(checkpoint.name, weights) != weights:
+        raise ValueError(f"'{checkpoint}' is not what the training in '{folder}' wrote: train the run again")
     options = parameters.split_options("test")
     if parameters.data == "world":
         options["count"] = settings.test_count
     test = load(parameters.data, parameters.root, "test", cache=parameters.cache, **options)
     crops = Path(settings.crops) if settings.crops else folder.parent / f"test-crop-{test.digest[:8]}.npz"
-    return EvaluationSession(settings, trained, network, test, saved_boxes(crops, test, settings.crop_min), device)
+    boxes = saved_boxes(crops, test, settings.crop_min)
+    record = provenance.provenance(
+        settings.to_dict(),
+        data={"test": test.digest, "crops": files.digest(boxes.numpy().tobytes())},
+        device=device,
+        threads=settings.threads,
+        trained=trained.get("identity", ""),
+        checkpoint=weights,
+    )
+    work = open_work(folder, "evaluate", record, overwrite=settings.overwrite)
+    return EvaluationSession(settings, trained, network, test, boxes, device, record, work)

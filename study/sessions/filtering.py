@@ -20,6 +20,7 @@ from cvig.filtering.photographs import Photographs, open_photographs
 from cvig.filtering.scenes import SceneNetwork, extract, scene_network
 from cvig.training import devices
 from study import provenance
+from study.folder import Work, open_work
 from study.settings import FilterSettings
 
 SHOWN = 8  # pictures a row of a gallery
@@ -34,6 +35,8 @@ class FilterSession:
     photographs: Photographs
     network: SceneNetwork
     device: str
+    record: dict
+    work: Work
     started: float = field(default_factory=time.perf_counter)
     forest: RandomForestClassifier | None = None
     report: FilterReport | None = None
@@ -52,7 +55,7 @@ class FilterSession:
             "features of all images, GB": round(4e-9 * images * width, 3),
             "of which in memory, GB": round(4e-9 * (len(labels) + self.settings.chunk) * width, 3),
             "device": self.device,
-            "folder": str(self.settings.folder),
+            "folder": str(self.work.folder),
         }
 
     def pictures(self, rows: np.ndarray) -> np.ndarray:
@@ -148,26 +151,22 @@ class FilterSession:
 
     def finish(self) -> dict:
         """Write report, pictures, the list of what is kept and, last, its provenance, which is given back."""
-        folder, report = self.settings.folder, self.report
-        files.write_arrays(folder / "report.npz", row=report.row, label=report.label, score=report.score)
-        files.write_arrays(folder / "galleries.npz", **self.galleries)
-        record = provenance.provenance(
-            self.settings.to_dict(),
-            data={"photographs": files.digest(*self.photographs.keys)},
-            device=self.device,
-            threads=self.settings.threads,
-            seconds=time.perf_counter() - self.started,
-        )
-        record |= {"network": self.network.digest, "held out": len(report.label), "correct": report.correct}
-        record["labelled"] = len(self.photographs.labels)
+        folder, report, identity = self.work.path, self.report, np.asarray(self.record["identity"])
+        if self.work.finished:
+            return read_filter(self.work.folder).record
+        files.write_arrays(folder / "report.npz", row=report.row, label=report.label, score=report.score, identity=identity)
+        files.write_arrays(folder / "galleries.npz", **self.galleries, identity=identity)
+        record = self.record | {"seconds": round(time.perf_counter() - self.started, 1)}
+        record |= {"held out": len(report.label), "correct": report.correct, "labelled": len(self.photographs.labels)}
         record["unreadable"] = [self.photographs.names[row] for row in np.flatnonzero(self.unreadable)]
         if self.unlabelled is not None:
             record["unlabelled"] = self.unlabelled.confusion.to_numpy().tolist()
-        return write_kept(folder / "kept.txt", self.photographs.names, self.kept, record)
+        record |= write_kept(folder / "kept.txt", self.photographs.names, self.kept)
+        return self.work.place(MARK, record)
 
 
 def open_filter(settings: FilterSettings) -> FilterSession:
-    """Check everything, list the photographs, build the network; a former run there counts as unfinished.
+    """Check everything, list the photographs, build the network, and hold the run's folder, in which nothing is changed yet.
 
     Raises
     ------
@@ -187,8 +186,16 @@ def open_filter(settings: FilterSettings) -> FilterSession:
         labelled=settings.labelled,
     )
     two_of_each(photographs.labels.to_numpy())
-    (settings.folder / MARK).unlink(missing_ok=True)
-    return FilterSession(settings, photographs, network, device)
+    labels = ",".join(f"{row}:{viable}" for row, viable in photographs.labels.items())
+    record = provenance.provenance(
+        settings.to_dict(),
+        data={"photographs": files.digest(*photographs.keys), "labels": files.digest(labels)},
+        device=device,
+        threads=settings.threads,
+        network=network.digest,
+    )
+    work = open_work(settings.folder_of(record["identity"]), "filter", record, overwrite=settings.overwrite)
+    return FilterSession(settings, photographs, network, device, record, work)
 
 
 @dataclass(frozen=True)
@@ -211,7 +218,8 @@ class FilterRun:
     @cached_property
     def galleries(self) -> dict[str, np.ndarray]:
         """`FilterSession.galleries`."""
-        return files.read_arrays(self.folder / "galleries.npz")
+        stored = files.read_arrays(self.folder / "galleries.npz")
+        return {name: value for name, value in stored.items() if name != "identity"}
 
     @property
     def caption(self) -> str:

@@ -1,9 +1,10 @@
 """What the training notebook calls: open a run, train step by step, finish it.
 
-Everything that can be wrong with the parameters or the data raises before the first training step, and the file that
-marks a run as finished is written last.
+Everything that can be wrong with the parameters or the data raises before the first training step, and nothing that lies in
+the run's folder is touched before all of the new run is there (`study.folder`).
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from cvig.training.batches import EpochBatches
 from cvig.training.continuation import KeepEpochs
 from cvig.training.recipes import Recipe
 from study import provenance
+from study.folder import KEPT, Work, open_work
 from study.settings import TrainSettings
 
 SAMPLES = 256  # training pairs that NetVLAD's first clusters, or batch norm's statistics, come from
@@ -45,13 +47,30 @@ class TrainingSession:
     val: PairedViews
     network: SiameseNetwork
     device: str
+    record: dict = field(init=False)
+    work: Work = field(init=False)
     keep: KeepEpochs = field(init=False)
     log: pd.DataFrame | None = None
     val_ranks: list[Ranks] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        # training begins anew where any parameter, data, code or version differs
-        self.keep = KeepEpochs(self.settings.folder / "unfinished.ckpt", self._provenance(0.0))
+        s = self.settings
+        # as they are before the first epoch: fresh views of later ones follow from them
+        data = {"train": self.train.digest, "val": self.val.digest}
+        if s.start:
+            data["start"] = files.digest_file(Path(s.start) / "checkpoint.safetensors")
+        elif s.weights not in ("none", "imagenet"):
+            data["weights"] = files.digest_file(s.weights)
+        self.record = provenance.provenance(
+            s.to_dict(), data=data, device=self.device, threads=s.threads, precision=self.precision
+        )
+
+    def hold(self) -> None:
+        """Hold the run's folder: from here on nobody else writes there."""
+        folder = self.settings.folder_of(self.record["identity"])
+        self.work = open_work(folder, "train", self.record, overwrite=self.settings.overwrite)
+        # a training whose parameters, data, code or versions differ in anything is another one, and goes on elsewhere
+        self.keep = KeepEpochs(self.work.path / KEPT, {"identity": self.record["identity"]})
 
     @property
     def batch(self) -> int:
@@ -76,7 +95,7 @@ class TrainingSession:
             "switches": ", ".join(self.settings.switched.on) or "none",
             "device": self.device,
             "precision": self.precision,
-            "folder": str(self.settings.folder),
+            "folder": str(self.work.folder),
         }
 
     def samples(self, count: int) -> tuple[np.ndarray, np.ndarray]:
@@ -87,12 +106,17 @@ class TrainingSession:
     def fit(self, report: Callable[[dict], None] | None = None) -> pd.DataFrame:
         """Train; print each epoch's row of the log or `report` it. A training that was cut short goes on from what it kept.
 
+        Of a run that is finished the log is read.
+
         Raises
         ------
         FloatingPointError
             The loss is no longer finite. What it says is left in ``diverged.json``: of a study that is a result too.
         """
         s = self.settings
+        if self.work.finished:
+            self.log = pd.read_csv(self.work.folder / "log.csv")
+            return self.log
         try:
             self.log, self.val_ranks = training.fit(
                 self.network,
@@ -111,43 +135,34 @@ class TrainingSession:
                 keep=self.keep,
             )
         except FloatingPointError as error:
-            files.write_json(
-                self.settings.folder / "diverged.json", self._provenance(self.keep.seconds) | {"error": str(error)}
-            )
-            self.keep.forget()
+            self.work.place("diverged.json", self._ended() | {"error": str(error)})
             raise
         return self.log
 
-    def _provenance(self, seconds: float) -> dict:
-        kept = provenance.provenance(
-            self.settings.to_dict(),
-            data={"train": self.train.digest, "val": self.val.digest},
-            device=self.device,
-            threads=self.settings.threads,
-            seconds=seconds,
-        )
-        return kept | {"precision": self.precision}
+    def _ended(self) -> dict:
+        return self.record | {"seconds": round(self.keep.seconds, 1)}
 
     def finish(self) -> dict:
         """Write log, network and, last, ``train.json``; give back the provenance."""
-        folder = self.settings.folder
+        if self.work.finished:
+            return json.loads((self.work.folder / "train.json").read_text())
+        folder, identity = self.work.path, self.record["identity"]
         files.write_csv(folder / "log.csv", self.log)
         files.write_arrays(
             folder / "validation.npz",
             closer=np.stack([ranks.closer for ranks in self.val_ranks]).astype(np.int32),
             tied=np.stack([ranks.tied for ranks in self.val_ranks]).astype(np.int32),
             gallery_size=np.asarray(self.val.gallery_count),
+            identity=np.asarray(identity),
         )
         self.network.save(folder)
-        record = self._provenance(self.keep.seconds)
-        record |= {"epochs": len(self.log), "pairs_per_epoch": self.train.ground_count}
-        files.write_json(folder / "train.json", record)
-        self.keep.forget()
-        return record
+        return self.work.place(
+            "train.json", self._ended() | {"epochs": len(self.log), "pairs_per_epoch": self.train.ground_count}
+        )
 
 
 def open_training(settings: TrainSettings) -> TrainingSession:
-    """Check everything, open the data, build the network; a former run there counts as unfinished.
+    """Check everything, open the data, build the network, and hold the run's folder, in which nothing is changed yet.
 
     Raises
     ------
@@ -171,12 +186,13 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         network.take_trunks(load_network(settings.start))
     session = TrainingSession(settings, recipe, train, val, network, device)
     EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
+    session.hold()
+    if session.work.finished:
+        return session
     network.to(device)
     samples = [torch.from_numpy(x).to(device) for x in session.samples(SAMPLES)]
     if recipe.frozen_batch_norm and settings.weights == "none" and not settings.start:
         session.network.fit_statistics(*(preprocess(x) for x in samples))
     network.half_size = settings.half_size_epochs > 0  # the clusters come from images of the first epoch's size
     session.network.fit_clusters(*(session.network.prepare(x, training=True) for x in samples), settings.seed)
-    for mark in ("evaluate.json", "metrics.json", "train.json", "diverged.json"):
-        (settings.folder / mark).unlink(missing_ok=True)
     return session

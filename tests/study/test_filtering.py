@@ -19,7 +19,7 @@ from cvig.models import preprocess
 from study.chapters.data import leakage
 from study.chapters.data import public as public_data
 from study.published import numbers
-from study.sessions.filtering import MARK, open_filter, read_filter
+from study.sessions.filtering import open_filter, read_filter
 from study.settings import FilterSettings
 
 RNG = np.random.default_rng(0)
@@ -233,8 +233,12 @@ def test_a_folder_is_filtered_labels_overrule_and_the_unreadable_is_dropped_by_n
     assert record["unreadable"] == ["p20x.png"]
     assert counts.to_numpy().sum() == record["of"] == 24
     assert read_filter(tmp_path / "run").report.correct == session.report.correct
-    open_filter(settings)
-    assert not (tmp_path / "run" / MARK).exists()
+    again = open_filter(settings)
+    assert again.finish() == record
+    content = {path: path.read_bytes() for path in (tmp_path / "run").glob("[!.]*")}
+    with pytest.raises(ValueError, match="holds a finished run, trees=20 there, 21 here"):
+        open_filter(settings.model_copy(update={"trees": 21}))
+    assert all(path.read_bytes() == before for path, before in content.items())
 
 
 def test_the_committed_run_beats_the_commoner_label():
@@ -243,10 +247,11 @@ def test_the_committed_run_beats_the_commoner_label():
     assert run.record["correct"] == run.report.correct
 
 
-def test_what_is_kept_is_written_with_its_reason(tmp_path):
-    record = write_kept(tmp_path / "kept.txt", ["a", "é", "c"], np.array([True, True, False]), {"seed": 1})
-    assert (tmp_path / "kept.txt").read_text(encoding="utf-8") == "a\né\n"
-    assert (record["kept"], record["of"], record["seed"]) == (2, 3, 1)
+def test_what_is_kept_is_written_a_name_a_line(tmp_path):
+    names = ["a", "é", "c", "d\ne", "\udcff", '"f"']
+    record = write_kept(tmp_path / "kept.txt", names, np.array([True, True, False, True, True, True]))
+    assert (tmp_path / "kept.txt").read_text(encoding="utf-8") == 'a\né\n"d\\ne"\n"\\udcff"\n"\\"f\\""\n'
+    assert (record["kept"], record["of"]) == (5, 6)
 
 
 @pytest.mark.parametrize(

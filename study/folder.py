@@ -83,7 +83,7 @@ def _put_in_place(work: Path) -> None:
 
 def unfinished(folder: Path, part: str) -> list[Path]:
     """Folders of this part of a run that are under way, or were when they were cut short."""
-    return sorted(folder.glob(f".{part}-*"))
+    return sorted(path for path in folder.glob(f".{part}-*") if path.is_dir())
 
 
 def open_work(folder: Path, part: str, record: dict, *, overwrite: bool) -> Work:

@@ -246,8 +246,10 @@ def test_a_run_starts_from_the_trunks_of_another(tmp_path):
         open_training(small(tmp_path / "third", start=str(tmp_path / "first"), arch="vgg16"))
 
 
-def test_duplicate_tiles_give_every_view_its_own_copy():
-    settings = small("unused", recipe="described", switches={"duplicate-tiles": True}, options={"extent": 1536, "each": 4})
+def test_duplicate_tiles_give_every_view_its_own_copy(tmp_path):
+    settings = small(
+        tmp_path / "unused", recipe="described", switches={"duplicate-tiles": True}, options={"extent": 1536, "each": 4}
+    )
     session = open_training(settings)
     assert session.train.gallery_count == 16
     assert torch.equal(session.train.aerial_image(0), session.train.aerial_image(3))

@@ -5,13 +5,13 @@
 #   snakemake --cores all study --config out=results/quick      the committed quick run, made anew
 #   snakemake --cores all study --config study=study/plans/X.yaml   another study
 #   ... --config study=study/plans/X.yaml resume=1                  what of it is not finished, whatever changed since
+import json
 import os
 import re
+import subprocess
 import sys
 from glob import glob
 from pathlib import Path
-
-import yaml
 
 from study.plans import read
 from study.runs import diverged, finished
@@ -31,15 +31,17 @@ TRAIN_CODE = [
 EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("runs", "sessions/evaluation", "sessions/figure_data")]]
 
 
-def as_yaml(parameters):
-    """Parameters on one line, as papermill's --parameters_yaml takes them."""
-    return yaml.safe_dump(parameters, default_flow_style=True, width=10**6).strip()
+def execute(notebook, output, parameters):
+    """Run a notebook; its parameters go by a file beside the output, so that no shell reads what a plan says."""
+    file = Path(output).with_suffix(".parameters.json")
+    file.write_text(json.dumps(parameters, indent=1))
+    subprocess.run([sys.executable, "-m", "study.execute", notebook, output, file], stdin=subprocess.DEVNULL, check=True)
 
 
 def train_parameters(wildcards):
     named = RUNS[wildcards.run]
     start = f"{OUT}/{named['start']}" if named.get("start") else ""
-    return as_yaml({**named, "start": start, "threads": STUDY["threads"], "out": f"{OUT}/{wildcards.run}"})
+    return {**named, "start": start, "threads": STUDY["threads"], "out": f"{OUT}/{wildcards.run}"}
 
 
 def start_of(wildcards):
@@ -48,7 +50,7 @@ def start_of(wildcards):
 
 
 def evaluate_parameters(wildcards):
-    return as_yaml({**STUDY["evaluate"], "threads": STUDY["threads"], "run": f"{OUT}/{wildcards.run}"})
+    return {**STUDY["evaluate"], "threads": STUDY["threads"], "run": f"{OUT}/{wildcards.run}"}
 
 
 wildcard_constraints:
@@ -96,10 +98,10 @@ rule train:
         network=multiext(OUT + "/{run}/", "checkpoint.safetensors", "network.json"),
         mark=OUT + "/{run}/train.json",
     params:
-        yaml=train_parameters,
+        parameters=train_parameters,
     threads: STUDY["threads"]
-    shell:
-        "papermill --engine sockets {input.notebook} {output.notebook} --parameters_yaml {params.yaml:q} --no-progress-bar </dev/null"
+    run:
+        execute(input.notebook, output.notebook, params.parameters)
 
 
 rule evaluate:
@@ -116,7 +118,7 @@ rule evaluate:
         retrievals=OUT + "/{run}/retrievals.npz",
         mark=OUT + "/{run}/evaluate.json",
     params:
-        yaml=evaluate_parameters,
+        parameters=evaluate_parameters,
     threads: STUDY["threads"]
-    shell:
-        "papermill --engine sockets {input.notebook} {output.notebook} --parameters_yaml {params.yaml:q} --no-progress-bar </dev/null"
+    run:
+        execute(input.notebook, output.notebook, params.parameters)

@@ -1,6 +1,7 @@
 """The notebook templates: paired, free of outputs, and run by nbval cell by cell."""
 
 import ast
+import json
 import subprocess
 import sys
 import tempfile
@@ -8,9 +9,10 @@ from pathlib import Path
 
 import jupytext
 import nbformat
-import papermill
 import pytest
 import yaml
+
+from study.execute import execute
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -98,23 +100,58 @@ def test_papermill_fails_on_a_bad_parameter_and_leaves_no_run(name, parameters, 
     assert [p.name for p in tmp_path.iterdir()] == ["out.ipynb"]
 
 
-def test_kernels_of_the_sockets_engine_listen_at_files_of_their_own_and_leave_none(tmp_path, monkeypatch):
+def written(folder: Path, *cells: str) -> Path:
+    """A notebook of code cells, the first of them its parameters."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    notebook.cells[0].metadata.tags = ["parameters"]
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, folder / "in.ipynb")
+    return folder / "in.ipynb"
+
+
+def test_kernels_of_a_study_listen_at_files_of_their_own_and_leave_none(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    cells = [
+    notebook = written(
+        tmp_path,
         "import ipykernel, json; where = json.load(open(ipykernel.get_connection_file()))",
         "[where[key] for key in ('transport', 'ip')]",
-    ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(notebook, tmp_path / "in.ipynb")
-    paths = [tmp_path / name for name in ("in.ipynb", "out.ipynb")]
-    done = papermill.execute_notebook(*map(str, paths), engine_name="sockets", progress_bar=False)
-    transport, address = ast.literal_eval(done.cells[-1].outputs[0].data["text/plain"])
+    )
+    paths = [notebook, tmp_path / "out.ipynb", tmp_path / "parameters.json"]
+    paths[2].write_text("{}")
+    execute(*paths)
+    last = nbformat.read(paths[1], as_version=4).cells[-1]
+    transport, address = ast.literal_eval(last.outputs[0].data["text/plain"])
     assert transport == "ipc"
     assert Path(address).parent.parent == tmp_path
-    assert sorted(tmp_path.iterdir()) == paths
+    assert sorted(tmp_path.iterdir()) == sorted(paths)
 
 
-def test_studies_run_their_notebooks_by_that_engine():
-    rules = (ROOT / "Snakefile").read_text()
-    assert rules.count('"papermill ') == rules.count('"papermill --engine sockets ') == 2
+def test_parameters_reach_a_notebook_as_they_are_whatever_a_shell_would_make_of_them(tmp_path):
+    given = {
+        "text": "a b; $(touch here) `touch here` {x} '\"\\n",
+        "none": None,
+        "yes": "yes",
+        "nested": {"a b": [1, 0.5, True]},
+    }
+    notebook = written(tmp_path, "text = none = yes = nested = 0", "[text, none, yes, nested]")
+    (tmp_path / "in put.json").write_text(json.dumps(given))
+    command = [sys.executable, "-m", "study.execute", notebook, tmp_path / "out put.ipynb", tmp_path / "in put.json"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    last = nbformat.read(tmp_path / "out put.ipynb", as_version=4).cells[-1]
+    assert ast.literal_eval(last.outputs[0].data["text/plain"]) == list(given.values())
+    assert not (ROOT / "here").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("{", "not JSON"), ("[1]", "expected an object of names and values, got list")]
+)
+def test_parameters_that_are_none_end_in_one_line(text, message, tmp_path):
+    notebook = written(tmp_path, "x = 1")
+    (tmp_path / "p.json").write_text(text)
+    command = [sys.executable, "-m", "study.execute", notebook, tmp_path / "out.ipynb", tmp_path / "p.json"]
+    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out.ipynb").exists()

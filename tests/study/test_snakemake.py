@@ -32,7 +32,7 @@ def snakemake(*words: str, out: Path, config: tuple[str, ...] = ()) -> subproces
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory) -> Path:
-    out = tmp_path_factory.mktemp("study")
+    out = tmp_path_factory.mktemp("a study") / "of two; runs"
     done = snakemake("study", out=out)
     assert done.returncode == 0, done.stderr[-3000:]
     return out
@@ -40,7 +40,7 @@ def study(tmp_path_factory) -> Path:
 
 def test_every_run_is_finished_and_readable(study):
     runs = find(study)
-    assert set(runs) == {"resnet18-described", "resnet18-modern"}
+    assert set(runs) == {"resnet18 described", "resnet18 modern"}
     for run in runs.values():
         assert len(run.log) == 2
         assert run.metrics["cropped"].loc["PSSR", "value"] <= 1
@@ -59,18 +59,18 @@ def test_nothing_is_done_twice(study):
 
 def test_what_a_checkout_brings_is_finished_and_the_rest_is_made(study, tmp_path):
     """A checkout has no checkpoints, and all its files are new."""
-    for name in ("resnet18-described", "resnet18-modern"):
+    for name in ("resnet18 described", "resnet18 modern"):
         (tmp_path / name).mkdir()
         for file in (study / name).iterdir():
             if file.suffix != ".safetensors" and not (name.endswith("modern") and file.name == "evaluate.json"):
                 (tmp_path / name / file.name).write_bytes(file.read_bytes())
     done = snakemake("study", "--dry-run", out=tmp_path, config=("resume=1",))
-    assert "resnet18-modern" in done.stdout
-    assert "resnet18-described" not in done.stdout
+    assert "resnet18 modern" in done.stdout
+    assert "resnet18 described" not in done.stdout
 
 
 def test_an_unfinished_run_is_made_again_and_gives_the_same_metrics(study):
-    folder = study / "resnet18-modern"
+    folder = study / "resnet18 modern"
     before = (folder / "metrics.json").read_bytes()
     weights = (folder / "checkpoint.safetensors").read_bytes()
     (folder / "train.json").unlink()

@@ -1,0 +1,60 @@
+"""Run a notebook with parameters from a file: ``python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json``.
+
+Parameters are data from a plan to a notebook: no shell and no YAML parser reads them on the way.
+"""
+
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import papermill
+from papermill.engines import NBClientEngine, papermill_engines
+from traitlets.config import Config
+
+
+class SocketEngine(NBClientEngine):
+    """papermill's own engine, whose kernels listen at files of their own instead of at ports.
+
+    Jupyter chooses a kernel's ports, sets them free, and leaves it to the kernel to take them: of kernels that start at the
+    same moment, now and then one finds that another was faster, and dies.
+    """
+
+    @classmethod
+    def execute_notebook(cls, *args: Any, **kwargs: Any) -> Any:
+        """Execute, with a socket for each of the kernel's channels in a folder that is gone afterwards."""
+        with TemporaryDirectory(prefix="kernel-") as folder:
+            config = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
+            return super().execute_notebook(*args, config=config, **kwargs)
+
+
+papermill_engines.register("sockets", SocketEngine)
+
+
+def execute(notebook: Path | str, output: Path | str, parameters: Path | str) -> None:
+    """Run `notebook` with the parameters in a JSON file, and keep it at `output` as it ran.
+
+    Raises
+    ------
+    ValueError
+        Parameters that are no JSON object.
+    papermill.PapermillExecutionError
+        A cell that failed.
+    """
+    try:
+        given = json.loads(Path(parameters).read_text())
+    except ValueError as error:
+        raise ValueError(f"parameters '{parameters}': not JSON ({error})") from error
+    if not isinstance(given, dict):
+        raise ValueError(f"parameters '{parameters}': expected an object of names and values, got {type(given).__name__}")
+    papermill.execute_notebook(str(notebook), str(output), given, engine_name="sockets", progress_bar=False)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        sys.exit("usage: python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json")
+    try:
+        execute(*sys.argv[1:])
+    except (ValueError, OSError, papermill.PapermillException) as error:
+        sys.exit(f"{sys.argv[1]}: {error}")

@@ -1,4 +1,5 @@
 # make setup: the locked environment   make book: study and rendered book   make test: every check
+# make test-lowest: the wheel, with the oldest versions that it declares
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -7,7 +8,7 @@ CORES ?= all
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: setup book test lint lock clean
+.PHONY: setup book test test-lowest lint lock clean
 
 setup: $(VENV)/.complete
 
@@ -32,6 +33,22 @@ lint: setup
 # Two processes of one thread each: most tests are too small to gain from a second thread.
 test: lint
 	OMP_NUM_THREADS=1 python -m pytest -n 2 --dist loadfile
+
+# The wheel in an environment of its own, with the oldest versions of the core that it declares and nothing of the extras:
+# it scores a file there, and the core's tests pass. LOWEST=build/lowest-train EXTRA=train also tries the oldest torch,
+# a download of 3 GB.
+LOWEST := build/lowest
+EXTRA :=
+CORE_TESTS := wheel.py $(addprefix cvig/test_,metrics.py inference.py comparison.py theorems.py)
+test-lowest: setup
+	rm -rf $(LOWEST) build/wheel build/lib build/bdist*
+	uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build/wheel .
+	uv venv --quiet --python $(BIN)/python $(LOWEST)
+	uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -r pyproject.toml $(addprefix --extra ,$(EXTRA))
+	uv pip install --quiet --python $(LOWEST)/bin/python --no-deps build/wheel/*.whl
+	uv pip install --quiet --python $(LOWEST)/bin/python pytest hypothesis
+	cd tests && OMP_NUM_THREADS=1 ../$(LOWEST)/bin/python -m pytest -q -p no:cacheprovider --rootdir . -c /dev/null \
+	  -o pythonpath=helpers $(CORE_TESTS)
 
 # After a change of dependencies in pyproject.toml.
 lock: setup

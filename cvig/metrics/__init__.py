@@ -4,6 +4,7 @@
 summary of all three, `comparison` two models side by side, and `streaming` the metrics as torchmetrics classes.
 """
 
+from cvig.extras import needing
 from cvig.metrics.comparison import compare
 from cvig.metrics.inference import summary
 from cvig.metrics.intervals import cluster_interval, median_interval, share_interval
@@ -52,7 +53,8 @@ __all__ = [
 def __getattr__(name: str) -> type:
     # torchmetrics takes seconds to import, and most users of this package do not need it
     if name in __all__:
-        from cvig.metrics import streaming
+        with needing(f"cvig.metrics.{name}"):
+            from cvig.metrics import streaming
 
         return getattr(streaming, name)
     raise AttributeError(f"module '{__name__}' has no attribute '{name}'")

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
-import torch
 from scipy import stats
 
 from cvig.ranking import as_rows
@@ -97,13 +96,13 @@ def k_occurrence(query: np.ndarray, gallery: np.ndarray, k: int = 10) -> np.ndar
     if not 1 <= k <= len(gallery):
         raise ValueError(f"k {k}: expected between 1 and the {len(gallery)} rows of the gallery")
     center = _mean(gallery)
-    table = torch.from_numpy((gallery.astype(np.float64) - center).astype(np.float32))
-    half = table.square().sum(dim=1) / 2
-    count = torch.zeros(len(gallery), dtype=torch.int64)
+    table = (gallery.astype(np.float64) - center).astype(np.float32)
+    half = np.square(table).sum(axis=1) / 2
+    count = np.zeros(len(gallery), dtype=np.int64)
     for block in _blocks(query, center):
-        nearness = torch.from_numpy(block.astype(np.float32)) @ table.T - half
-        count += torch.bincount(nearness.topk(k, dim=1, sorted=False).indices.ravel(), minlength=len(gallery))
-    return count.numpy()
+        farness = half - block.astype(np.float32) @ table.T
+        count += np.bincount(np.argpartition(farness, k - 1, axis=1)[:, :k].ravel(), minlength=len(gallery))
+    return count
 
 
 def skewness(values: np.ndarray) -> float:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import yaml
 
+from cvig.extras import EXTRAS
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -17,6 +19,13 @@ def declared() -> dict[str, str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     lines = project["dependencies"] + [line for extra in project["optional-dependencies"].values() for line in extra]
     return dict(re.match(r"([A-Za-z0-9._-]+)(.*)", line).groups() for line in lines)
+
+
+def test_a_missing_package_is_looked_for_in_the_extra_that_has_it():
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    names = {"PIL": "pillow", "sklearn": "scikit-learn"}
+    for module, extra in EXTRAS.items():
+        assert names.get(module, module) in {re.match(r"[A-Za-z0-9._-]+", line)[0] for line in extras[extra]}
 
 
 def conda() -> dict[str, str]:

@@ -13,6 +13,13 @@ import numpy as np
 BYTES = 8  # truth values that are looked at together
 
 
+def _ones(words: np.ndarray) -> np.ndarray:
+    """How many bytes of each row, all of them 0 or 1 and read eight at a time, are 1: int64 [b]."""
+    if hasattr(np, "bitwise_count"):
+        return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    return words.view(np.uint8).sum(axis=1, dtype=np.int64)  # NumPy 1
+
+
 class Tally(NamedTuple):
     """What a tile holds: scores above the margin, and scores within it, int64 [b] each.
 
@@ -74,7 +81,7 @@ class HostTiles:
         beyond = self._compare(np.greater, scores, margin).view(np.uint64)
         inside = inside.view(np.uint64)
         inside ^= beyond
-        above[matter], doubt[matter] = (np.bitwise_count(words).sum(axis=1, dtype=np.int64) for words in (beyond, inside))
+        above[matter], doubt[matter] = map(_ones, (beyond, inside))
 
         def find() -> tuple[np.ndarray, np.ndarray]:
             row, word = np.nonzero(inside)

@@ -1,13 +1,17 @@
 """Two models on the same queries: paired differences, their intervals and exact tests."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
-from scipy import stats
+from scipy import special
 
 from cvig.metrics.inference import per_query_values, value_range
 from cvig.metrics.intervals import cluster_interval, number_places
 from cvig.metrics.values import check_ties
 from cvig.ranking import Ranks
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ENUMERATED = 14  # places up to which every pattern of signs is tried
 AT_ONCE = 2**22  # signs held at a time
@@ -50,7 +54,7 @@ def sign_flip_test(difference: np.ndarray, *, draws: int = 9999, seed: int = 0) 
         return 1.0
     if np.ptp(np.abs(difference)) <= 1e-12 * np.abs(difference).max():
         fewer = min((difference > 0).sum(), (difference < 0).sum())
-        return min(1.0, 2 * float(stats.binom.cdf(fewer, len(difference), 0.5)))
+        return min(1.0, 2 * float(special.bdtr(fewer, len(difference), 0.5)))
     least = abs(difference.sum()) - 1e-9 * np.abs(difference).sum()
     as_far, tried = 0, 0
     for signs in _patterns(len(difference), draws, seed):
@@ -82,7 +86,7 @@ def compare(
     draws: int = 9999,
     seed: int = 0,
     confidence: float = 0.95,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     """Compare two models on the same queries and gallery.
 
     Parameters
@@ -105,7 +109,7 @@ def compare(
     Raises
     ------
     ValueError
-        Different numbers of queries, or galleries of different sizes (how many, where).
+        Different numbers of queries, galleries of different sizes, or other numbers of positives (how many, where).
 
     Examples
     --------
@@ -113,22 +117,26 @@ def compare(
     >>> compare(better, worse).loc["R@1", ["a", "b", "difference", "p_value"]].round(3).tolist()
     [0.667, 0.167, 0.5, 0.25]
     """
+    import pandas as pd
+
     check_ties(ties)
     if len(a) != len(b):
         raise ValueError(f"{len(a)} queries of one model and {len(b)} of the other: expected the same queries")
-    sizes, others = (np.broadcast_to(x.gallery_size, x.closer.shape) for x in (a, b))
-    wrong = np.flatnonzero(sizes != others)
-    if len(wrong):
-        raise ValueError(
-            f"{len(wrong)} queries meet galleries of different sizes, the first is query {wrong[0]} with "
-            f"{sizes[wrong[0]]} and {others[wrong[0]]} rows"
-        )
-    group = number_places(places, len(a))
+    for name, what, unit in (
+        ("gallery_size", "meet galleries of different sizes", "rows"),
+        ("positives", "have other numbers of positives", "positives"),
+    ):
+        ours, theirs = a.each(name), b.each(name)
+        wrong = np.flatnonzero(ours != theirs)
+        if len(wrong):
+            first = f"the first is query {wrong[0]} with {ours[wrong[0]]} and {theirs[wrong[0]]} {unit}"
+            raise ValueError(f"{len(wrong)} queries {what}, {first}")
+    group = number_places(a.places if places is None else places, len(a))
     ours, theirs = per_query_values(a, ties), per_query_values(b, ties)
     rows = {}
     for name, values in ours.items():
         difference = values - theirs[name]
-        least, greatest = value_range(name, sizes)
+        least, greatest = value_range(name, a)
         low, high = cluster_interval(
             difference,
             group,

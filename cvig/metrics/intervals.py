@@ -1,7 +1,9 @@
 """Intervals of shares, means and medians of queries, some of which are views of one place."""
 
 import numpy as np
-from scipy import stats
+from scipy import special
+
+from cvig.metrics.lattice import smallest
 
 
 def number_places(places: np.ndarray | None, queries: int) -> np.ndarray:
@@ -44,7 +46,7 @@ def effective_queries(values: np.ndarray, places: np.ndarray) -> float:
         return float(queries)
     if variance == 0 or count == 1:
         return float(count)
-    correction = (stats.t.ppf(0.975, queries - 1) / stats.t.ppf(0.975, count - 1)) ** 2
+    correction = (special.stdtrit(queries - 1, 0.975) / special.stdtrit(count - 1, 0.975)) ** 2
     return float(np.clip(share * (1 - share) / variance * correction, 1, queries))
 
 
@@ -67,8 +69,8 @@ def share_interval(values: np.ndarray, places: np.ndarray | None = None, *, conf
     effective = effective_queries(values, places)
     found = float(np.mean(values)) * effective
     missed = effective - found
-    low = stats.beta.ppf(tail, found, missed + 1) if found > 0 else 0.0
-    high = stats.beta.ppf(1 - tail, found + 1, missed) if missed > 0 else 1.0
+    low = special.betaincinv(found, missed + 1, tail) if found > 0 else 0.0
+    high = special.betaincinv(found + 1, missed, 1 - tail) if missed > 0 else 1.0
     return float(low), float(high)
 
 
@@ -123,7 +125,8 @@ def median_interval(
     places = number_places(places, len(rank))
     ordered = np.sort(rank)
     effective = effective_queries((rank <= np.median(rank)).astype(float), places)
-    outside = int(stats.binom.ppf(tail, int(effective), 0.5))  # fewer than this many are below but for `tail`
+    # fewer than this many are below but for `tail`
+    outside = smallest(lambda count: special.bdtr(count, int(effective), 0.5) >= tail, 0, int(effective))
     if outside == 0:
         return 1.0, float(last)
     skipped = int((outside - 1) / effective * len(rank))

@@ -2,13 +2,18 @@
 
 No function chooses a tie rule silently. ``"pessimistic"`` counts a tie against the query: its rank is closer + tied + 1,
 the k of the paper's equation 2. ``"optimistic"`` counts it for the query: closer + 1. ``"expected"`` is the mean over
-all orders of the tied rows.
+all orders of the tied rows (McSherry and Najork 2008, Computing information retrieval performance measures efficiently in
+the presence of tied scores).
+
+Of several positives the best placed counts. The others belong to the n rows of the gallery, but no rank counts them: it is
+at most n - m + 1 with m positives.
 """
 
 import math
 
 import numpy as np
 
+from cvig.metrics.orders import first_of, mean_reciprocal, none_among_first
 from cvig.ranking import Ranks
 
 TIES = ("pessimistic", "optimistic", "expected")
@@ -61,7 +66,13 @@ def per_query_recall(ranks: Ranks, k: int | str, *, ties: str) -> np.ndarray:
         return (ranks.closer + ranks.tied < top).astype(float)
     if ties == "optimistic":
         return (ranks.closer < top).astype(float)
-    return np.clip((top - ranks.closer) / (ranks.tied + 1), 0, 1)
+    best = ranks.each("best")
+    hit = np.clip((top - ranks.closer) / (ranks.tied + 1), 0, 1)
+    several = np.flatnonzero(best > 1)
+    if len(several):
+        among = (ranks.tied + best)[several]
+        hit[several] = 1 - none_among_first(np.clip((top - ranks.closer)[several], 0, among), among, best[several])
+    return hit
 
 
 def recall_at_k(ranks: Ranks, k: int | str, *, ties: str = "pessimistic") -> float:
@@ -85,19 +96,22 @@ def recall_at_k(ranks: Ranks, k: int | str, *, ties: str = "pessimistic") -> flo
 def per_query_rank(ranks: Ranks, *, ties: str) -> np.ndarray:
     """Rank of each query's positive, from 1; the mean over tied orders where `ties` is "expected": float64 [Q]."""
     check_ties(ties)
-    share = {"pessimistic": 1.0, "optimistic": 0.0, "expected": 0.5}[ties]
+    # of t other rows among p positives in random order, t / (p + 1) stand before the first positive on average
+    share = {"pessimistic": 1.0, "optimistic": 0.0, "expected": 1 / (ranks.each("best") + 1)}[ties]
     return ranks.closer + 1 + share * ranks.tied
 
 
 def per_query_pssr(ranks: Ranks, *, ties: str) -> np.ndarray:
-    """Share of the gallery that each query rules out, (n - rank) / n: float64 [Q] in [0, (n - 1) / n]."""
+    """Share of the gallery that each query rules out, (n - rank) / n: float64 [Q] in [(m - 1) / n, (n - 1) / n]."""
     return (ranks.gallery_size - per_query_rank(ranks, ties=ties)) / ranks.gallery_size
 
 
 def pssr(ranks: Ranks, *, ties: str = "pessimistic") -> float:
     """Proportional Search Space Reduction: the mean share of the gallery that a query rules out (paper, equation 2).
 
-    Equation 2 counts images "closer to or equidistant": it is the pessimistic rule.
+    Equation 2 counts images "closer to or equidistant": it is the pessimistic rule. With m positives it counts images
+    no farther than the best placed one, which it counts itself and the other positives not, and divides by all n rows that
+    compete. Random embeddings then give 1 - (n + 1) / (n (m + 1)), not one half: compare with chance, never across m.
 
     Examples
     --------
@@ -127,9 +141,8 @@ def per_query_reciprocal_rank(ranks: Ranks, *, ties: str) -> np.ndarray:
     check_ties(ties)
     if ties != "expected":
         return 1 / per_query_rank(ranks, ties=ties)
-    harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, np.max(ranks.gallery_size) + 1))])
-    over_ties = (harmonic[ranks.closer + ranks.tied + 1] - harmonic[ranks.closer]) / (ranks.tied + 1)
-    return np.where(ranks.tied == 0, 1 / (ranks.closer + 1), over_ties)
+    best = ranks.each("best")
+    return mean_reciprocal(ranks.closer, ranks.tied + best, best)
 
 
 def mean_reciprocal_rank(ranks: Ranks, *, ties: str = "pessimistic") -> float:
@@ -149,7 +162,13 @@ def recall_curve(ranks: Ranks, *, ties: str = "pessimistic") -> np.ndarray:
     if ties != "expected":
         rank = per_query_rank(ranks, ties=ties).astype(int)
         return np.bincount(rank, minlength=n + 1).cumsum() / len(ranks)
-    # each query adds 1 / (tied + 1) at each of the ranks its positive may have
-    share = 1 / (ranks.tied + 1)
+    # each query of one positive adds 1 / (tied + 1) at each of the ranks it may have
+    best = ranks.each("best")
+    single = best == 1
+    share = single / (ranks.tied + 1)
     step = np.bincount(ranks.closer + 1, share, n + 2) - np.bincount(ranks.closer + ranks.tied + 2, share, n + 2)
-    return np.clip(step.cumsum()[: n + 1].cumsum() / len(ranks), 0, 1)
+    each = step.cumsum()[: n + 1]
+    kinds, count = np.unique(np.stack([ranks.closer, ranks.tied, best])[:, ~single], axis=1, return_counts=True)
+    for (closer, tied, p), times in zip(kinds.T.tolist(), count.tolist(), strict=True):
+        each[closer + 1 : closer + tied + 2] += times * first_of(tied + p, p)
+    return np.clip(each.cumsum() / len(ranks), 0, 1)

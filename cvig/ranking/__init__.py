@@ -1,7 +1,9 @@
 """Exact ranks: how many gallery rows are closer than each query's answer, and how many exactly as far."""
 
+from cvig.ranking.answers import reverse_positives
 from cvig.ranking.cosine import cosine_ranks
+from cvig.ranking.counted import Ranks
 from cvig.ranking.given import matrix_ranks
-from cvig.ranking.ranks import Ranks, as_rows, exact_ranks, reverse_positives
+from cvig.ranking.ranks import as_rows, exact_ranks
 
 __all__ = ["Ranks", "as_rows", "cosine_ranks", "exact_ranks", "matrix_ranks", "reverse_positives"]

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cvig.ranking.ranks import Ranks, _pairs, as_rows
+from cvig.ranking.answers import Answers
+from cvig.ranking.counted import Ranks
+from cvig.ranking.ranks import as_rows
 
 BLOCK = 512  # queries at a time
 UNIT = 2.0**-53
@@ -84,33 +86,27 @@ def cosine_ranks(
         zero = np.flatnonzero(~np.asarray(rows).any(axis=1))
         if len(zero):
             raise ValueError(f"{name}: {len(zero)} rows are zero and make no angle, the first is row {zero[0]}")
-    count, n = len(query), len(gallery)
-    if positives is None:
-        if count != n:
-            raise ValueError(f"{count} queries and {n} gallery rows: without positives, row i answers query i")
-        positives = np.arange(n)
-    right = _pairs(positives, count, n, "positives")
-    answers = np.bincount(right[:, 0], minlength=count)
-    if (answers == 0).any():
-        raise ValueError(f"{(answers == 0).sum()} queries have no positive, the first is query {answers.argmin()}")
-    left_out = right if ignored is None else np.unique(np.concatenate([right, _pairs(ignored, count, n, "ignored")]), axis=0)
+    count = len(query)
+    answers = Answers.read(positives, ignored, count, len(gallery))
     units = _scaled(gallery)
     units /= np.linalg.norm(units, axis=1)[:, None]
     roundings = query.shape[1] + 16
     gamma = roundings * UNIT / (1 - roundings * UNIT)
     directions = _Directions(gallery)
-    closer, tied = np.zeros((2, count), dtype=np.int64)
+    closer, tied, abreast = np.zeros((3, count), dtype=np.int64)
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
         rows = _scaled(query[start:stop])
         rows /= np.linalg.norm(rows, axis=1)[:, None]
         scores = rows @ units.T
-        own, out = (pairs[slice(*np.searchsorted(pairs[:, 0], [start, stop]))] for pairs in (right, left_out))
+        own, out = (
+            pairs[slice(*np.searchsorted(pairs[:, 0], [start, stop]))] for pairs in (answers.pairs, answers.left_out)
+        )
         best = np.empty(stop - start, dtype=np.int64)
         for i, mine in enumerate(
             np.split(own[:, 1], np.cumsum(np.bincount(own[:, 0] - start, minlength=stop - start))[:-1])
         ):
-            best[i] = _best(mine, scores[i], query[start + i], directions, 2 * gamma)
+            best[i], abreast[start + i] = _best(mine, scores[i], query[start + i], directions, 2 * gamma)
         scores[out[:, 0] - start, out[:, 1]] = -np.inf
         gap = scores - (rows * units[best]).sum(axis=1)[:, None]
         closer[start:stop] = np.count_nonzero(gap > 4 * gamma, axis=1)
@@ -121,14 +117,17 @@ def cosine_ranks(
             sign = _sign(_whole(query[start + i]), directions[row], directions[int(best[i])])
             closer[start + i] += sign > 0
             tied[start + i] += sign == 0
-    sizes = n - np.bincount(left_out[:, 0], minlength=count) + 1
-    return Ranks(closer, tied, n if (sizes == n).all() else sizes)
+    return answers.ranks(closer, tied, abreast)
 
 
-def _best(rows: np.ndarray, scores: np.ndarray, query: np.ndarray, directions: _Directions, margin: float) -> int:
-    """Which of a query's positives makes the smallest angle."""
-    top = rows[np.argmax(scores[rows])]
+def _best(
+    rows: np.ndarray, scores: np.ndarray, query: np.ndarray, directions: _Directions, margin: float
+) -> tuple[int, int]:
+    """Which of a query's positives makes the smallest angle, and how many make the same."""
+    top, abreast = rows[np.argmax(scores[rows])], 1
     for rival in rows[(scores[rows] >= scores[top] - 2 * margin) & (rows != top)].tolist():
-        if _sign(_whole(query), directions[rival], directions[int(top)]) > 0:
-            top = rival
-    return int(top)
+        sign = _sign(_whole(query), directions[rival], directions[int(top)])
+        if sign > 0:
+            top, abreast = rival, 1
+        abreast += sign == 0
+    return int(top), abreast

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from cvig.ranking.ranks import Ranks, _pairs
+from cvig.ranking.answers import Answers
+from cvig.ranking.counted import Ranks
 
 BLOCK = 256  # queries at a time
 
@@ -41,17 +42,9 @@ def matrix_ranks(
     if matrix.ndim != 2 or 0 in matrix.shape or matrix.dtype.kind not in "fiu":
         raise ValueError(f"matrix of shape {matrix.shape} and type {matrix.dtype}: expected numbers [queries, gallery rows]")
     count, n = matrix.shape
-    if positives is None:
-        if count != n:
-            raise ValueError(f"{count} queries and {n} gallery rows: without positives, row i answers query i")
-        positives = np.arange(n)
-    right = _pairs(positives, count, n, "positives")
-    answers = np.bincount(right[:, 0], minlength=count)
-    if (answers == 0).any():
-        raise ValueError(f"{(answers == 0).sum()} queries have no positive, the first is query {answers.argmin()}")
-    left_out = right if ignored is None else np.unique(np.concatenate([right, _pairs(ignored, count, n, "ignored")]), axis=0)
+    answers = Answers.read(positives, ignored, count, n)
     beats, best_of = (np.less, np.minimum) if closer == "smaller" else (np.greater, np.maximum)
-    ahead, tied = np.zeros((2, count), dtype=np.int64)
+    ahead, tied, abreast = np.zeros((3, count), dtype=np.int64)
     for start in range(0, count, BLOCK):
         stop = min(start + BLOCK, count)
         block = np.asarray(matrix[start:stop])
@@ -61,13 +54,14 @@ def matrix_ranks(
                 f"matrix: {bad.sum()} of rows {start} to {stop - 1} hold NaN, the first is row {start + bad.argmax()}"
             )
         own, out = (
-            pairs[slice(*np.searchsorted(pairs[:, 0], [start, stop]))] - np.array([start, 0]) for pairs in (right, left_out)
+            pairs[slice(*np.searchsorted(pairs[:, 0], [start, stop]))] - np.array([start, 0])
+            for pairs in (answers.pairs, answers.left_out)
         )
         first = np.flatnonzero(np.diff(own[:, 0], prepend=-1))
         best = best_of.reduceat(block[own[:, 0], own[:, 1]], first)
+        abreast[start:stop] = np.add.reduceat((block[own[:, 0], own[:, 1]] == best[own[:, 0]]).astype(np.int64), first)
         out_values = block[out[:, 0], out[:, 1]]
         for total, compared in ((ahead, beats), (tied, np.equal)):
             total[start:stop] = np.count_nonzero(compared(block, best[:, None]), axis=1)
             total[start:stop] -= np.bincount(out[:, 0], compared(out_values, best[out[:, 0]]), stop - start).astype(np.int64)
-    sizes = n - np.bincount(left_out[:, 0], minlength=count) + 1
-    return Ranks(ahead, tied, n if (sizes == n).all() else sizes)
+    return answers.ranks(ahead, tied, abreast)

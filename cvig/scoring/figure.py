@@ -6,6 +6,7 @@ import numpy as np
 
 from cvig.files import atomic
 from cvig.metrics import per_query_pssr, per_query_recall, share_interval
+from cvig.metrics.chance import found_within
 from cvig.ranking import Ranks
 
 STEPS = 60  # cut-offs at which the band is computed
@@ -54,8 +55,8 @@ def draw(ranks: Ranks, places: np.ndarray | None, ties: str, chance: dict[str, f
 
 
 def chance_curve(ranks: Ranks, tops: list[int]) -> np.ndarray:
-    """Recall at each of `tops` of random ranks, float64: k of n."""
-    return np.array([float(np.mean(k / np.asarray(ranks.gallery_size))) for k in tops])
+    """Recall at each of `tops` in random orders, float64."""
+    return np.array([float(found_within(k, ranks.sizes, ranks.each("positives")).mean()) for k in tops])
 
 
 def write_figure(path: Path | str, ranks: Ranks, places: np.ndarray | None, ties: str, chance: dict[str, float]) -> None:

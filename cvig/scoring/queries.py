@@ -8,6 +8,7 @@ import pandas as pd
 from cvig.ranking import Ranks
 from cvig.scoring.case import Case
 
+COLUMNS = ("query", "closer", "tied", "gallery", "answers", "answers_tied")  # that ranks are read back from
 FIRST = 5  # gallery rows that are named for each query
 SPARE = 16  # candidates beyond these whose distances are computed anew
 BLOCK = 512
@@ -46,7 +47,8 @@ def per_query(case: Case, ranks: Ranks, *, similarity: str, closer: str | None) 
     """A row a query, as it is numbered in its file.
 
     Columns query, name (where the file has names), best_rank and worst_rank (of its best placed answer, under the two tie
-    rules), closer, tied, gallery, answers, first_1 … first_5 (the closest gallery rows), and right (whether the closest row
+    rules), closer, tied, gallery, answers, answers_tied (as far as the best placed, itself among them), first_1 … first_5
+    (the closest gallery rows), and right (whether the closest row
     answers). A query without an answer that counts as lost has answers 0.
     """
     answers = np.zeros(case.given, np.int64)
@@ -59,8 +61,9 @@ def per_query(case: Case, ranks: Ranks, *, similarity: str, closer: str | None) 
             "worst_rank": ranks.closer + ranks.tied + 1,
             "closer": ranks.closer,
             "tied": ranks.tied,
-            "gallery": np.broadcast_to(ranks.gallery_size, ranks.closer.shape),
+            "gallery": ranks.sizes,
             "answers": answers[index],
+            "answers_tied": ranks.each("best"),
         }
     )
     if case.names[0] is not None and not case.lost:
@@ -88,10 +91,8 @@ def read_per_query(path: Path) -> tuple[np.ndarray, Ranks]:
     """
     try:
         table = pd.read_csv(path)
-        numbers = {name: table[name].to_numpy(dtype=np.int64) for name in ("query", "closer", "tied", "gallery")}
+        numbers = {name: table[name].to_numpy(dtype=np.int64) for name in COLUMNS}
     except (ValueError, KeyError) as error:
-        raise ValueError(
-            f"'{path}' is no file that --per-query wrote: expected columns query, closer, tied, gallery"
-        ) from error
-    sizes = numbers["gallery"]
-    return numbers["query"], Ranks(numbers["closer"], numbers["tied"], int(sizes[0]) if np.ptp(sizes) == 0 else sizes)
+        raise ValueError(f"'{path}' is no file that --per-query wrote: expected columns {', '.join(COLUMNS)}") from error
+    query, closer, tied, gallery, answers, best = numbers.values()
+    return query, Ranks(closer, tied, gallery, np.maximum(answers, 1), best)

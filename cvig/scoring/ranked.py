@@ -45,16 +45,17 @@ def _united(a: Truth | None, b: Truth | None) -> Truth | None:
 def _with_lost(ranks: Ranks, case: Case) -> Ranks:
     """The ranks of all queries given; those without an answer are last."""
     n = case.truth.gallery
-    closer, tied, sizes = np.full(case.given, n - 1), np.zeros(case.given, np.int64), np.full(case.given, n)
-    closer[case.kept], tied[case.kept], sizes[case.kept] = ranks.closer, ranks.tied, ranks.gallery_size
-    return Ranks(closer, tied, n if (sizes == n).all() else sizes)
+    lost = {"closer": n - 1, "tied": 0, "gallery_size": n, "positives": 1, "best": 1}
+    whole = {name: np.full(case.given, value) for name, value in lost.items()}
+    for name, values in whole.items():
+        values[case.kept] = ranks.each(name)
+    places = np.arange(len(ranks), len(ranks) + case.given)
+    places[case.kept] = np.arange(len(ranks)) if ranks.places is None else ranks.places
+    return Ranks(**whole, places=places)
 
 
 def places_of(case: Case, ranks: Ranks) -> np.ndarray | None:
-    """The places that the caller gave, or queries of one answer; None where each query is a place of its own."""
+    """The places that the caller gave, or those that shared answers tell; None where each query is a place of its own."""
     if case.places is not None:
         return case.places if case.lost else case.places[case.kept]
-    rows = case.truth.rows()
-    if case.lost or not isinstance(rows, np.ndarray):
-        return None
-    return rows
+    return ranks.places

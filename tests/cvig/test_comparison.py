@@ -101,6 +101,7 @@ def test_holm_is_bonferroni_for_the_smallest_and_never_decreases():
     [
         (Ranks([0, 1, 2], [0, 0, 0], 9), "2 queries of one model and 3 of the other"),
         (Ranks([0, 1], [0, 0], 8), "2 queries meet galleries of different sizes, the first is query 0 with 9 and 8 rows"),
+        (Ranks([0, 1], [0, 0], 9, [1, 2]), "1 queries have other numbers of positives, the first is query 1 with 1 and 2"),
     ],
 )
 def test_models_that_were_not_asked_the_same_are_refused(other, message):

@@ -101,6 +101,9 @@ def score(
         Literal["pessimistic", "optimistic", "expected"],
         typer.Option(help="The tie rule of the value.", rich_help_panel=OUTPUT),
     ] = "pessimistic",
+    k: Annotated[
+        list[str], typer.Option(help="Take recall here too: a count, or a percentage such as 2%.", rich_help_panel=OUTPUT)
+    ] = (),
     compare: Annotated[
         list[str],
         typer.Option(
@@ -169,6 +172,7 @@ def score(
         dim=dim,
         similarity=similarity,
         places=places,
+        k=tuple(k),
         ties=ties,
         compare=tuple(compare),
     )

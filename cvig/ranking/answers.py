@@ -1,6 +1,6 @@
 """The gallery rows that answer each query, whatever they are given as, and which queries share a place because of them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -29,8 +29,13 @@ def as_pairs(rows: np.ndarray | Sequence, queries: int, gallery: int, name: str)
     """Rows given per query as distinct (query, gallery row) pairs, int64 [P, 2], sorted.
 
     An array [Q] holds a row a query, an integer array [Q, K] several, filled up with -1, a boolean array [Q, N] marks them,
-    and any other sequence has an array a query. What is given as, changes nothing.
+    any other sequence has an array a query, and a dictionary has one under each query's number. What is given as, changes
+    nothing.
     """
+    if isinstance(rows, Mapping):
+        if set(rows) != set(range(queries)):
+            raise ValueError(f"{name}, a dictionary of {len(rows)} queries: expected the keys 0 to {queries - 1}")
+        rows = [rows[query] for query in range(queries)]
     if len(rows) != queries:
         raise ValueError(f"{name} of {len(rows)} queries: expected one entry for each of {queries}")
     array = rows if isinstance(rows, np.ndarray) and rows.dtype != object else None

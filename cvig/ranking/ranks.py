@@ -32,6 +32,10 @@ def as_rows(array: "np.ndarray | torch.Tensor", name: str) -> np.ndarray:
         array = array.detach().cpu()
         array = (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy()
     array = np.asanyarray(array)
+    if np.ma.is_masked(array):
+        raise ValueError(
+            f"{name}: {np.ma.getmaskarray(array).any(axis=-1).sum()} rows are masked; leave them out or fill them"
+        )
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} of shape {array.shape}: expected [rows, dimensions], neither of them 0")
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:

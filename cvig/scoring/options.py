@@ -45,6 +45,7 @@ class Options:
     dim: int | None = None
     similarity: str = "euclidean"
     places: str | None = None
+    k: Sequence[str] = ()
     ties: str = "pessimistic"
     compare: Sequence[str] = ()
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pandas as pd
 
 from cvig.metrics import compare, summary
 from cvig.metrics.collapse import diagnose
+from cvig.metrics.inference import RECALL_AT
+from cvig.metrics.values import top_size
 from cvig.ranking import Ranks
 from cvig.scoring.case import Case
 from cvig.scoring.options import Options
@@ -45,7 +48,7 @@ def score_case(case: Case, options: Options, *, conventions: bool) -> Scored:
     """Rank a case and report on it."""
     ranks = rank_case(case, similarity=options.similarity, closer=options.closer)
     places = places_of(case, ranks)
-    table = summary(ranks, ties=options.ties, places=places)
+    table = summary(ranks, ties=options.ties, top=tops(options.k, ranks), places=places)
     if case.semi is not None:
         hit = rank_case(case, similarity=options.similarity, closer=options.closer, semi=True)
         table.loc["hit rate"] = summary(hit, ties=options.ties, places=places).loc["R@1"]
@@ -87,6 +90,22 @@ def score_case(case: Case, options: Options, *, conventions: bool) -> Scored:
         "notes": notes,
     }
     return Scored(case, ranks, places, table, plain(report))
+
+
+def tops(asked: Sequence[str], ranks: Ranks) -> list[int | str]:
+    """Where recall is taken: the usual cut-offs and those asked for, counts first.
+
+    Raises
+    ------
+    ValueError
+        Neither a count within the gallery nor a percentage.
+    """
+    smallest = int(ranks.sizes.min())
+    wanted = [int(k) if k.isdecimal() else k for k in asked]
+    for k in wanted:
+        top_size(k, smallest)
+    every = dict.fromkeys([*RECALL_AT, *wanted])
+    return sorted(every, key=lambda k: (isinstance(k, str), float(str(k).removesuffix("%"))))
 
 
 def _side(place: str | None, rows: np.ndarray | None, count: int) -> dict[str, Any]:

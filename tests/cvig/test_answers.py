@@ -170,3 +170,22 @@ def test_noise_answers_are_no_places():
 def test_impossible_answers_cannot_be_made(options, message):
     with pytest.raises(ValueError, match=message):
         Ranks([1], [1], 4, **options)
+
+
+def test_a_dictionary_by_query_is_read_by_its_keys():
+    """Its order says nothing: rows of query i lie under i."""
+    rng = np.random.default_rng(0)
+    gallery = rng.normal(size=(30, 5))
+    answer = rng.permutation(30)
+    by_query = {i: [int(answer[i])] for i in rng.permutation(30).tolist()}
+    np.testing.assert_array_equal(exact_ranks(gallery[answer], gallery, by_query).closer, 0)
+    with pytest.raises(ValueError, match="expected the keys 0 to 29"):
+        exact_ranks(gallery[answer], gallery, {i + 1: row for i, row in by_query.items()})
+
+
+def test_masked_rows_are_refused():
+    rows = np.ma.masked_array(np.eye(4), mask=False)
+    assert len(exact_ranks(rows, np.eye(4))) == 4
+    rows[2] = np.ma.masked
+    with pytest.raises(ValueError, match="query: 1 rows are masked"):
+        exact_ranks(rows, np.eye(4))

@@ -202,7 +202,7 @@ def test_json_holds_to_its_schema(score):
     for words in (
         (),
         ("--no-conventions", "--compare", "other.csv"),
-        ("--query-labels", "l.npy", "--gallery-labels", "l.npy"),
+        ("--query-labels", "l.npy", "--gallery-labels", "l.npy", "--k", "3", "--k", "2%"),
     ):
         checker.validate(found(score(*words, "--json", "-")))
     checker.validate(found(score("--matrix", "m.npy", "--closer", "larger", "--json", "-", sides=False)))
@@ -266,6 +266,15 @@ def test_published_evaluators_are_one_line(score):
     assert "the first 2 rows, not 1" in line
     assert "SAFA" not in output
     assert "SAFA" in score("--all-conventions")[1]
+
+
+def test_recall_at_any_cut_off(score):
+    report = found(score("--k", 3, "--k", "2%", "--json", "-"))
+    ranks = exact_ranks(*pairs())
+    assert report["summary"]["R@3"]["value"] == pytest.approx((ranks.closer < 3).mean())
+    assert report["summary"]["R@2%"]["value"] == report["summary"]["R@3"]["value"]
+    refused(score("--k", "many"), "many")
+    refused(score("--k", N + 1), "150 rows of the gallery")
 
 
 def test_places_count_together(score):

@@ -13,8 +13,7 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from study.plans import read
-from study.runs import diverged, finished
+from study.plans import diverged, finished, read
 
 # the environment that runs snakemake also runs its jobs, activated or not
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
@@ -26,7 +25,7 @@ ROOMS = ("datasets", "models", "training", "ranking", "metrics")
 TRAIN_CODE = [
     *glob("cvig/*.py"),
     *[path for room in ROOMS for path in glob(f"cvig/{room}/**/*.py", recursive=True)],
-    *[f"study/{name}.py" for name in ("__init__", "settings", "switches", "provenance", "sessions/__init__", "sessions/training")],
+    *[f"study/{name}.py" for name in ("__init__", "folder", "settings", "switches", "provenance", "sessions/__init__", "sessions/training")],
 ]
 EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("runs", "sessions/evaluation", "sessions/figure_data")]]
 

@@ -1,10 +1,14 @@
-"""Plans: the YAML files that name the runs of each study and their parameters."""
+"""Plans: the YAML files that name the runs of each study and their parameters, and what is finished of them."""
 
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import product
 from pathlib import Path
 
 import yaml
 
+from study.runs import Run
 from study.switches import RECIPES, in_words
 
 KEYS = {"out", "run", "threads", "runs", "train", "per_architecture", "evaluate"}
@@ -67,3 +71,82 @@ def read(path: Path | str) -> dict:
         if settings.get("start", "") not in ("", *runs):
             raise ValueError(f"{path}: run '{name}' starts from '{settings['start']}', which is no run of this study")
     return {**study, "runs": runs}
+
+
+def _as_planned(mark: Path, settings: dict) -> bool:
+    """Whether a file of provenance is there and names these parameters."""
+    if not mark.exists():
+        return False
+    parameters = json.loads(mark.read_text())["parameters"]
+    # a run keeps the folder it started from, a plan has that run's name; the first runs lack the parameter
+    parameters["start"] = Path(parameters.get("start", "")).name
+    return all(parameters.get(key) == value for key, value in {"start": "", **settings}.items())
+
+
+def finished(folder: Path | str, settings: dict) -> bool:
+    """Whether the run in `folder` was trained with these parameters, and evaluated."""
+    folder = Path(folder)
+    planned = _as_planned(folder / "train.json", settings) and (folder / "evaluate.json").exists()
+    return planned and Run(folder).of_one_piece
+
+
+def diverged(folder: Path | str, settings: dict) -> str | None:
+    """What stopped the run in `folder`, trained with these parameters, when its loss was no longer finite; else None."""
+    mark = Path(folder) / "diverged.json"
+    return json.loads(mark.read_text())["error"] if _as_planned(mark, settings) else None
+
+
+@dataclass(frozen=True)
+class Study:
+    """A plan, and what is finished of it.
+
+    Attributes
+    ----------
+    plan : dict
+        Parameters of every run, by name.
+    finished : dict of Run
+        Those of them that were trained with these parameters, and evaluated.
+    diverged : dict of str
+        What stopped each of the others whose loss was no longer finite.
+    """
+
+    plan: dict[str, dict]
+    finished: dict[str, Run]
+    diverged: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, plan: Path | str, folder: Path | str) -> "Study":
+        """The study of the file `plan` (`read`), whose runs lie in `folder`.
+
+        Raises
+        ------
+        FileNotFoundError
+            No run but a trunk is finished with the plan's parameters.
+        """
+        folder, wanted = Path(folder), read(plan)["runs"]
+        done = {name: Run(folder / name) for name, settings in wanted.items() if finished(folder / name, settings)}
+        errors = {name: diverged(folder / name, settings) for name, settings in wanted.items() if name not in done}
+        study = cls(wanted, done, {name: error for name, error in errors.items() if error})
+        if not study.runs:
+            raise FileNotFoundError(f"none of the {len(study.planned)} runs of {plan} is finished below '{folder}'")
+        return study
+
+    @cached_property
+    def starts(self) -> set[str]:
+        """Names of the trunks: the runs that others of the plan start from."""
+        return {settings["start"] for settings in self.plan.values() if settings.get("start")} & set(self.plan)
+
+    @property
+    def planned(self) -> dict[str, dict]:
+        """Parameters of every run but the trunks."""
+        return {name: settings for name, settings in self.plan.items() if name not in self.starts}
+
+    @property
+    def runs(self) -> dict[str, Run]:
+        """The finished runs but the trunks."""
+        return {name: run for name, run in self.finished.items() if name not in self.starts}
+
+    @property
+    def trunks(self) -> dict[str, Run]:
+        """The finished trunks."""
+        return {name: run for name, run in self.finished.items() if name in self.starts}

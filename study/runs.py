@@ -7,7 +7,7 @@ file that is not the one that the run wrote. Runs made before identities were ke
 """
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from io import StringIO
 from pathlib import Path
@@ -17,7 +17,6 @@ import pandas as pd
 
 from cvig.files import digest_file, read_arrays
 from cvig.ranking import Ranks
-from study import plans
 from study.switches import RECIPES, in_words
 
 TEST_SETS = ("uncropped", "cropped")
@@ -183,82 +182,3 @@ def find_all(root: Path | str) -> dict[str, dict[str, Run]]:
     order = [*(name for name in TITLES if name in folders), *(name for name in folders if name not in TITLES)]
     found = {TITLES.get(name, name): find(Path(root) / name) for name in order}
     return {title: runs for title, runs in found.items() if runs}
-
-
-def _as_planned(mark: Path, settings: dict) -> bool:
-    """Whether a file of provenance is there and names these parameters."""
-    if not mark.exists():
-        return False
-    parameters = json.loads(mark.read_text())["parameters"]
-    # a run keeps the folder it started from, a plan has that run's name; the first runs lack the parameter
-    parameters["start"] = Path(parameters.get("start", "")).name
-    return all(parameters.get(key) == value for key, value in {"start": "", **settings}.items())
-
-
-def finished(folder: Path | str, settings: dict) -> bool:
-    """Whether the run in `folder` was trained with these parameters, and evaluated."""
-    folder = Path(folder)
-    planned = _as_planned(folder / "train.json", settings) and (folder / "evaluate.json").exists()
-    return planned and Run(folder).of_one_piece
-
-
-def diverged(folder: Path | str, settings: dict) -> str | None:
-    """What stopped the run in `folder`, trained with these parameters, when its loss was no longer finite; else None."""
-    mark = Path(folder) / "diverged.json"
-    return json.loads(mark.read_text())["error"] if _as_planned(mark, settings) else None
-
-
-@dataclass(frozen=True)
-class Study:
-    """A plan, and what is finished of it.
-
-    Attributes
-    ----------
-    plan : dict
-        Parameters of every run, by name.
-    finished : dict of Run
-        Those of them that were trained with these parameters, and evaluated.
-    diverged : dict of str
-        What stopped each of the others whose loss was no longer finite.
-    """
-
-    plan: dict[str, dict]
-    finished: dict[str, Run]
-    diverged: dict[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def read(cls, plan: Path | str, folder: Path | str) -> "Study":
-        """The study of the file `plan` (`study.plans.read`), whose runs lie in `folder`.
-
-        Raises
-        ------
-        FileNotFoundError
-            No run but a trunk is finished with the plan's parameters.
-        """
-        folder, wanted = Path(folder), plans.read(plan)["runs"]
-        done = {name: Run(folder / name) for name, settings in wanted.items() if finished(folder / name, settings)}
-        errors = {name: diverged(folder / name, settings) for name, settings in wanted.items() if name not in done}
-        study = cls(wanted, done, {name: error for name, error in errors.items() if error})
-        if not study.runs:
-            raise FileNotFoundError(f"none of the {len(study.planned)} runs of {plan} is finished below '{folder}'")
-        return study
-
-    @cached_property
-    def starts(self) -> set[str]:
-        """Names of the trunks: the runs that others of the plan start from."""
-        return {settings["start"] for settings in self.plan.values() if settings.get("start")} & set(self.plan)
-
-    @property
-    def planned(self) -> dict[str, dict]:
-        """Parameters of every run but the trunks."""
-        return {name: settings for name, settings in self.plan.items() if name not in self.starts}
-
-    @property
-    def runs(self) -> dict[str, Run]:
-        """The finished runs but the trunks."""
-        return {name: run for name, run in self.finished.items() if name not in self.starts}
-
-    @property
-    def trunks(self) -> dict[str, Run]:
-        """The finished trunks."""
-        return {name: run for name, run in self.finished.items() if name in self.starts}

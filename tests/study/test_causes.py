@@ -19,7 +19,8 @@ from study import plans as studies
 from study.chapters.causes import effects, figures, sentences, signature, tables
 from study.chapters.causes.effects import BASE, MEASURES
 from study.levels import DIFFERS
-from study.runs import Run, Study
+from study.plans import Study
+from study.runs import Run
 from study.switches import SWITCHES
 
 PAGE = Path(__file__).parents[2] / "book" / "causes.md"

@@ -3,8 +3,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from study.plans import read
-from study.runs import diverged, finished
+from study.plans import diverged, finished, read
 from study.settings import TrainSettings
 
 ROOT = Path(__file__).parents[2]

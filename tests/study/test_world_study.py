@@ -7,7 +7,7 @@ from made_runs import make_run
 
 from cvig.files import write_arrays
 from study.chapters.results import world_study
-from study.runs import Study
+from study.plans import Study
 
 STUDY = {
     "out": "results/world",

@@ -10,7 +10,8 @@ from scipy import stats
 
 from cvig.metrics.comparison import holm
 from study.collapse import collapsed, towers
-from study.runs import Run, Study
+from study.plans import Study
+from study.runs import Run
 from study.switches import SWITCHES, in_words
 from study.words import with_interval
 

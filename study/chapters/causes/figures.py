@@ -6,7 +6,7 @@ from matplotlib.ticker import MaxNLocator
 
 from study.chapters.causes.effects import BASE, ENDS, turned, variant
 from study.figures import AERIAL, GROUND, PALETTE, Plot, new
-from study.runs import Study
+from study.plans import Study
 from study.switches import SWITCHES
 
 FLOOR = 1e-8  # least spread that is drawn

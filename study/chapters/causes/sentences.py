@@ -8,7 +8,7 @@ import pandas as pd
 from cvig.words import count
 from study.chapters.causes.effects import BASE, ENDS, SCORING, interval, key, variant
 from study.levels import BEATS_CHANCE, DIFFERS
-from study.runs import Study
+from study.plans import Study
 from study.switches import SWITCHES
 from study.words import code, tally
 

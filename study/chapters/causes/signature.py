@@ -15,7 +15,8 @@ from study import published
 from study.chapters.causes.effects import TEST_SET, key, variant
 from study.chapters.examined.made_embeddings import Line, on_a_line
 from study.collapse import NO_SPREAD, collapsed, towers
-from study.runs import Run, Study
+from study.plans import Study
+from study.runs import Run
 from study.words import code, percent, span, tally
 
 PUBLISHED = "resnet50"

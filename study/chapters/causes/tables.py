@@ -7,7 +7,7 @@ import pandas as pd
 
 from cvig.words import say_p
 from study.chapters.causes.effects import BASE, ENDS, MEASURES, SCORING, interval, key, paired
-from study.runs import Study
+from study.plans import Study
 from study.switches import SWITCHES
 from study.words import tally
 

@@ -11,7 +11,8 @@ from cvig.words import count
 from study.collapse import collapsed
 from study.figures import PALETTE, Plot, new
 from study.levels import BEATS_CHANCE
-from study.runs import Run, Study
+from study.plans import Study
+from study.runs import Run
 from study.switches import RECIPES
 from study.words import score, tally, with_interval
 

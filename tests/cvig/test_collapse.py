@@ -6,8 +6,18 @@ import numpy as np
 import pytest
 import torch
 
-from cvig.metrics import collapse
-from cvig.metrics.collapse import diagnose, distinct_rows, effective_rank, k_occurrence, near_ties, relative_spread, skewness
+from cvig.metrics import collapse, spectrum
+from cvig.metrics.collapse import (
+    diagnose,
+    distinct_rows,
+    effective_rank,
+    effective_rank_within,
+    k_occurrence,
+    near_ties,
+    relative_spread,
+    skewness,
+)
+from cvig.ranking import exact_ranks
 
 RNG = np.random.default_rng(0)
 HEALTHY = RNG.normal(size=(400, 8)).astype(np.float32)
@@ -172,6 +182,7 @@ def test_a_diagnosis_repeats():
 
 def test_a_large_gallery_needs_little_memory(monkeypatch):
     monkeypatch.setattr(collapse, "SAMPLE", 512)
+    monkeypatch.setattr(collapse, "ALL", 512)
     rows = RNG.normal(size=(40_000, 32)).astype(np.float32)
     diagnose(rows[:64], rows)  # what is imported on first use
     tracemalloc.start()
@@ -201,3 +212,28 @@ def test_what_cannot_be_diagnosed_is_refused(ground, aerial, message):
 def test_a_k_beyond_the_gallery_is_refused(k):
     with pytest.raises(ValueError, match="expected between 1 and the 400 rows"):
         k_occurrence(HEALTHY, HEALTHY, k)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-1, 1), (0, 1), (-1 / 32, 1 / 32)])
+def test_codes_are_exact_though_many_lie_as_far(low, high):
+    """1,024-bit codes found without an error: their distances are whole numbers that often tie, and no rounding is near."""
+    bits = RNG.integers(0, 2, (600, 1024))
+    query, gallery = (np.where(x, high, low) for x in (np.where(RNG.random(bits.shape) < 0.1, 1 - bits, bits), bits))
+    ranks = exact_ranks(query, gallery)
+    assert (ranks.closer == 0).all()
+    assert near_ties(query, gallery)["float32"] == 0
+    assert diagnose(query, gallery).verdict == "healthy: no duplicates, no collapse"
+
+
+@pytest.mark.parametrize("power", [0.0, 0.3, 1.0, 2.0])
+@pytest.mark.parametrize("rows", [500, 250])
+def test_a_wide_effective_rank_is_estimated_within_its_error(monkeypatch, power, rows):
+    cloud = RNG.normal(size=(rows, 300)) * np.arange(1.0, 301) ** -power + 5
+    exact = effective_rank(cloud)
+    monkeypatch.setattr(spectrum, "EXACT", 100)
+    estimate, error = effective_rank_within(cloud)
+    assert 0 < error < 0.1 * exact
+    assert abs(estimate - exact) < 2 * error + 0.01 * exact
+    line = np.linspace(-1, 1, rows)[:, None] * np.ones((1, 300))
+    assert effective_rank(line) == pytest.approx(1, abs=0.01)
+    assert effective_rank(np.ones((rows, 300))) == 0

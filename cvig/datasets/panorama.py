@@ -16,13 +16,13 @@ from cvig.datasets.geometry import as_type, checked_images, sample, samples_for
 
 
 def _degrees(angle: float | Sequence[float] | torch.Tensor, name: str, panorama: torch.Tensor) -> torch.Tensor:
-    """An angle for all panoramas, or one each, as float64 [1 or N, 1] on their device."""
+    """An angle for all panoramas, or one each, as float64 [1 or N, 1, 1] on their device."""
     degrees = torch.as_tensor(angle, dtype=torch.float64, device=panorama.device)
     if degrees.ndim > 1 or degrees.numel() not in (1, len(panorama)):
         raise ValueError(f"{name} {tuple(degrees.shape)} for {len(panorama)} panoramas: expected one, or one each")
     if not torch.isfinite(degrees).all():
         raise ValueError(f"{name} holds a value that is not finite")
-    return degrees.reshape(-1, 1)
+    return degrees.reshape(-1, 1, 1)
 
 
 def vertical_edges(shape: Sequence[int], span: float, vertical: float | None, horizon: float) -> tuple[float, float]:
@@ -58,61 +58,6 @@ def _padded(panorama: torch.Tensor, full_turn: bool, to_poles: bool) -> torch.Te
     else:
         panorama = F.pad(panorama, (0, 0, 1, 1), mode="replicate")
     return F.pad(panorama, (1, 1, 0, 0), mode="circular" if full_turn else "replicate")
-
-
-def _views(
-    panorama: torch.Tensor,
-    fov: float,
-    heading: torch.Tensor,
-    pitch: torch.Tensor,
-    size: tuple[int, int],
-    span: float,
-    vertical: float | None,
-    horizon: float,
-    edges: tuple[float, float] | None,
-) -> torch.Tensor:
-    """K views of each panorama, see `perspective_view`: headings [1 or N, K] give [N, K, 3, height, width]."""
-    source = checked_images(panorama, "panorama", size)
-    if not 0 < fov < 180:
-        raise ValueError(f"fov {fov}: expected degrees in (0, 180)")
-    if edges is not None and not -90 < edges[0] < edges[1] < 90:
-        raise ValueError(f"edges {edges}: expected the view's bottom and top in degrees, from -90 to 90")
-    lowest, highest = vertical_edges(panorama.shape, span, vertical, horizon)
-    (height, width), (rows, columns) = size, panorama.shape[2:]
-    right = math.tan(math.radians(fov) / 2)  # of the view's edge, at unit distance
-    lower, upper = (-right * height / width, right * height / width)
-    if edges is not None:
-        lower, upper = (math.tan(math.radians(edge)) for edge in edges)
-    # the pixel straight ahead is the one that spans the widest angle
-    down, across = math.degrees((upper - lower) / height), math.degrees(2 * right / width)
-    samples = samples_for(down * rows / (highest - lowest)), samples_for(across * columns / span)
-
-    def centers(first: float, last: float, count: int) -> torch.Tensor:
-        return first + (last - first) * (torch.arange(count, dtype=torch.float64, device=panorama.device) + 0.5) / count
-
-    across = centers(-right, right, width * samples[1])
-    up = centers(upper, lower, height * samples[0])[:, None]
-    tilt = pitch.deg2rad()[:, :, None, None]
-    forward = tilt.cos() - up * tilt.sin()
-    rise = tilt.sin() + up * tilt.cos()
-    longitude = torch.atan2(across, forward).rad2deg() + heading[:, :, None, None]  # [N, K, h·sy, w·sx]
-    longitude = torch.remainder(longitude + 180, 360) - 180
-    latitude = torch.atan2(rise, torch.hypot(across, forward)).rad2deg()
-    for angle, edge, way in (
-        (longitude.abs().max(), span / 2, "sideways"),
-        (latitude.max(), highest, "up"),
-        (-latitude.min(), -lowest, "down"),
-    ):
-        if edge < (180 if way == "sideways" else 90) and angle > edge + 1e-6:
-            raise ValueError(
-                f"view of {height} × {width} pixels and fov {fov:g} looks {angle:.1f}° {way}: the panorama ends at "
-                f"{edge:.1f}°; turn it, narrow fov, or make it flatter"
-            )
-    # + 1 for the padding
-    x = ((longitude / span + 0.5) * columns + 1).flatten(1, 2)
-    y = ((highest - latitude.expand_as(longitude)) / (highest - lowest) * rows + 1).flatten(1, 2)
-    values = sample(_padded(source, span == 360, highest - lowest == 180), x, y, samples)
-    return as_type(values.unflatten(2, (-1, height)).movedim(2, 1), panorama.dtype)
 
 
 def perspective_view(
@@ -170,48 +115,56 @@ def perspective_view(
         A view that looks past the edge of a partial panorama: in CVUSA's crops at pitch 0, were their horizon in the
         middle, one whose height is more than 0.64 / tan(fov / 2) of its width.
     """
-    directions = _degrees(heading, "heading", panorama), _degrees(pitch, "pitch", panorama)
-    return _views(panorama, fov, *directions, size, span, vertical, horizon, edges)[:, 0]
+    heading, pitch = _degrees(heading, "heading", panorama), _degrees(pitch, "pitch", panorama)
+    source = checked_images(panorama, "panorama", size)
+    if not 0 < fov < 180:
+        raise ValueError(f"fov {fov}: expected degrees in (0, 180)")
+    if edges is not None and not -90 < edges[0] < edges[1] < 90:
+        raise ValueError(f"edges {edges}: expected the view's bottom and top in degrees, from -90 to 90")
+    lowest, highest = vertical_edges(panorama.shape, span, vertical, horizon)
+    (height, width), (rows, columns) = size, panorama.shape[2:]
+    right = math.tan(math.radians(fov) / 2)  # of the view's edge, at unit distance
+    lower, upper = (-right * height / width, right * height / width)
+    if edges is not None:
+        lower, upper = (math.tan(math.radians(edge)) for edge in edges)
+    # the pixel straight ahead is the one that spans the widest angle
+    down, across = math.degrees((upper - lower) / height), math.degrees(2 * right / width)
+    samples = samples_for(down * rows / (highest - lowest)), samples_for(across * columns / span)
 
+    def centers(first: float, last: float, count: int) -> torch.Tensor:
+        return first + (last - first) * (torch.arange(count, dtype=torch.float64, device=panorama.device) + 0.5) / count
 
-def four_views(
-    panorama: torch.Tensor,
-    *,
-    size: tuple[int, int],
-    fov: float = 90.0,
-    heading: float | Sequence[float] | torch.Tensor = 0.0,
-    pitch: float | Sequence[float] | torch.Tensor = 0.0,
-    vertical: float | None = None,
-    horizon: float = 0.5,
-    edges: tuple[float, float] | None = None,
-) -> torch.Tensor:
-    """Four perspective views of each panorama of a full turn, a quarter turn apart (paper, section 3.2).
-
-    All four see one place: they share one row of the gallery. The authors save the aerial image once for each, which
-    fills the gallery with duplicates.
-
-    Parameters
-    ----------
-    panorama : uint8 or float tensor [N, 3, H, W]
-        See `perspective_view`, also for the other parameters.
-    heading : float or [N]
-        Of the first view. The others look 90, 180 and 270 degrees clockwise of it.
-
-    Returns
-    -------
-    tensor [N, 4, 3, height, width]
-    """
-    turns = torch.tensor([0.0, 90.0, 180.0, 270.0], dtype=torch.float64, device=panorama.device)
-    headings = _degrees(heading, "heading", panorama) + turns
-    return _views(panorama, fov, headings, _degrees(pitch, "pitch", panorama), size, 360.0, vertical, horizon, edges)
+    across = centers(-right, right, width * samples[1])
+    up = centers(upper, lower, height * samples[0])[:, None]
+    tilt = pitch.deg2rad()
+    forward = tilt.cos() - up * tilt.sin()
+    rise = tilt.sin() + up * tilt.cos()
+    longitude = torch.atan2(across, forward).rad2deg() + heading  # [N, h·sy, w·sx]
+    longitude = torch.remainder(longitude + 180, 360) - 180
+    latitude = torch.atan2(rise, torch.hypot(across, forward)).rad2deg()
+    for angle, edge, way in (
+        (longitude.abs().max(), span / 2, "sideways"),
+        (latitude.max(), highest, "up"),
+        (-latitude.min(), -lowest, "down"),
+    ):
+        if edge < (180 if way == "sideways" else 90) and angle > edge + 1e-6:
+            raise ValueError(
+                f"view of {height} × {width} pixels and fov {fov:g} looks {angle:.1f}° {way}: the panorama ends at "
+                f"{edge:.1f}°; turn it, narrow fov, or make it flatter"
+            )
+    # + 1 for the padding
+    x = (longitude / span + 0.5) * columns + 1
+    y = (highest - latitude.expand_as(longitude)) / (highest - lowest) * rows + 1
+    values = sample(_padded(source, span == 360, highest - lowest == 180), x, y, samples)
+    return as_type(values, panorama.dtype)
 
 
 def strip_crops(panorama: torch.Tensor, count: int = 4) -> torch.Tensor:
     """Cut panoramas into vertical strips of equal width, from left to right, as the paper's authors do.
 
     Nothing is projected: straight lines stay bent as they are in the panorama. Strip k of a panorama that spans s degrees
-    is centered on heading s · ((k + ½) / count - ½), so four strips of a full turn look to -135, -45, 45 and 135 degrees,
-    not where `four_views` looks. Up to ``count - 1`` columns that are left over at the right edge are dropped.
+    is centered on heading s · ((k + ½) / count - ½), so four strips of a full turn look to -135, -45, 45 and 135 degrees.
+    Up to ``count - 1`` columns that are left over at the right edge are dropped.
 
     Parameters
     ----------

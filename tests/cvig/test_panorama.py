@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
-from cvig.datasets.panorama import four_views, perspective_view, strip_crops
+from cvig.datasets.panorama import perspective_view, strip_crops
 
 MIDDLE_OUT = (0.0, 17.0, -60.5, 135.0, 180.0, -179.0, 395.0)
 
@@ -110,7 +110,7 @@ def test_edges_choose_what_fills_the_height():
     up, down = math.degrees(math.atan(0.8)), math.degrees(math.atan(0.5))  # rows 16 and 120 of -1 … 1
     part = perspective_view(sphere(), fov=90, heading=77, size=(104, 160), edges=(-down, up))
     assert torch.allclose(part, square[:, :, 16:120], atol=1e-9)
-    tall = four_views(sphere(), heading=77, size=(208, 160), edges=(-down, up))[:, 0]
+    tall = perspective_view(sphere(), fov=90, heading=77, size=(208, 160), edges=(-down, up))
     assert torch.nn.functional.avg_pool2d(tall, (2, 1)) == pytest.approx(part, abs=0.05)
     with pytest.raises(ValueError, match="bottom and top in degrees"):
         perspective_view(sphere(), fov=90, heading=0, size=(9, 9), edges=(10, -10))
@@ -143,7 +143,7 @@ def test_each_panorama_has_its_own_heading_and_pitch():
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.float16, torch.float32])
 def test_the_type_stays_and_bytes_are_rounded(dtype):
     panorama = sphere().round()
-    exact, view = four_views(panorama, size=(100, 120)), four_views(panorama.to(dtype), size=(100, 120))
+    exact, view = (perspective_view(x, fov=90, heading=0, size=(100, 120)) for x in (panorama, panorama.to(dtype)))
     assert view.dtype == dtype
     assert (view.double() - exact).abs().max() <= {torch.uint8: 0.51, torch.float16: 0.13, torch.float32: 1e-2}[dtype]
 
@@ -151,18 +151,17 @@ def test_the_type_stays_and_bytes_are_rounded(dtype):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_gives_the_same():
     panorama = sphere().float()
-    views = four_views(panorama.cuda(), size=(30, 60), heading=[20.0])
-    assert views.is_cuda
-    assert torch.allclose(views.cpu(), four_views(panorama, size=(30, 60), heading=20.0), atol=1e-2)
+    there, here = (perspective_view(x, fov=90, heading=[20.0], size=(30, 60)) for x in (panorama.cuda(), panorama))
+    assert there.is_cuda
+    assert torch.allclose(there.cpu(), here, atol=1e-2)
 
 
-def test_four_views_look_to_the_four_quarters():
+def test_views_a_quarter_turn_apart_meet_and_each_panorama_has_its_own_heading():
     panorama, first = torch.cat([sphere(), sphere().flip(2)]), torch.tensor([0.0, 30.0])
-    views = four_views(panorama, size=(60, 80), heading=first)
-    assert views.shape == (2, 4, 3, 60, 80)
-    for turn in range(4):
-        alone = perspective_view(panorama, fov=90, heading=first + 90 * turn, size=(60, 80))
-        assert torch.equal(views[:, turn], alone)
+    views = torch.stack(
+        [perspective_view(panorama, fov=90, heading=first + 90 * turn, size=(60, 80)) for turn in range(4)], 1
+    )
+    assert torch.equal(views[1:, 2], perspective_view(panorama[1:], fov=90, heading=210, size=(60, 80)))
     # neighbors meet: the last column of one and the first of the next are half a pixel from the same edge
     assert (views[:, :, ..., -1] - views.roll(-1, dims=1)[..., 0]).abs().max() < 8
 
@@ -177,7 +176,7 @@ def letters(names: str, size: tuple[int, int], places: list[tuple[float, float]]
 
 def test_letters_are_read_where_they_belong():
     panorama = letters("SWNES", (360, 720), [(quarter * 180, 180) for quarter in range(5)], 40)
-    views = four_views(panorama, size=(320, 320))[0].float()
+    views = [perspective_view(panorama, fov=90, heading=90 * turn, size=(320, 320))[0].float() for turn in range(4)]
     # 2 pixels a degree in the panorama are 160 · π / 180 = 2.8 in the middle of a view
     panels = [letters(name, (320, 320), [(160, 160)], 56)[0].float() for name in "NESW"]
     dark = [255 - torch.nn.functional.avg_pool2d(image, 4) for image in (*views, *panels)]

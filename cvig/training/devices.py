@@ -18,7 +18,8 @@ def computes_bf16(device: str) -> bool:
     """Whether a ``"cpu"`` or ``"cuda"`` device here computes in bfloat16; one that imitates it is several times slower."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    can = torch.cpu.get_capabilities()  # the first is what x86 calls it, the second ARM
+    # before torch 2.6 nobody says, and "32" is right everywhere
+    can = getattr(torch.cpu, "get_capabilities", dict)()  # the first is what x86 calls it, the second ARM
     return torch.backends.mkldnn.is_available() and bool(can.get("avx512_bf16") or can.get("bf16"))
 
 
@@ -41,5 +42,9 @@ def set_up(device: str, threads: int) -> str:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU's products vary from run to run
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory, and filling takes time
-    torch.backends.cudnn.conv.fp32_precision = "ieee"  # TF32, the default, is not what "32" promises
+    # TF32, the default, is not what "32" promises
+    if hasattr(torch.backends.cudnn, "conv"):
+        torch.backends.cudnn.conv.fp32_precision = "ieee"
+    else:  # before torch 2.9
+        torch.backends.cudnn.allow_tf32 = False
     return chosen

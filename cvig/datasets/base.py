@@ -1,4 +1,4 @@
-"""The contract every data set of ground and aerial views keeps."""
+"""The contract of every data set of ground and aerial views."""
 
 from collections.abc import Sequence
 

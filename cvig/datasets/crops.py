@@ -1,4 +1,4 @@
-"""Any panorama data set as the ground views and aerial images that a study asks for.
+"""Ground views and aerial images made of any data set of panoramas.
 
 ``options: {views: four}`` gives the paper's four 90° views of each panorama, each a query of its own, all four answered by
 the one aerial image and of one place. A square view of 90° sees 45° up and down, and CVUSA's crops end before that: such a

@@ -1,4 +1,4 @@
-"""What a training step is fed: batches of pairs in an order of their own each epoch, and augmented aerial images."""
+"""Batches of pairs, shuffled anew each epoch, and the augmentation of aerial images."""
 
 from collections.abc import Callable, Iterator
 

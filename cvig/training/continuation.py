@@ -1,4 +1,4 @@
-"""A training that is cut short goes on after the last epoch it kept."""
+"""Keeping a training on disk, so that one that is cut short goes on after the last epoch it kept."""
 
 import sys
 import time

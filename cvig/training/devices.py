@@ -1,4 +1,4 @@
-"""Where a run computes, and in what precision: chosen once, the same for training, evaluation and the filter."""
+"""The device and the precision of a run: training, evaluation and the filter choose them here."""
 
 import os
 

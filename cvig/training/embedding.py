@@ -1,4 +1,4 @@
-"""Images to embeddings: every ground view and every gallery image through its tower, once."""
+"""Embedding every ground view and every gallery image of a data set."""
 
 from collections.abc import Callable
 

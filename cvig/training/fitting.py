@@ -39,7 +39,7 @@ def make_loss(name: str, recipe: Recipe) -> nn.Module:
 
 
 class SiameseTraining(lightning.LightningModule):
-    """One recipe at work on one network.
+    """A Lightning module that trains one network by one recipe.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ class SiameseTraining(lightning.LightningModule):
         }
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        """Take them back."""
+        """Read the log, the validation ranks and the phase from a checkpoint."""
         progress = checkpoint["progress"]
         self.log_rows = progress["log_rows"]
         self.val_ranks = [Ranks(closer.numpy(), tied.numpy(), size) for closer, tied, size in progress["val_ranks"]]
@@ -190,7 +190,7 @@ class SiameseTraining(lightning.LightningModule):
 
 @contextlib.contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Only errors from one logger: its notes on this machine are no part of a run."""
+    """Let one logger report errors alone: its notes on the machine are no part of a run."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -143,6 +143,8 @@ def score(
         raise ValueError(f"--figure '{figure}': expected a name ending in .png or .svg")
     if per_query is not None and per_query.suffix.lower() != ".csv":
         raise ValueError(f"--per-query '{per_query}': expected a name ending in .csv")
+    if figure is not None:
+        import matplotlib.figure  # noqa: F401 - where it is missing, that is said before anything is ranked
 
     from cvig.files import write_csv, write_json
     from cvig.scoring.case import read_case

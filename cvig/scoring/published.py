@@ -1,5 +1,6 @@
 """What published evaluators would have made of a case, and how that differs from the exact values."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from cvig.ranking import Ranks
 from cvig.scoring.case import Case
 
+NORMS = "Published evaluators that compare inner products"
 LEAST = 1e-9  # recalls are shares of whole queries
 
 
@@ -57,17 +59,16 @@ def _norms(case: Case) -> list[str]:
     norms = np.concatenate([np.linalg.norm(np.asarray(block, dtype=np.float64), axis=1) for block in blocks])
     if np.abs(norms - 1).max() <= 1e-2:
         return []
-    return [
-        "Published evaluators that compare inner products expect embeddings of norm 1; "
-        f"these have norms from {norms.min():.3g} to {norms.max():.3g}."
-    ]
+    return [f"{NORMS} expect embeddings of norm 1; these have norms from {norms.min():.3g} to {norms.max():.3g}."]
 
 
-def folded(shown: dict[str, dict[str, Any]], summary: dict[str, dict[str, float]], gallery: int, left_out: int) -> str:
+def folded(
+    shown: dict[str, dict[str, Any]], summary: dict[str, dict[str, float]], gallery: int, left_out: int, of_length_1: bool
+) -> str:
     """One line: how many agree with the exact values, and the first value in which each other differs, and why."""
     differing: dict[str, list[str]] = {}
     for name, evaluator in shown.items():
-        said = _difference(name, evaluator, summary, gallery, left_out)
+        said = _difference(name, evaluator, summary, gallery, left_out, of_length_1)
         if said is not None:
             differing.setdefault(said, []).append(name)
     agree = len(shown) - sum(map(len, differing.values()))
@@ -75,7 +76,9 @@ def folded(shown: dict[str, dict[str, Any]], summary: dict[str, dict[str, float]
     return "; ".join([head, *(f"{', '.join(names)} {said}" for said, names in differing.items())])
 
 
-def _difference(name: str, evaluator: dict[str, Any], summary: dict, gallery: int, left_out: int) -> str | None:
+def _difference(
+    name: str, evaluator: dict[str, Any], summary: dict, gallery: int, left_out: int, of_length_1: bool
+) -> str | None:
     from cvig.metrics.conventions import PAPER_CODE
 
     for metric, value in evaluator["values"].items():
@@ -93,19 +96,27 @@ def _difference(name: str, evaluator: dict[str, Any], summary: dict, gallery: in
             why = _rows_meant(name, metric, gallery)
         elif left_out:
             why = "queries without an answer count as lost"
+        elif not of_length_1 and re.search("product|cosine", _convention(name).arithmetic):
+            compared = "angles" if "cosine" in _convention(name).arithmetic else "inner products"
+            why = f"it compares {compared}, and embeddings are not of length 1"
         else:
             why = "its own rounding"
         return f"{metric} {100 * value:.2f}%: {why}"
     return None
 
 
-def _rows_meant(name: str, metric: str, gallery: int) -> str | None:
-    """How many rows a percentage means to an evaluator, where that is not what it means here."""
+def _convention(name: str):
     from cvig.metrics.conventions import CONVENTIONS
     from cvig.metrics.conventions.answers import ANSWERS_CONVENTIONS
+
+    return CONVENTIONS.get(name) or ANSWERS_CONVENTIONS[name]
+
+
+def _rows_meant(name: str, metric: str, gallery: int) -> str | None:
+    """How many rows a percentage means to an evaluator, where that is not what it means here."""
     from cvig.metrics.conventions.evaluators import TOP_OF_PERCENT
 
-    percent = (CONVENTIONS.get(name) or ANSWERS_CONVENTIONS[name]).percent
+    percent = _convention(name).percent
     theirs, ours = (
         TOP_OF_PERCENT[percent](float(metric[2:-1]), gallery),
         max(1, int(float(metric[2:-1]) * gallery / 100 + 1e-9)),

@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from cvig.scoring.published import folded
+from cvig.scoring.published import NORMS, folded
 from cvig.words import say_p
 
 PERCENT = ("R@", "hit rate")
@@ -47,7 +47,8 @@ def _comparison(report: dict[str, Any]) -> str:
 def _published(report: dict[str, Any], whole_table: bool) -> str:
     shown = report["conventions"]
     left_out = report["truth"]["queries"] - report["truth"]["answered"] - report["truth"]["lost"]
-    line = folded(shown, report["summary"], report["gallery"]["rows"], left_out)
+    of_length_1 = not any(note.startswith(NORMS) for note in report["notes"])
+    line = folded(shown, report["summary"], report["gallery"]["rows"], left_out, of_length_1)
     if not whole_table:
         return f"{line}. --all-conventions shows all."
     values = {}

@@ -91,10 +91,15 @@ def test_semi_positives_give_the_hit_rate_beside_recall(score):
     np.save("label.npy", label)
     np.save("first.npy", label[:, 0])
     np.save("rest.npy", label[:, 1:])
-    query, gallery = pairs()
+    rng = np.random.default_rng(0)
+    gallery = unit(np.cumsum(rng.normal(size=(N, D)), axis=0))  # tiles beside each other look alike
+    query = unit(gallery + 0.1 * rng.normal(size=(N, D)))
+    np.save("q.npy", query)
+    np.save("g.npy", gallery)
     hit = exact_ranks(query, gallery, label[:, 0], ignored=list(label[:, 1:]))
     expected = (hit.closer + hit.tied == 0).mean()
     plain = found(score("--json", "-"))["summary"]["R@1"]["value"]
+    assert expected > plain + 0.05
     for words in (
         ("--positives", "label.npy", "--semi", "rest"),
         ("--positives", "first.npy", "--semi", "rest.npy"),
@@ -251,6 +256,15 @@ def test_a_figure(score, tmp_path, kind, mark):
     assert data.startswith(mark)
     assert len(data) > 5000
     refused(score("--figure", "f.jpg"), ".png or .svg")
+
+
+def test_why_inner_products_differ_is_said(score):
+    gallery = pairs()[1]
+    np.save("g.npy", gallery * np.linspace(0.1, 3, N)[:, None])
+    output = score()[1]
+    assert "SAFA" in output
+    assert "it compares inner products" in output
+    assert "its own rounding" not in output
 
 
 def test_published_evaluators_are_one_line(score):

@@ -5,5 +5,15 @@ from cvig.ranking.cosine import cosine_ranks
 from cvig.ranking.counted import Ranks
 from cvig.ranking.given import matrix_ranks
 from cvig.ranking.ranks import as_rows, exact_ranks
+from cvig.ranking.shards import distributed_ranks, sharded_ranks
 
-__all__ = ["Ranks", "as_rows", "cosine_ranks", "exact_ranks", "matrix_ranks", "reverse_positives"]
+__all__ = [
+    "Ranks",
+    "as_rows",
+    "cosine_ranks",
+    "distributed_ranks",
+    "exact_ranks",
+    "matrix_ranks",
+    "reverse_positives",
+    "sharded_ranks",
+]

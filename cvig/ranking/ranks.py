@@ -13,8 +13,8 @@ import numpy as np
 from cvig.ranking.answers import Answers
 from cvig.ranking.arithmetic import gradual_underflow
 from cvig.ranking.counted import Ranks
+from cvig.ranking.counting import count_closer
 from cvig.ranking.pairs import Pairs
-from cvig.ranking.shards import count_closer
 
 if TYPE_CHECKING:
     import torch
@@ -50,6 +50,30 @@ def as_rows(array: "np.ndarray | torch.Tensor", name: str) -> np.ndarray:
     if bad:
         raise ValueError(f"{name}: {bad} of {len(array)} rows hold NaN or infinity, the first is row {first}")
     return array
+
+
+def similar(similarity: str) -> None:
+    """ValueError where the name of a similarity is unknown."""
+    if similarity not in ("euclidean", "dot"):
+        raise ValueError(f"unknown similarity '{similarity}': expected 'euclidean' or 'dot'")
+
+
+def best_positives(
+    query: np.ndarray, answers: Answers, rows: np.ndarray, number: np.ndarray, euclidean: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Which of `rows` is each query's best placed positive, and how many of its positives are as far: int64 [Q] each.
+
+    `number` says which row is the positive of each of the `answers.pairs`.
+    """
+    count = len(query)
+    if len(number) == count:
+        return number, np.ones(count, np.int64)
+    pairs = Pairs(query, [rows], euclidean)
+    chosen = pairs.best_of(np.column_stack([answers.pairs[:, 0], number]), rows)
+    several = answers.counts[answers.pairs[:, 0]] > 1
+    asked = answers.pairs[several, 0]
+    abreast = pairs.signs(asked, (rows, chosen[asked]), (rows, number[several])) == 0
+    return chosen, np.bincount(asked[abreast], minlength=count) + (answers.counts == 1)
 
 
 def exact_ranks(
@@ -98,8 +122,7 @@ def exact_ranks(
     >>> exact_ranks([[0.0, 0.0]], [[3.0, 4.0], [5.0, 0.0], [1.0, 0.0]], positives=[0])
     Ranks(closer=array([1]), tied=array([1]), gallery_size=3, positives=1, best=1)
     """
-    if similarity not in ("euclidean", "dot"):
-        raise ValueError(f"unknown similarity '{similarity}': expected 'euclidean' or 'dot'")
+    similar(similarity)
     if block is not None and block < 1:
         raise ValueError(f"block of {block} queries: expected at least one")
     if device is None:
@@ -107,25 +130,9 @@ def exact_ranks(
     query, gallery = as_rows(query, "query"), as_rows(gallery, "gallery")
     if query.shape[1] != gallery.shape[1]:
         raise ValueError(f"query has {query.shape[1]} dimensions, gallery {gallery.shape[1]}: expected the same number")
-    count = len(query)
-    answers = Answers.read(positives, ignored, count, len(gallery))
-    euclidean, best, chosen = similarity == "euclidean", answers.counts == 1, answers.pairs[:, 1]
+    answers = Answers.read(positives, ignored, len(query), len(gallery))
+    options = {"euclidean": similarity == "euclidean", "device": device, "block": block, "progress": progress}
     with gradual_underflow():
-        if len(chosen) > count:
-            pairs = Pairs(query, [gallery], euclidean)
-            chosen = pairs.best_of(answers.pairs, gallery)
-            asked, rows = answers.pairs[answers.counts[answers.pairs[:, 0]] > 1].T
-            abreast = pairs.signs(asked, (gallery, chosen[asked]), (gallery, rows)) == 0
-            best = best + np.bincount(asked[abreast], minlength=count)
-        closer, tied = count_closer(
-            query,
-            gallery[chosen],
-            answers.left_out,
-            [gallery],
-            len(gallery),
-            euclidean=euclidean,
-            device=device,
-            block=block,
-            progress=progress,
-        )
-    return answers.ranks(closer, tied, best.astype(np.int64))
+        chosen, best = best_positives(query, answers, gallery, answers.pairs[:, 1], options["euclidean"])
+        closer, tied = count_closer(query, gallery[chosen], answers.left_out, [gallery], len(gallery), **options)
+    return answers.ranks(closer, tied, best)

@@ -15,7 +15,18 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from threadpoolctl import threadpool_limits
 
-from cvig.ranking import Ranks, arithmetic, certified, device, exact_ranks, pairs, reverse_positives, shards, threads, tiles
+from cvig.ranking import (
+    Ranks,
+    arithmetic,
+    certified,
+    counting,
+    device,
+    exact_ranks,
+    pairs,
+    reverse_positives,
+    threads,
+    tiles,
+)
 from cvig.ranking.device import DeviceTiles
 
 EXACT = settings(derandomize=True, deadline=None, max_examples=150)
@@ -269,8 +280,8 @@ def test_few_queries_share_a_gallery_of_many_tiles_and_parts(monkeypatch):
     monkeypatch.setattr(threads, "SMALL", 0)
     monkeypatch.setattr(tiles.HostTiles, "columns", 11)
     for rows in (130, 17):
-        monkeypatch.setattr(shards, "PART", 3 * rows)
-        monkeypatch.setattr(shards, "FEWEST", 1)
+        monkeypatch.setattr(counting, "PART", 3 * rows)
+        monkeypatch.setattr(counting, "FEWEST", 1)
         with threadpool_limits(4):
             ranks = exact_ranks(query, gallery, positives)
         assert (ranks.closer.tolist(), ranks.tied.tolist()) == expected
@@ -285,7 +296,7 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 
 @pytest.mark.parametrize(("gallery", "query"), [pytest.param(g, q, id=name) for name, g, q in clouds()])
 def test_a_device_of_torchs_ranks_as_numpy_does(monkeypatch, gallery, query):
-    monkeypatch.setattr(shards, "tiles_on", lambda device: nullcontext(DeviceTiles(device)))
+    monkeypatch.setattr(counting, "tiles_on", lambda device: nullcontext(DeviceTiles(device)))
     ranks = exact_ranks(query, gallery, device="cpu")
     assert (ranks.closer.tolist(), ranks.tied.tolist()) == integer_ranks(query, gallery)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.reading.containers import NoFileOfItsKindError, Parts, guarded, part_of, read_content, split_place
+from cvig.reading.containers import NoFileOfItsKindError, Parts, guarded, read_content, split_place
 from cvig.reading.ordering import natural_order
 from cvig.reading.text import read_numbers
 
@@ -305,6 +305,3 @@ def read_embeddings(place: str, side: str, *, dimensions: int | None = None, lay
 def read_array(place: str, side: str) -> np.ndarray:
     """The rows of `read_embeddings`."""
     return read_embeddings(place, side).rows
-
-
-__all__ = ["LABELS", "LAYOUTS", "NAMES", "PATHS", "Embeddings", "as_array", "normalised", "part_of", "read_embeddings"]

@@ -47,7 +47,7 @@ def draw(ranks: Ranks, places: np.ndarray | None, ties: str, chance: dict[str, f
     left.legend(loc="lower right")
     values = per_query_pssr(ranks, ties=ties)
     right.hist(values, bins=np.linspace(0, 1, 41))
-    right.axvline(values.mean(), color="C0", linestyle="--", label=f"mean {values.mean():.3f}")
+    right.axvline(values.mean(), color="C1", linestyle="--", label=f"mean {values.mean():.3f}")
     right.axvline(chance["PSSR"], color="0.4", label=f"chance {chance['PSSR']:.3f}")
     right.set(xlim=(0, 1), xlabel=f"PSSR of a query, {ties}", ylabel="queries")
     right.legend(loc="upper left")

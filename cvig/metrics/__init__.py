@@ -8,6 +8,7 @@ from cvig.extras import needing
 from cvig.metrics.comparison import compare
 from cvig.metrics.inference import summary
 from cvig.metrics.intervals import cluster_interval, median_interval, share_interval
+from cvig.metrics.precision import mean_average_precision, per_query_average_precision
 from cvig.metrics.values import (
     TIES,
     mean_rank,
@@ -26,16 +27,19 @@ from cvig.metrics.values import (
 
 __all__ = [
     "TIES",
+    "MeanAveragePrecision",
     "MeanReciprocalRank",
     "MedianRank",
     "ProportionalSearchSpaceReduction",
     "RetrievalRecall",
     "cluster_interval",
     "compare",
+    "mean_average_precision",
     "mean_rank",
     "mean_reciprocal_rank",
     "median_interval",
     "median_rank",
+    "per_query_average_precision",
     "per_query_pssr",
     "per_query_rank",
     "per_query_recall",

@@ -8,6 +8,8 @@ import numpy as np
 from cvig.metrics import chance
 from cvig.metrics.intervals import check_confidence, cluster_interval, median_interval, number_places, share_interval
 from cvig.metrics.orders import mean_reciprocal
+from cvig.metrics.precision import by_chance as average_precision_by_chance
+from cvig.metrics.precision import per_query_average_precision
 from cvig.metrics.values import (
     TIES,
     check_ties,
@@ -41,6 +43,8 @@ def per_query_values(ranks: Ranks, ties: str, top: Sequence[int | str] = RECALL_
     A count k beyond the smallest gallery is left out.
     """
     recall = {f"R@{k}": per_query_recall(ranks, k, ties=ties) for k in counts_within(ranks, top)}
+    if ranks.every is not None:
+        recall["mAP"] = per_query_average_precision(ranks, ties=ties)
     return recall | {
         "PSSR": per_query_pssr(ranks, ties=ties),
         "MRR": per_query_reciprocal_rank(ranks, ties=ties),
@@ -179,7 +183,7 @@ def summary(
     Returns
     -------
     DataFrame
-        Rows R@k for each k of `top`, PSSR, MRR, mean rank, median rank.
+        Rows R@k for each k of `top`, mAP where all positives were ranked (``every=True``), PSSR, MRR, mean and median rank.
 
         ``value``, ``low``, ``high``
             Recall has the interval of `share_interval`, the median that of `median_interval`, the means that of
@@ -193,7 +197,7 @@ def summary(
             One-sided: the probability that chance does as well or better. Always of the pessimistic ranks, so that no tie
             rule can make it small. Exact for recall and the median (binomial, or its like with unequal probabilities), for
             PSSR and mean rank (`rank_sum_cdf`); a simulation test for MRR, valid at every size, whose smallest value is
-            1/2000 (Dwass 1957).
+            1/2000 (Dwass 1957). mAP has no test, only chance's mean.
 
     Notes
     -----
@@ -234,6 +238,9 @@ def summary(
     table["gap"] = (table.optimistic - table.pessimistic).abs()
     table["tied"] = tied_fraction(ranks)
     expected = {f"R@{k}": by_chance.recall(k) for k in counts_within(ranks, top)}
+    if ranks.every is not None:
+        mean = average_precision_by_chance(ranks.sizes, ranks.each("positives")).mean()
+        expected["mAP"] = dict(zip(("chance", "chance_low", "chance_high", "p_value"), (mean, *3 * [np.nan]), strict=True))
     expected |= {"PSSR": by_chance.pssr(), "MRR": by_chance.mrr()}
     expected |= {"mean rank": by_chance.mean_rank(), "median rank": by_chance.median_rank()}
     return table.join(pd.DataFrame(expected).T).astype(float)

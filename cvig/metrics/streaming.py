@@ -10,6 +10,7 @@ from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from cvig.metrics import values
+from cvig.metrics.precision import mean_average_precision
 from cvig.ranking import Ranks, exact_ranks
 
 
@@ -52,6 +53,8 @@ class ExactRetrievalMetric(Metric, ABC):
     full_state_update: bool = False
     plot_lower_bound: float = 0.0
     plot_upper_bound: float = 1.0
+
+    every: bool = False  # whether all positives are ranked, not the best placed alone
 
     query: list[Tensor]
     gallery: list[Tensor]
@@ -109,6 +112,7 @@ class ExactRetrievalMetric(Metric, ABC):
             positives,
             similarity=self.similarity,
             progress=False,
+            every=self.every,
         )
 
     def compute(self) -> Tensor:
@@ -191,6 +195,25 @@ class MeanReciprocalRank(ExactRetrievalMetric):
 
     def _score(self, ranks: Ranks) -> float:
         return values.mean_reciprocal_rank(ranks, ties=self.ties)
+
+
+class MeanAveragePrecision(ExactRetrievalMetric):
+    """Compute the mean of each query's average precision over all its positives (`cvig.metrics.mean_average_precision`).
+
+    Inputs, output and arguments are those of `ExactRetrievalMetric`.
+
+    Example:
+        >>> from torch import tensor
+        >>> metric = MeanAveragePrecision()
+        >>> metric(tensor([[0.0]]), tensor([[0.1], [0.2], [0.3]]), tensor([7]), tensor([7, 8, 7]))
+        tensor(0.8333, dtype=torch.float64)
+
+    """
+
+    every: bool = True
+
+    def _score(self, ranks: Ranks) -> float:
+        return mean_average_precision(ranks, ties=self.ties)
 
 
 class MedianRank(ExactRetrievalMetric):

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from cvig.ranking.counted import Ranks
+from cvig.ranking.counted import PositiveRanks, Ranks
 
 LINKED_PAIRS = 2**24  # pairs of answer sets that are looked at together
 
@@ -95,11 +95,11 @@ class Answers:
             left_out = np.unique(np.concatenate([pairs, as_pairs(ignored, queries, gallery, "ignored")]), axis=0)
         return cls(pairs, left_out, counts, gallery)
 
-    def ranks(self, closer: np.ndarray, tied: np.ndarray, best: np.ndarray) -> Ranks:
+    def ranks(self, closer: np.ndarray, tied: np.ndarray, best: np.ndarray, every: PositiveRanks | None = None) -> Ranks:
         """`Ranks` of these counts [Q] each."""
         sizes = self.gallery - np.bincount(self.left_out[:, 0], minlength=len(self.counts)) + self.counts
         places = shared_places(self.pairs, len(self.counts))
-        return Ranks(closer, tied, *(_one(numbers) for numbers in (sizes, self.counts, best)), places)
+        return Ranks(closer, tied, *(_one(numbers) for numbers in (sizes, self.counts, best)), places, every)
 
 
 def _one(numbers: np.ndarray) -> int | np.ndarray:

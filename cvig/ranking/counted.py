@@ -6,6 +6,24 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class PositiveRanks:
+    """Where each positive of each query is placed among the rows that are none.
+
+    Attributes
+    ----------
+    query : int64 array [P]
+        Whose positive it is, sorted.
+    closer, tied : int64 arrays [P]
+        Rows that are no positives and strictly closer, and exactly as far. By these two numbers the positives of a query
+        are in the order of their distance, but for those with no other row between them.
+    """
+
+    query: np.ndarray
+    closer: np.ndarray
+    tied: np.ndarray
+
+
+@dataclass(frozen=True)
 class Ranks:
     """What a gallery search makes of each query.
 
@@ -27,6 +45,8 @@ class Ranks:
         How many positives are exactly as far as the best placed one, itself among them: 1 to m.
     places : int64 array [Q], optional
         Queries that show one place share a number (see `cvig.ranking.answers.shared_places`); None: each its own.
+    every : PositiveRanks, optional
+        Of all positives, for average precision.
 
     Examples
     --------
@@ -40,6 +60,7 @@ class Ranks:
     positives: int | np.ndarray = 1
     best: int | np.ndarray = 1
     places: np.ndarray | None = field(default=None, repr=False)
+    every: PositiveRanks | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name in ("closer", "tied"):

@@ -14,6 +14,7 @@ from cvig.ranking.answers import Answers
 from cvig.ranking.arithmetic import gradual_underflow
 from cvig.ranking.counted import Ranks
 from cvig.ranking.counting import count_closer
+from cvig.ranking.every import rank_every
 from cvig.ranking.pairs import Pairs
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def exact_ranks(
     device: "str | torch.device | None" = None,
     block: int | None = None,
     progress: bool = True,
+    every: bool = False,
 ) -> Ranks:
     """Rank every query's positive in the gallery, exactly.
 
@@ -106,6 +108,8 @@ def exact_ranks(
         Queries at a time, at most; None: as many as the device does best with.
     progress : bool
         Show a progress bar where ranking takes more than a few seconds.
+    every : bool
+        Rank all positives, for average precision, at the cost of a search for each.
 
     Returns
     -------
@@ -135,4 +139,5 @@ def exact_ranks(
     with gradual_underflow():
         chosen, best = best_positives(query, answers, gallery, answers.pairs[:, 1], options["euclidean"])
         closer, tied = count_closer(query, gallery[chosen], answers.left_out, [gallery], len(gallery), **options)
-    return answers.ranks(closer, tied, best)
+        each = rank_every(query, gallery, answers, **options) if every else None
+    return answers.ranks(closer, tied, best, each)

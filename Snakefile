@@ -20,6 +20,8 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 STUDY = read(config.get("study", "study/plans/quick.yaml"))
 OUT = config.get("out", STUDY["out"])
 RUNS = STUDY["runs"]
+# what programs say; its end is shown where one fails
+LOGS = f"out/logs/{OUT.strip('/')}"
 # what a run computes with, whole folders of it, and what an evaluation adds
 ROOMS = ("datasets", "models", "training", "ranking", "metrics")
 TRAIN_CODE = [
@@ -27,14 +29,20 @@ TRAIN_CODE = [
     *[path for room in ROOMS for path in glob(f"cvig/{room}/**/*.py", recursive=True)],
     *[f"study/{name}.py" for name in ("__init__", "folder", "settings", "switches", "provenance", "sessions/__init__", "sessions/training")],
 ]
-EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("runs", "sessions/evaluation", "sessions/figure_data")]]
+EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("plans", "runs", "sessions/evaluation", "sessions/figure_data")]]
 
 
-def execute(notebook, output, parameters):
+def execute(step, notebook, output, parameters, log):
     """Run a notebook; its parameters go by a file beside the output, so that no shell reads what a plan says."""
+    print(step, flush=True)
     file = Path(output).with_suffix(".parameters.json")
     file.write_text(json.dumps(parameters, indent=1))
-    subprocess.run([sys.executable, "-m", "study.execute", notebook, output, file], stdin=subprocess.DEVNULL, check=True)
+    with open(log, "w") as said:
+        words = [sys.executable, "-m", "study.execute", notebook, output, file]
+        code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT).returncode
+    if code:
+        print(*Path(log).read_text().splitlines()[-20:], sep="\n", file=sys.stderr)
+        raise subprocess.CalledProcessError(code, words)
 
 
 def train_parameters(wildcards):
@@ -72,12 +80,16 @@ rule book:
         glob("book/*.md") + glob("book/*/*.md") + glob("book/*.bib") + glob("book/_static/*"),
         [path for study in glob("study/plans/*.yaml") for path in glob(f"results/{Path(study).stem}/*/*.json")],
         glob("cvig/**/*.py", recursive=True) + glob("study/**/*.py", recursive=True) + glob("study/**/*.json", recursive=True),
-        ["_config.yml", "_toc.yml", "book/check.py"],
+        ["_config.yml", "_toc.yml", "book/execute.py", "book/check.py"],
     output:
         touch("book/_build/complete"),
-    threads: workflow.cores
+    log:
+        "out/logs/book.txt",
+    threads: min(workflow.cores, 4) # kernels, of a gigabyte each
     shell:
-        "jupyter-book build book/ -W -n --keep-going --quiet && python book/check.py book/_build/html"
+        "echo 'the pages of the book' && python book/execute.py book/_build {threads} 2>{log} && echo 'the book from its pages'"
+        " && (jupyter-book build book/ -W -n --keep-going --quiet && python book/check.py book/_build/html) >>{log} 2>&1"
+        " || {{ tail -n 20 {log} >&2; exit 1; }}"
 
 
 rule study:
@@ -96,11 +108,13 @@ rule train:
         validation=OUT + "/{run}/validation.npz",
         network=multiext(OUT + "/{run}/", "checkpoint.safetensors", "network.json"),
         mark=OUT + "/{run}/train.json",
+    log:
+        LOGS + "/{run}/train.txt",
     params:
         parameters=train_parameters,
     threads: STUDY["threads"]
     run:
-        execute(input.notebook, output.notebook, params.parameters)
+        execute(f"training {wildcards.run}", input.notebook, output.notebook, params.parameters, log[0])
 
 
 rule evaluate:
@@ -116,8 +130,10 @@ rule evaluate:
         projection=OUT + "/{run}/projection.npz",
         retrievals=OUT + "/{run}/retrievals.npz",
         mark=OUT + "/{run}/evaluate.json",
+    log:
+        LOGS + "/{run}/evaluate.txt",
     params:
         parameters=evaluate_parameters,
     threads: STUDY["threads"]
     run:
-        execute(input.notebook, output.notebook, params.parameters)
+        execute(f"evaluating {wildcards.run}", input.notebook, output.notebook, params.parameters, log[0])

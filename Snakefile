@@ -27,7 +27,8 @@ ROOMS = ("datasets", "models", "training", "ranking", "metrics")
 TRAIN_CODE = [
     *glob("cvig/*.py"),
     *[path for room in ROOMS for path in glob(f"cvig/{room}/**/*.py", recursive=True)],
-    *[f"study/{name}.py" for name in ("__init__", "folder", "settings", "switches", "provenance", "sessions/__init__", "sessions/training")],
+    *[f"study/{name}.py" for name in ("__init__", "settings", "switches", "provenance", "folder", "execute")],
+    *[f"study/sessions/{name}.py" for name in ("__init__", "training")],
 ]
 EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("plans", "runs", "sessions/evaluation", "sessions/figure_data")]]
 

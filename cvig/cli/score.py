@@ -124,6 +124,9 @@ def score(
     figure: Annotated[
         Path | None, typer.Option(help="Draw recall curve and PSSR to this .png or .svg.", rich_help_panel=OUTPUT)
     ] = None,
+    collapse: Annotated[
+        bool, typer.Option(help="Say whether the embeddings have collapsed.", rich_help_panel=OUTPUT)
+    ] = True,
     conventions: Annotated[
         bool, typer.Option(help="Say what published evaluators would have reported.", rich_help_panel=OUTPUT)
     ] = True,
@@ -183,7 +186,7 @@ def score(
     from cvig.scoring.report import score_case, tidy
     from cvig.scoring.words import text
 
-    scored = score_case(case, options, conventions=conventions)
+    scored = score_case(case, options, conventions=conventions, collapse=collapse)
     if per_query is not None:
         from cvig.scoring.queries import per_query as table
 

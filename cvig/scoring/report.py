@@ -44,7 +44,7 @@ class Scored:
     report: dict[str, Any]
 
 
-def score_case(case: Case, options: Options, *, conventions: bool) -> Scored:
+def score_case(case: Case, options: Options, *, conventions: bool, collapse: bool = True) -> Scored:
     """Rank a case and report on it."""
     ranks = rank_case(case, similarity=options.similarity, closer=options.closer)
     places = places_of(case, ranks)
@@ -52,7 +52,9 @@ def score_case(case: Case, options: Options, *, conventions: bool) -> Scored:
     if case.semi is not None:
         hit = rank_case(case, similarity=options.similarity, closer=options.closer, semi=True)
         table.loc["hit rate"] = summary(hit, ties=options.ties, places=places).loc["R@1"]
-    diagnosis = None if case.matrix is not None else diagnose(case.query, case.gallery)
+    diagnosis = None
+    if collapse and case.matrix is None:
+        diagnosis = diagnose(case.query, case.gallery, progress=True)
     shown, notes = None, list(case.notes)
     if conventions:
         euclidean = ranks if options.similarity == "euclidean" and case.matrix is None else None

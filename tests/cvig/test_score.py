@@ -166,6 +166,12 @@ def test_conventions_are_those_that_apply_to_the_ground_truth(score, folder):
     assert strict_json(score("--json", "-", "--no-conventions")[1])["conventions"] is None
 
 
+def test_the_verdict_on_collapse_can_be_left_out(score):
+    assert strict_json(score("--json", "-", "--no-collapse")[1])["collapse"] is None
+    assert "Collapse" in score()[1]
+    assert "Collapse" not in score("--no-collapse")[1]
+
+
 def test_views_of_one_answer_are_resampled_together(score, folder):
     """Four copies of each query tell no more than one: the interval must not shrink."""
     query, _ = embeddings()

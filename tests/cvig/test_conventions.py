@@ -171,7 +171,7 @@ def test_a_convention_is_its_sources_algorithm_tile_by_tile(name, make, small_ti
     query, gallery = make(n)
     with np.errstate(invalid="ignore"):
         expected = {k: np.mean(SOURCES[name](query, gallery, _places(name, k, n))) for k in ks}
-    assert CONVENTIONS[name].recall(query, gallery, ks) == pytest.approx(expected, abs=1e-12)
+    assert recalls(query, gallery, ks, names=[name])[name] == pytest.approx(expected, abs=1e-12)
 
 
 def test_tiles_make_no_difference(monkeypatch):
@@ -186,7 +186,7 @@ def test_torchmetrics_itself_agrees_where_there_are_no_ties():
     query, gallery = healthy(100)
     scores = torch.from_numpy(query) @ torch.from_numpy(gallery).T
     target = torch.eye(100, dtype=torch.bool)
-    for k, found in CONVENTIONS["torchmetrics"].recall(query, gallery, (1, 5, 10, 50)).items():
+    for k, found in recalls(query, gallery, (1, 5, 10, 50), names=["torchmetrics"])["torchmetrics"].items():
         hits = [retrieval_hit_rate(row, answer, top_k=k).item() for row, answer in zip(scores, target, strict=True)]
         assert found == pytest.approx(np.mean(hits))
 
@@ -207,14 +207,15 @@ def test_faiss_takes_differences_below_a_size_and_the_expansion_above():
     for n, expected in ((999, 1.0), (1001, 0.0)):
         gallery = (1e4 + rng.normal(size=(n, 128))).astype(np.float32)
         query = (gallery + 0.01 * rng.normal(size=(n, 128)).astype(np.float32)).astype(np.float32)
-        assert CONVENTIONS["VPR-methods-evaluation"].recall(query, gallery, [1])[1] == pytest.approx(expected, abs=0.01)
+        name = "VPR-methods-evaluation"
+        assert recalls(query, gallery, [1], names=[name])[name][1] == pytest.approx(expected, abs=0.01)
 
 
 def test_faiss_never_returns_an_infinite_distance():
     """FAISS 1.15.1 itself returns rows 0 | 1, 2 | none for these queries."""
     gallery = np.array([[1e20], [1.0], [2.0]], np.float32)
     query = np.array([[1e20], [1.0], [-1e20]], np.float32)
-    assert CONVENTIONS["OpenVPRLab"].recall(query, gallery, [1, 3]) == pytest.approx({1: 2 / 3, 3: 2 / 3})
+    assert recalls(query, gallery, [1, 3], names=["OpenVPRLab"])["OpenVPRLab"] == pytest.approx({1: 2 / 3, 3: 2 / 3})
 
 
 @pytest.mark.parametrize("infinite", ["query", "gallery", "both"])
@@ -229,7 +230,7 @@ def test_infinities_are_counted_as_the_sources_count_them(infinite):
         distance = np.square(np.subtract(query[:, None], gallery[None], dtype=np.float64)).sum(-1)
         expected = np.mean(distance.diagonal() <= np.sort(distance, axis=1)[:, 5])
         columns = (distance <= distance.diagonal()).sum(0) / 60
-    assert CONVENTIONS["image-locate"].recall(query, gallery, [5])[5] == expected
+    assert recalls(query, gallery, [5], names=["image-locate"])["image-locate"][5] == expected
     assert pssr_as_coded(query, gallery) == pytest.approx(columns)
 
 
@@ -325,7 +326,7 @@ def test_image_locate_takes_one_place_too_many_at_every_k():
     query = np.roll(gallery, 1, axis=0)
     query[0] = gallery[1]
     assert (exact_ranks(query, gallery).closer >= 1).all()
-    assert CONVENTIONS["image-locate"].recall(query, gallery, [1]) == {1: 1.0}
+    assert recalls(query, gallery, [1], names=["image-locate"])["image-locate"] == {1: 1.0}
 
 
 def test_one_shared_ranking_recalls_k_and_one_places_of_n():
@@ -385,6 +386,6 @@ def test_a_k_that_is_no_number_of_places_is_refused(k):
 def test_unequal_shapes_are_refused():
     query, gallery = tied(10)
     with pytest.raises(ValueError, match=r"query \(10, 4\) and gallery \(9, 4\)"):
-        CONVENTIONS["SAFA"].recall(query, gallery[:9], [1])
+        recalls(query, gallery[:9], [1], names=["SAFA"])["SAFA"]
     with pytest.raises(ValueError, match="equal shapes"):
         pssr_as_coded(query, gallery[:, :3])

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvig.metrics.conventions.arithmetic import ARITHMETICS, FAISS_DIFFERENCES, FAISS_EXPANDS_FROM
-from cvig.metrics.conventions.evaluators import FAISS, TOP_OF_PERCENT
+from cvig.metrics.conventions.rules import FAISS, TOP_OF_PERCENT
 
 ROWS = 128  # queries at a time
 

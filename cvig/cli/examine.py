@@ -113,6 +113,9 @@ def _tests(table, counts, top, n: int, rule: str) -> Iterator[str]:
     shown.loc[counts.index] = shown.loc[counts.index].mask(table[top.index] == "", "-")
     shown = shown.to_string() + ("\n?: no count prints so, or several do" if "?" in shown.to_numpy() else "")
     yield f"\nCounts at n = {n}, and what chance expects under the rule '{rule}'\n{_indented(shown)}"
+    if counts.isna().all(axis=None):
+        yield "\nNo count is certain: each cell stands for none or for several, so that none can be tested against chance"
+        return
     cells = against_chance(counts, top, n)
     far = cells[cells.holm < 0.05]
     least = cells.loc[cells.p_value.idxmin()]

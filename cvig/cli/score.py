@@ -104,6 +104,9 @@ def score(
     k: Annotated[
         list[str], typer.Option(help="Take recall here too: a count, or a percentage such as 2%.", rich_help_panel=OUTPUT)
     ] = (),
+    average_precision: Annotated[
+        bool, typer.Option("--average-precision", help="Rank every answer, and report mAP too.", rich_help_panel=OUTPUT)
+    ] = False,
     compare: Annotated[
         list[str],
         typer.Option(
@@ -180,6 +183,7 @@ def score(
         k=tuple(k),
         ties=ties,
         compare=tuple(compare),
+        average_precision=average_precision,
     )
     case = read_case(options)
 

@@ -48,6 +48,7 @@ class Options:
     k: Sequence[str] = ()
     ties: str = "pessimistic"
     compare: Sequence[str] = ()
+    average_precision: bool = False
 
     def __post_init__(self) -> None:
         if self.matrix is None and (self.query is None or self.gallery is None):

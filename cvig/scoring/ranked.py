@@ -7,7 +7,9 @@ from cvig.reading.truth import Truth
 from cvig.scoring.case import Case
 
 
-def rank_case(case: Case, *, similarity: str, closer: str | None, semi: bool = False, query=None, gallery=None) -> Ranks:
+def rank_case(
+    case: Case, *, similarity: str, closer: str | None, semi: bool = False, query=None, gallery=None, every=False
+) -> Ranks:
     """Exact ranks of a case; unanswered queries that count as lost come last in their gallery.
 
     Parameters
@@ -16,23 +18,54 @@ def rank_case(case: Case, *, similarity: str, closer: str | None, semi: bool = F
         Leave the semi-positives out too: the ranks of the hit rate.
     query, gallery : arrays, optional
         Another model's embeddings of the same queries and gallery.
+    every : bool
+        Rank every positive too, for average precision.
     """
     ignored = _united(case.ignored, case.semi if semi else None)
-    rows = None if ignored is None else ignored.listed()
-    positives = case.truth.rows()
-    if case.matrix is not None and query is None:
+    ranks = rank_rows(
+        case,
+        case.truth.rows(),
+        similarity=similarity,
+        closer=closer,
+        ignored=None if ignored is None else ignored.listed(),
+        query=query,
+        gallery=gallery,
+        every=every,
+    )
+    return _with_lost(ranks, case) if case.lost else ranks
+
+
+def rank_rows(
+    case: Case,
+    positives,
+    *,
+    similarity: str,
+    closer: str | None,
+    ignored=None,
+    query=None,
+    gallery=None,
+    every: bool = False,
+) -> Ranks:
+    """Exact ranks of any positives by a case's embeddings, those of another model, or its matrix.
+
+    Raises
+    ------
+    ValueError
+        `every` of a matrix or of cosines, of which the best placed positive alone is ranked.
+    """
+    of_matrix = case.matrix is not None and query is None
+    if every and (of_matrix or similarity == "cosine"):
+        raise ValueError("--average-precision needs embeddings and a similarity other than cosine: normalise them first")
+    if of_matrix:
         from cvig.ranking.given import matrix_ranks
 
-        ranks = matrix_ranks(case.matrix, positives, closer=closer, ignored=rows)
-    else:
-        query, gallery = (case.query, case.gallery) if query is None else (query, gallery)
-        if similarity == "cosine":
-            from cvig.ranking.cosine import cosine_ranks
+        return matrix_ranks(case.matrix, positives, closer=closer, ignored=ignored)
+    query, gallery = (case.query, case.gallery) if query is None else (query, gallery)
+    if similarity == "cosine":
+        from cvig.ranking.cosine import cosine_ranks
 
-            ranks = cosine_ranks(query, gallery, positives, ignored=rows)
-        else:
-            ranks = exact_ranks(query, gallery, positives, similarity=similarity, ignored=rows)
-    return _with_lost(ranks, case) if case.lost else ranks
+        return cosine_ranks(query, gallery, positives, ignored=ignored)
+    return exact_ranks(query, gallery, positives, similarity=similarity, ignored=ignored, every=every)
 
 
 def _united(a: Truth | None, b: Truth | None) -> Truth | None:

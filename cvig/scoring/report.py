@@ -16,6 +16,7 @@ from cvig.metrics.inference import RECALL_AT
 from cvig.metrics.values import top_size
 from cvig.ranking import Ranks
 from cvig.scoring.case import Case
+from cvig.scoring.metres import first_place
 from cvig.scoring.options import Options
 from cvig.scoring.published import published
 from cvig.scoring.ranked import places_of, rank_case
@@ -46,12 +47,18 @@ class Scored:
 
 def score_case(case: Case, options: Options, *, conventions: bool, collapse: bool = True) -> Scored:
     """Rank a case and report on it."""
-    ranks = rank_case(case, similarity=options.similarity, closer=options.closer)
+    if options.average_precision and case.lost:
+        raise ValueError("--average-precision with --unanswered wrong: a query without an answer has no precision")
+    ranks = rank_case(case, similarity=options.similarity, closer=options.closer, every=options.average_precision)
     places = places_of(case, ranks)
     table = summary(ranks, ties=options.ties, top=tops(options.k, ranks), places=places)
     if case.semi is not None:
         hit = rank_case(case, similarity=options.similarity, closer=options.closer, semi=True)
         table.loc["hit rate"] = summary(hit, ties=options.ties, places=places).loc["R@1"]
+    metres = None
+    if case.coordinates is not None:
+        ways = {"similarity": options.similarity, "closer": options.closer, "ties": options.ties}
+        metres = first_place(case, **ways, places=places)
     diagnosis = None
     if collapse and case.matrix is None:
         diagnosis = diagnose(case.query, case.gallery, progress=True)
@@ -86,6 +93,7 @@ def score_case(case: Case, options: Options, *, conventions: bool, collapse: boo
         "tied_queries": int((ranks.tied > 0).sum()),
         "most_ties": int(ranks.tied.max()),
         "summary": table.to_dict(orient="index"),
+        "first_place": metres,
         "comparison": None if comparison is None else comparison.to_dict(orient="index"),
         "collapse": None if diagnosis is None else {"verdict": diagnosis.verdict, **dataclasses.asdict(diagnosis)},
         "conventions": shown,

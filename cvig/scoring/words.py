@@ -30,6 +30,14 @@ def _summary(report: dict[str, Any]) -> str:
     return pd.DataFrame(rows).T.to_string()
 
 
+def _first_place(report: dict[str, Any]) -> str:
+    metres = report["first_place"]
+    said = "The closest gallery row is {median_metres:.0f} m [{low:.0f}, {high:.0f}] off in the median".format(**metres)
+    if metres["optimistic"] == metres["pessimistic"]:
+        return f"{said}."
+    return f"{said}; {metres['optimistic']:.0f} to {metres['pessimistic']:.0f} m by the order of ties."
+
+
 def _comparison(report: dict[str, Any]) -> str:
     rows = {
         metric: {
@@ -83,6 +91,8 @@ def text(report: dict[str, Any], *, all_conventions: bool) -> str:
         f"In brackets: 95% intervals. p: how likely chance does as well under the pessimistic rule.{shared}",
         f"Ties: {ties}." + (f"\nCollapse: {report['collapse']['verdict']}." if report["collapse"] else ""),
     ]
+    if report["first_place"]:
+        parts.append(_first_place(report))
     if report["comparison"]:
         parts.append(_comparison(report))
     if report["conventions"]:

@@ -377,6 +377,14 @@ def test_what_is_read_otherwise_or_left_out_is_said(monkeypatch, capsys, tmp_pat
     ]
 
 
+def test_cells_that_stand_for_several_counts_each_are_not_tested(monkeypatch, capsys, tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("model,R@1,R@5,R@10,R@1%\nours,10.2,30.1,45.0,70.3\ntheirs,8.1,20.0,33.3,61.4\n")
+    code, said, errors = call(monkeypatch, capsys, "examine", path, "--stated-n", 6149, "--rule", "as-coded")
+    assert (code, errors) == (0, "")
+    assert "No count is certain" in said
+
+
 def test_cells_that_the_best_n_leaves_unexplained_are_named(monkeypatch, capsys, tmp_path):
     table = PUBLISHED.copy()
     table.iloc[0, 0] = "0.029"  # no share of 6194

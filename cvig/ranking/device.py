@@ -15,6 +15,14 @@ FEW = 1 << 20  # scores in doubt that are found at once
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Keep TF32 and bfloat16 products out of all threads; restore the caller's choice."""
+    if not hasattr(torch.backends.mkldnn, "matmul"):  # before torch 2.9
+        choice = torch.get_float32_matmul_precision()
+        torch.set_float32_matmul_precision("highest")
+        try:
+            yield
+        finally:
+            torch.set_float32_matmul_precision(choice)
+        return
     backends = torch.backends.mkldnn.matmul, torch.backends.cuda.matmul
     before = [backend.fp32_precision for backend in backends]
     try:

@@ -39,6 +39,8 @@ def as_rows(array: "np.ndarray | torch.Tensor", name: str) -> np.ndarray:
         )
     if array.ndim != 2 or 0 in array.shape:
         raise ValueError(f"{name} of shape {array.shape}: expected [rows, dimensions], neither of them 0")
+    if array.dtype.kind == "b":
+        array = array.view(np.uint8)
     if array.dtype.kind not in "fiu" or array.dtype.itemsize > 8:
         raise ValueError(f"{name} of type {array.dtype}: expected floating-point or integer numbers of at most 64 bits")
     bad = 0

@@ -114,6 +114,8 @@ def read_numbers(path: Path) -> tuple[np.ndarray, list[str] | None]:
         raise ValueError("it is empty")
     separator = _separator(lines[0])
     first = [word.strip().strip('"') for word in (lines[0].split(separator) if separator else lines[0].split())]
+    if separator == ";":
+        first = [word.replace(",", ".") for word in first]
     numbered = [str(i) for i in range(len(first))]
     skip, index = 0, False
     if len(lines) > 1 and first[0] == "" and first[1:] == numbered[:-1]:

@@ -377,3 +377,12 @@ def test_an_unknown_similarity_is_refused():
 def test_impossible_ranks_cannot_be_made(closer, tied):
     with pytest.raises(ValueError, match="1 impossible ranks, the first of query 0"):
         Ranks(closer, tied, 3)
+
+
+def test_boolean_codes_are_ranked_by_their_hamming_distance():
+    query, gallery = np.random.default_rng(0).random((2, 30, 12)) < 0.5
+    distance = (query[:, None] != gallery).sum(2)
+    own = distance.diagonal()[:, None]
+    ranks = exact_ranks(query, gallery, progress=False)
+    np.testing.assert_array_equal(ranks.closer, (distance < own).sum(1))
+    np.testing.assert_array_equal(ranks.tied, (distance == own).sum(1) - 1)

@@ -205,3 +205,9 @@ def test_hdf5_without_h5py_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises((ValueError, ModuleNotFoundError), match=r"cvig\[formats\]"):
         read_embeddings("feats.h5", "query")
+
+
+def test_a_first_line_of_decimal_commas_is_no_header():
+    rows = np.array([[0.5, -0.25], [1.5, 2.0], [0.125, 3.0]])
+    Path("q.csv").write_text("\n".join(";".join(str(x).replace(".", ",") for x in row) for row in rows))
+    np.testing.assert_array_equal(read_embeddings("q.csv", "query").rows, rows)

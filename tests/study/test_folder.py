@@ -181,7 +181,8 @@ def test_a_file_of_another_run_is_not_read(run, name):
 
 def test_weights_that_the_training_did_not_write_are_not_evaluated(run, tmp_path):
     train(tmp_path / "other", seed=1)
-    shutil.copy(tmp_path / "other" / "checkpoint.safetensors", run)
+    for name in ("checkpoint.safetensors", "network.json"):  # a network that is whole, of another training
+        shutil.copy(tmp_path / "other" / name, run)
     with pytest.raises(ValueError, match="is not what the training in"):
         open_evaluation(EvaluateSettings(run=str(run), test_count=8, threads=1, overwrite=True))
 

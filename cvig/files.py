@@ -127,7 +127,8 @@ def write(path: Path | str, content: bytes | str) -> None:
     ValueError
         `path` is a folder.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
+    # bytes of file names that are no UTF-8 come out as they came in
+    data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     descriptor = _descriptor(os.fspath(path))
     if descriptor is not None:  # also where it leads to a file, which others write at the same time
         with os.fdopen(os.dup(descriptor), "wb") as stream:

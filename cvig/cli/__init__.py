@@ -31,6 +31,9 @@ app.command()(world)
 def main() -> None:
     """Run a command; a bad call, bad input or a missing extra is one line on stderr and exit code 2."""
     words = sys.argv[1:] or ["--help"]
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot show ends no report
+            stream.reconfigure(errors="backslashreplace")
     try:
         with needing(f"cvig {words[0]}"):
             sys.exit(app(words, prog_name="cvig", standalone_mode=False) or 0)
@@ -38,7 +41,7 @@ def main() -> None:
         sys.exit(130)
     except MISUSE as error:
         said = error.format_message().replace("Value error, ", "")
-    except (ValueError, OSError, ModuleNotFoundError) as error:
+    except (ValueError, OSError, OverflowError, ModuleNotFoundError) as error:
         said = error
     print(f"cvig: {said}", file=sys.stderr)
     sys.exit(2)

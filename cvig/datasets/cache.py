@@ -35,6 +35,7 @@ from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from cvig.datasets.base import PairedViews
+from cvig.datasets.files import DECODING
 from cvig.datasets.wrappers import Wrapper
 from cvig.files import digest, set_aside, sync, write_json
 
@@ -45,7 +46,7 @@ SUMS = "sums.json"
 def key(source: PairedViews) -> str:
     """Digest of all that the decoded images of `source` depend on."""
     changed = [str(path.stat().st_mtime_ns) for files in (source.ground, source.aerial) for path in files]
-    return digest(FORMAT, PIL.__version__, source.digest, *changed)
+    return digest(FORMAT, DECODING, PIL.__version__, source.digest, *changed)
 
 
 class CachedViews(Wrapper):

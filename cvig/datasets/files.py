@@ -2,18 +2,23 @@
 
 import hashlib
 import os
+import struct
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 
 from cvig.datasets.base import PairedViews
 from cvig.files import digest
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
+FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
+OTHER_IMAGES = (".heic", ".heif", ".avif", ".gif", ".bmp", ".jp2", ".dng", ".cr2", ".nef", ".arw")  # and cannot be read here
+DECODING = "2"  # changes with what is made of a file: 2 has images upright, and 16 bits scaled
 PIXEL_LIMIT = 64_000_000  # a small file can hold a huge image
 
 
@@ -93,7 +98,7 @@ def of_split(places: Sequence[str], shares: dict[str, float], split: str) -> np.
     Places are ordered by a hash of their names, so that the cut depends on no order of files and no random state. "train"
     takes what the `shares` of the others leave; none of those is empty.
     """
-    order = sorted(set(places), key=lambda name: hashlib.sha256(name.encode()).digest())
+    order = sorted(set(places), key=lambda name: hashlib.sha256(os.fsencode(name)).digest())
     if len(order) < len(shares):
         raise ValueError(f"{len(order)} places cannot be split into {', '.join(shares)}: expected more")
     bounds, stop = {}, len(order)
@@ -104,6 +109,22 @@ def of_split(places: Sequence[str], shares: dict[str, float], split: str) -> np.
     bounds["train"] = (0, stop)
     chosen = set(order[slice(*bounds[split])])
     return np.array([place in chosen for place in places], dtype=bool)
+
+
+_said: set[str] = set()
+
+
+def images_among(names: Sequence[str], where: Path | str) -> list[str]:
+    """The names of images that can be read here, whatever the case of their ends; of other images stderr has a line."""
+    other = [name for name in names if name.lower().endswith(OTHER_IMAGES)]
+    if other and str(where) not in _said:
+        _said.add(str(where))  # once for all splits
+        kinds = ", ".join(sorted({os.path.splitext(name)[1] for name in other}))
+        print(
+            f"'{where}': {len(other)} images are left out, for {kinds} cannot be read here; convert them to JPEG or PNG",
+            file=sys.stderr,
+        )
+    return [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
 
 
 def unique_files(paths: Sequence[Path]) -> np.ndarray:
@@ -125,29 +146,56 @@ def unique_files(paths: Sequence[Path]) -> np.ndarray:
     return first
 
 
+def _turned(picture: Image.Image) -> bool:
+    """Whether the camera was held so that the picture is stored lying on a side."""
+    return picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+
+
+def _in_bytes(picture: Image.Image) -> Image.Image:
+    """An image of 16 bits a value as one of 8: 65535 becomes 255. Pillow's own conversion cuts off what is above 255."""
+    if not picture.mode.startswith(("I;16", "I")):
+        return picture
+    values = np.asarray(picture).astype(np.int64)
+    return Image.fromarray(((values.clip(0, 65535) + 128) // 257).astype(np.uint8))
+
+
 def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """Decode an image file whole, as RGB, scaled to `size` (height, width) if given.
+    """Decode an image file whole, upright, as RGB, scaled to `size` (height, width) if given.
+
+    The orientation that a camera noted (EXIF) is obeyed, and grey values of 16 bits are scaled to 8.
 
     Raises
     ------
     FileNotFoundError
         No such file.
     ValueError
-        Not a readable JPEG or PNG, one that ends too early, or one of more than `PIXEL_LIMIT` pixels; the file is named.
+        Not a readable JPEG, PNG, WebP or TIFF, one that ends too early, one of floating point numbers, or one of more than
+        `PIXEL_LIMIT` pixels; the file is named.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no image '{path}'")
     try:
-        with Image.open(path, formats=("JPEG", "PNG")) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             if picture.width * picture.height > PIXEL_LIMIT:
                 raise ValueError(f"{picture.width} × {picture.height} pixels, more than {PIXEL_LIMIT}")
+            if picture.mode == "F":
+                raise ValueError("its values are floating point numbers: expected 8 or 16 bits")
             if size:
                 # a JPEG can be decoded at a half, a quarter or an eighth of its size for a fraction of the cost
-                picture.draft("RGB", (2 * size[1], 2 * size[0]))
-            picture = picture.convert("RGB")
+                height, width = size[::-1] if _turned(picture) else size
+                picture.draft("RGB", (2 * width, 2 * height))
+            picture = ImageOps.exif_transpose(_in_bytes(picture)).convert("RGB")
             return picture.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else picture
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise ValueError(f"image '{path}' cannot be read: {(str(error) or repr(error)).splitlines()[0]}") from error
+
+
+def peculiarity(path: Path) -> str:
+    """What a reader that takes an image's bytes as they are gets wrong: a turned picture, 16 bits; else ``""``."""
+    with Image.open(path, formats=FORMATS) as picture:
+        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+        found = [f"EXIF orientation {orientation}"] * (orientation not in (0, 1))
+        return ", ".join([*found, *["16 bits a value"] * picture.mode.startswith("I")])
 
 
 def read_image(path: Path, size: int | tuple[int, int] | None = None) -> torch.Tensor:
@@ -233,9 +281,17 @@ class FileViews(PairedViews):
 
     @property
     def digest(self) -> str:
-        """Digest of the files' names and sizes, in order, and of the size they are scaled to."""
-        files = [f"{path.name}:{path.stat().st_size}" for path in (*self.ground, *self.aerial)]
-        return digest(self.name, str(self.size), *files)
+        """Digest of the files' names, sizes and ends, in order, and of the size they are scaled to.
+
+        The ends are the first and the last 4096 bytes: to read all bytes of a large set takes as long as an epoch.
+        """
+        parts: list[str | bytes] = [self.name, str(self.size)]
+        for path in (*self.ground, *self.aerial):
+            with path.open("rb") as stream:
+                first, length = stream.read(4096), stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, length - 4096))
+                parts += [f"{path.name}:{length}", first, stream.read()]
+        return digest(*parts)
 
 
 def pair_files(

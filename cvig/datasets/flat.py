@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, Paths, expect, of_split, unique_files
+from cvig.datasets.files import FileViews, Paths, expect, images_among, of_split, unique_files
 
 SOURCE = "https://mvrl.cse.wustl.edu/datasets/cvusa"
 CLEAN = ("clean_ground", "clean_aerial")
@@ -31,12 +31,11 @@ VERIFY_UP_TO = 2000  # images; a larger set is checked by `cvig check`, not at e
 def list_images(root: Path, folder: str) -> dict[str, str]:
     """Images of one folder below `root`: stem to name, sorted; ValueError where two have one stem."""
     images = {}
-    for file in sorted(os.listdir(root / folder)):
-        stem, suffix = os.path.splitext(file)
-        if suffix.lower() in IMAGE_SUFFIXES:
-            if stem in images:
-                raise ValueError(f"flat data set: '{images[stem]}' and '{folder}/{file}' have one name, and are one pair's")
-            images[stem] = f"{folder}/{file}"
+    for file in images_among(sorted(os.listdir(root / folder)), root / folder):
+        stem, _ = os.path.splitext(file)
+        if stem in images:
+            raise ValueError(f"flat data set: '{images[stem]}' and '{folder}/{file}' have one name, and are one pair's")
+        images[stem] = f"{folder}/{file}"
     return images
 
 
@@ -158,7 +157,7 @@ def load(
         )
     if pairs.empty and not missing:
         raise FileNotFoundError(
-            f"flat data set: no .jpg or .png image in '{folder / folders[0]}' and '{folder / folders[1]}'"
+            f"flat data set: no .jpg, .png, .webp or .tif image in '{folder / folders[0]}' and '{folder / folders[1]}'"
         )
     if len(pairs) and folders == CLEAN:
         pairs = pairs[of_split(pairs["place"], SHARES, split)]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, Paths, expect, of_split
+from cvig.datasets.files import FileViews, Paths, expect, images_among, of_split
 
 SOURCE = "https://github.com/layumi/University1652-Baseline"
 TASKS = ("drone-satellite", "satellite-drone", "street-satellite")
@@ -21,7 +21,7 @@ def list_images(root: Path, folder: str) -> tuple[list[str], list[str]]:
     """Names of the images in ``folder/{id}/`` below `root`, sorted, and the id of each."""
     names, ids = [], []
     for building in sorted(entry.name for entry in os.scandir(root / folder) if entry.is_dir()):
-        images = sorted(name for name in os.listdir(root / folder / building) if name.lower().endswith(IMAGE_SUFFIXES))
+        images = images_among(sorted(os.listdir(root / folder / building)), root / folder / building)
         names += [f"{folder}/{building}/{name}" for name in images]
         ids += [building] * len(images)
     return names, ids

@@ -5,7 +5,6 @@ images by hand, describes each by a VGG16 trained on Places365 (`cvig.filtering.
 the rest; it reports 87% accuracy and keeps 201,051 of 552,817 images.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from sklearn.metrics import confusion_matrix, precision_recall_curve
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cvig.files import digest, write
+from cvig.filtering.names import as_text, read_rows
 from cvig.filtering.scenes import extract, scene_network
 
 __all__ = ["FilterReport", "extract", "read_labels", "scene_network", "score", "train_filter", "write_kept"]
@@ -189,18 +189,18 @@ def read_labels(path: Path | str) -> pd.Series:
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"labels '{path}': no such file; expected a CSV file with columns name and viable")
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except ValueError as error:  # also of a file that is not text
-        raise ValueError(f"labels '{path}' cannot be read: {str(error).splitlines()[0]}") from error
-    if not {"name", "viable"} <= set(table):
-        raise ValueError(f"labels '{path}' have columns {', '.join(table)}: expected name and viable")
-    word = table["viable"].str.strip().str.lower()
-    odd = ~word.isin(TRUE + FALSE)
-    if odd.any():
-        line = int(odd.argmax())
-        raise ValueError(f"labels '{path}', line {line + 2}: viable is '{table['viable'][line]}', expected true or false")
-    labels = pd.Series(word.isin(TRUE).to_numpy(), index=table["name"], dtype=bool)
+    given: dict[str, list[bool]] = {}
+    for line, name, text in read_rows(path):
+        word = text.strip().lower()
+        if word == "":  # what was said of it before is taken back
+            given.pop(name, None)
+        elif word not in TRUE + FALSE:
+            raise ValueError(f"labels '{path}', line {line}: viable is '{text}', expected true or false")
+        else:
+            given.setdefault(name, []).append(word in TRUE)
+    pairs = [(name, viable) for name, words in given.items() for viable in words]
+    named = pd.Index([name for name, _ in pairs], dtype=object)
+    labels = pd.Series([viable for _, viable in pairs], index=named, dtype=bool)
     labels = labels[~pd.MultiIndex.from_arrays([labels.index, labels]).duplicated()]
     twice = labels.index.duplicated()
     if twice.any():
@@ -211,7 +211,7 @@ def read_labels(path: Path | str) -> pd.Series:
 def write_kept(path: Path | str, names: Sequence[str], kept: np.ndarray) -> dict:
     """Write the names of the images worth keeping, one a line.
 
-    A name that is no line of text (a line break in it, bytes that are not UTF-8, a quote before it) is written as in JSON.
+    `cvig.filtering.names` says what becomes of names that hold a line break.
 
     Parameters
     ----------
@@ -223,10 +223,5 @@ def write_kept(path: Path | str, names: Sequence[str], kept: np.ndarray) -> dict
         The counts, and a digest of the list.
     """
     chosen = [name for name, keep in zip(names, kept, strict=True) if keep]
-
-    def line(name: str) -> str:
-        odd = name.startswith('"') or name.splitlines() != [name] or any("\ud800" <= letter <= "\udfff" for letter in name)
-        return json.dumps(name) if odd else name
-
-    write(path, "".join(f"{line(name)}\n" for name in chosen))
+    write(path, "".join(f"{as_text(name)}\n" for name in chosen))
     return {"kept": len(chosen), "of": len(names), "list": digest(*chosen)}

@@ -2,9 +2,11 @@
 
 The server listens on 127.0.0.1 alone, gives out the images of one folder and nothing else, and writes each label at once. It
 takes the standard library only, and the page loads nothing from a network.
+
+The file only grows: a label is a line, and one that is taken back is followed by a line of the same name without a word. A
+line that was cut short, by a full disk or a failure of power, is no label, and the next one begins on a line of its own.
 """
 
-import csv
 import json
 import os
 import random
@@ -14,11 +16,13 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
+from cvig import files
 from cvig.datasets.files import inside
+from cvig.filtering.names import HEADER, as_row, read_rows
 from cvig.filtering.photographs import list_folder
 
 WORDS = {True: "true", False: "false"}
-HEADER = ["name", "viable"]
+KINDS = {".png": "image/png", ".webp": "image/webp", ".tif": "image/tiff", ".tiff": "image/tiff"}
 
 
 class Labels:
@@ -44,26 +48,33 @@ class Labels:
         random.Random(seed).shuffle(self.names)
         self.known = set(self.names)
         self.given: dict[str, bool] = {}
-        if self.file.exists():
-            self._read()
-        else:
-            self.file.parent.mkdir(parents=True, exist_ok=True)
-            self._append(",".join(HEADER))
         self.skipped: list[str] = []
+        if self.file.exists() and not self.file.is_file():
+            raise ValueError(f"labels '{self.file}': expected the name of a file, and this is a folder, a device or a pipe")
+        files.hold(self.file)
+        if self.file.exists() and self.file.stat().st_size:
+            self._read()  # before anything is written: a file that is something else stays as it is
+        else:
+            files.write(self.file, ",".join(HEADER) + "\n")
 
     def _read(self) -> None:
-        content = self.file.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]  # a line that power failed in is no label
-        if whole != content:
-            os.truncate(self.file, len(whole))
-        lines = list(csv.reader(whole.decode("utf-8").splitlines()))
-        if not lines or lines[0] != HEADER or any(len(x) != 2 or x[1] not in WORDS.values() for x in lines[1:]):
-            raise ValueError(f"labels '{self.file}': expected lines of name,viable with true or false; name another file")
-        self.given = {name: word == "true" for name, word in lines[1:]}
+        for number, name, word in read_rows(self.file, no_more=True):
+            if word not in (*WORDS.values(), ""):
+                raise ValueError(
+                    f"labels '{self.file}', line {number}: viable is '{word}', expected true or false; name another file"
+                )
+            self.given.pop(name, None)  # the last word counts, and is the first to be taken back
+            if word:
+                self.given[name] = word == "true"
 
-    def _append(self, line: str) -> None:
-        with self.file.open("a", encoding="utf-8") as stream:
-            stream.write(line + "\n")
+    def _append(self, name: str, word: str) -> None:
+        with self.file.open("r+b") as stream:
+            torn = False
+            if stream.seek(0, os.SEEK_END):
+                stream.seek(-1, os.SEEK_END)
+                torn = stream.read(1) != b"\n"
+            line = as_row(name, word).encode()
+            stream.write(b"\n" * torn + line)
             stream.flush()
             os.fsync(stream.fileno())
 
@@ -72,8 +83,7 @@ class Labels:
         with self.lock:
             if name not in self.known or name in self.given:
                 raise ValueError(f"'{name}' is not waiting for a label")
-            quoted = '"' + name.replace('"', '""') + '"' if set(name) & set('",\r\n') else name
-            self._append(f"{quoted},{WORDS[viable]}")
+            self._append(name, WORDS[viable])
             self.given[name] = viable
 
     def skip(self, name: str) -> None:
@@ -83,12 +93,12 @@ class Labels:
                 self.skipped = [other for other in self.skipped if other != name] + [name]
 
     def undo(self) -> None:
-        """Take the last label back; the file loses its last line."""
+        """Take the last label back."""
         with self.lock:
             if self.given:
-                self.given.popitem()
-                content = self.file.read_bytes().rstrip(b"\n")
-                os.truncate(self.file, content.rfind(b"\n") + 1)
+                name = next(reversed(self.given))
+                self._append(name, "")
+                del self.given[name]
 
     @property
     def state(self) -> dict:
@@ -206,7 +216,7 @@ def server(labels: Labels, port: int = 0) -> ThreadingHTTPServer:
                     content = inside(labels.folder, path.removeprefix("/photo/")).read_bytes()
                 except (ValueError, OSError):
                     return self.refuse(HTTPStatus.NOT_FOUND, "this photograph cannot be read")
-                self.answer(content, "image/png" if path.lower().endswith(".png") else "image/jpeg")
+                self.answer(content, KINDS.get(os.path.splitext(path)[1].lower(), "image/jpeg"))
             else:
                 self.refuse(HTTPStatus.NOT_FOUND, "no such photograph")
 

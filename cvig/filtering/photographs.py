@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -11,10 +12,11 @@ import pandas as pd
 import torch
 
 from cvig.datasets import load
-from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, Paths, read_image
+from cvig.datasets.files import DECODING, FileViews, Paths, images_among, read_image
 from cvig.datasets.flat import place_of
 from cvig.datasets.world.views import REACH
 from cvig.datasets.wrappers import KeptViews
+from cvig.files import digest_file
 from cvig.filtering import read_labels
 
 WORLD = {"useless": 0.3, "extent": 2048}  # enough views that face a wall to learn from, on the quick map
@@ -35,7 +37,7 @@ class Photographs:
     groups : int array [N]
         Photographs of one place share a number.
     keys : list of str
-        One a photograph; changes when the photograph does.
+        One a photograph, of its content: changes when the photograph does.
     labels : Series of bool
         Viable or not, by index of the photograph.
     truth : bool array [N] or None
@@ -59,9 +61,9 @@ def list_folder(root: Path | str) -> list[str]:
     names = []
     for path, _, files in os.walk(folder):
         below = Path(path).relative_to(folder)
-        names += [(below / file).as_posix() for file in files if file.lower().endswith(IMAGE_SUFFIXES)]
+        names += [(below / file).as_posix() for file in images_among(files, path)]
     if not names:
-        raise FileNotFoundError(f"photographs: no .jpg or .png image in '{root}'")
+        raise FileNotFoundError(f"photographs: no .jpg, .png, .webp or .tif image in '{root}'")
     return sorted(names)
 
 
@@ -97,12 +99,16 @@ def _world(split: str, size: int, options: Mapping, count: int, labelled: int) -
 
 def _files(title: str, files: Paths, groups: np.ndarray, labels: str, size) -> Photographs:
     def key(path: Path) -> str:
-        return f"{path} {path.stat().st_size if path.is_file() else 'missing'} {size}"
+        # what is not there or cannot be read may be so another time
+        try:
+            return f"{DECODING} {digest_file(path)} {size}"
+        except OSError as error:
+            return f"{path} {error}"
 
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        keys = list(pool.map(key, files))
     matched = match_labels(read_labels(labels), files.names, labels)
-    return Photographs(
-        title, files.names, lambda i: read_image(files[i], size), groups, [key(path) for path in files], matched
-    )
+    return Photographs(title, files.names, lambda i: read_image(files[i], size), groups, keys, matched)
 
 
 def open_photographs(

@@ -4,6 +4,8 @@ The paper's filter (section 3.2) uses a VGG16 trained on Places365. Its release 
 Caffe only; AlexNet, ResNet18, ResNet50 and DenseNet161 for PyTorch.
 """
 
+import sys
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from http.client import HTTPException
 from pathlib import Path
@@ -15,7 +17,7 @@ import torchvision
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from cvig.files import digest, read_arrays, write_arrays
+from cvig.files import digest, read_arrays, set_aside, write_arrays
 from cvig.models import MEAN, STD, preprocess
 from cvig.models.weights import load_state_dict
 
@@ -196,7 +198,7 @@ def extract(
     ------
     rows : slice
     features : float32 array [rows, width]
-        NaN where an image cannot be read.
+        NaN where an image cannot be read. A file that is damaged is set aside, with one line on stderr, and made anew.
     """
     chunks = [slice(first, min(first + chunk, len(names))) for first in range(0, len(names), chunk)]
     files = [Path(folder) / f"features-{digest(network.digest, data, *names[rows])}.npz" for rows in chunks]
@@ -214,14 +216,21 @@ def extract(
         if not file.exists():
             described = [_describe(network, next(fetched), device) for _ in next(missing)]
             write_arrays(file, features=np.concatenate(described))
-        yield rows, _read(file, rows.stop - rows.start, network.width)
+        features = _read(file, rows.stop - rows.start, network.width)
+        if features is None:
+            aside = set_aside(file)
+            print(f"features '{file}' are damaged: they are '{aside.name}' now, and are made anew", file=sys.stderr)
+            images = _Images(image)
+            parts = (range(first, min(first + batch, rows.stop)) for first in range(rows.start, rows.stop, batch))
+            features = np.concatenate([_describe(network, [images[i] for i in part], device) for part in parts])
+            write_arrays(file, features=features)
+        yield rows, features
 
 
-def _read(file: Path, count: int, width: int) -> np.ndarray:
+def _read(file: Path, count: int, width: int) -> np.ndarray | None:
+    """Features of a chunk; None where the file is damaged."""
     try:
         features = read_arrays(file)["features"]
-    except (ValueError, OSError, KeyError, EOFError, BadZipFile) as error:
-        raise ValueError(f"features '{file}' cannot be read ({type(error).__name__}): delete the file") from error
-    if features.shape != (count, width):
-        raise ValueError(f"features '{file}' are {features.shape}, expected ({count}, {width}): delete the file")
-    return features
+    except (ValueError, OSError, KeyError, EOFError, BadZipFile, zlib.error, NotImplementedError):
+        return None
+    return features if features.shape == (count, width) else None

@@ -121,6 +121,8 @@ def check_files(kind: str, found: Survey, rows: dict, published: Published, find
         findings.add("missing", splits[row], "not there", found.names[row])
     for row, why in found.unreadable.items():
         findings.add("unreadable", splits[row], why.split(" cannot be read: ")[-1], found.names[row])
+    for row, what in found.peculiar.items():
+        findings.add("peculiar", splits[row], what, found.names[row])
     sizes, count = np.unique(found.size[found.readable], axis=0, return_counts=True)
     if len(sizes) == 0:
         return {"files": len(found.names), "size": None, "share": 0.0}

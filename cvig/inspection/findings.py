@@ -12,6 +12,7 @@ CHECKS = {
     "shared": ("error", "one aerial image answers in two splits"),
     "place": ("error", "views of one place in two splits"),
     "size": ("warning", "image of another size than its kind"),
+    "peculiar": ("warning", "image read right here, and turned or too bright elsewhere"),
     "duplicate": ("warning", "duplicate aerial image in a gallery"),
     "near": ("warning", "places within {distance:g} m in two splits"),
     "panorama": ("warning", "panorama of less than a full turn"),

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from cvig.datasets.files import Paths, decode
+from cvig.datasets.files import Paths, decode, peculiarity
 
 SEAM_COLUMNS = 512
 SEAM_TIMES = 3.0  # the median difference of neighboring columns
@@ -46,6 +46,8 @@ class Survey:
         Files that are not there.
     unreadable : dict of int to str
         Files that cannot be read, and why.
+    peculiar : dict of int to str
+        Files that are read right here and wrong by many programs, and why (`cvig.datasets.files.peculiarity`).
     """
 
     names: list[str]
@@ -54,6 +56,7 @@ class Survey:
     seam: np.ndarray
     missing: list[int] = field(default_factory=list)
     unreadable: dict[int, str] = field(default_factory=dict)
+    peculiar: dict[int, str] = field(default_factory=dict)
 
     @property
     def readable(self) -> np.ndarray:
@@ -75,7 +78,7 @@ def seam(picture: Image.Image) -> float:
 
 
 def _inspect(paths: Paths, rows: range, hashed: bool, panoramas: bool) -> list[tuple]:
-    """Width, height, digest and seam of each file; or the error, of one that is not there or cannot be read."""
+    """Width, height, digest, seam and peculiarity of each file; or the error, of one that is not there or cannot be read."""
     facts = []
     for row in rows:
         try:
@@ -88,7 +91,7 @@ def _inspect(paths: Paths, rows: range, hashed: bool, panoramas: bool) -> list[t
             pixels = hashlib.blake2b(str(picture.size).encode(), digest_size=8)
             pixels.update(picture.tobytes())
             digest = int.from_bytes(pixels.digest(), "little")
-        facts.append((*picture.size, digest, seam(picture) if panoramas else 0.0))
+        facts.append((*picture.size, digest, seam(picture) if panoramas else 0.0, peculiarity(paths[row])))
     return facts
 
 
@@ -136,6 +139,8 @@ def survey(
                         found.unreadable[row] = str(fact[0])
                     else:
                         found.size[row], found.content[row], found.seam[row] = fact[:2], fact[2], fact[3]
+                        if fact[4]:
+                            found.peculiar[row] = fact[4]
                 if bar is not None:
                     bar.update(len(rows))
         finally:

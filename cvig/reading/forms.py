@@ -38,6 +38,8 @@ def whole(array: np.ndarray, what: str) -> np.ndarray:
                 "--gallery-coordinates with --radius"
             )
         raise ValueError(f"{what} of query {wrong[0][0]}: {value:g} is no number of a gallery row")
+    if len(far := np.argwhere(np.abs(filled) >= 2.0**63)):
+        raise ValueError(f"{what} of query {far[0][0]}: {filled[tuple(far[0])]:g} is no number of a gallery row")
     return filled.astype(np.int64)
 
 

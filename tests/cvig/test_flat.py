@@ -71,7 +71,7 @@ def test_the_folders_of_the_papers_code_are_the_splits(tmp_path):
             lambda root: (root / "clean_ground" / "0000004.jpg").unlink(),
             r"0000004.jpg' has no partner '0000004' in .*clean_ground",
         ),
-        (lambda root: [p.unlink() for p in root.glob("*/*.jpg")], r"no \.jpg or \.png image in"),
+        (lambda root: [p.unlink() for p in root.glob("*/*.jpg")], r"no \.jpg, \.png, \.webp or \.tif image in"),
         (lambda root: (root / "clean_ground").rename(root / "ground"), r"no folder '.*clean_ground'"),
     ],
 )

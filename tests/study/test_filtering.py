@@ -11,9 +11,10 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import nn
 
+from cvig import files
 from cvig.datasets import DATASETS
 from cvig.filtering import FilterReport, read_labels, train_filter, write_kept
-from cvig.filtering.photographs import match_labels
+from cvig.filtering.photographs import match_labels, open_photographs
 from cvig.filtering.scenes import CAFFE_LAYERS, CAFFE_MEAN, extract, scene_network
 from cvig.models import preprocess
 from study.chapters.data import leakage
@@ -86,12 +87,46 @@ def test_an_image_that_cannot_be_read_has_no_features_and_ends_nothing(tmp_path)
     assert np.isfinite(features[[0, 1, 3]]).all()
 
 
-def test_a_damaged_file_of_features_is_named(tmp_path):
-    list(extract(Flat(), picture, names(4), tmp_path))
+@pytest.mark.parametrize("damage", ["cut", "one byte", "another shape"])
+def test_a_damaged_file_of_features_is_set_aside_and_made_anew(tmp_path, capsys, damage):
+    ((_, before),) = extract(Flat(), picture, names(4), tmp_path, batch=3)
     (file,) = tmp_path.iterdir()
-    file.write_bytes(file.read_bytes()[:100])
-    with pytest.raises(ValueError, match=r"cannot be read .*: delete the file"):
-        list(extract(Flat(), picture, names(4), tmp_path))
+    content = bytearray(file.read_bytes())
+    if damage == "cut":
+        del content[100:]
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    if damage == "another shape":
+        files.write_arrays(file, features=np.zeros((3, 3)))
+    ((_, after),) = extract(Flat(), picture, names(4), tmp_path, batch=3)
+    assert np.array_equal(after, before)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"features '{file}' are damaged: they are '{file.name}.damaged' now, and are made anew"
+
+
+def test_a_photograph_is_known_by_its_content(tmp_path):
+    """One that was broken and is restored, and two of one size that are exchanged, are other photographs."""
+
+    def keys():
+        return open_photographs("folder", str(tmp_path / "photos"), size=16, labels=str(tmp_path / "labels.csv")).keys
+
+    (tmp_path / "photos").mkdir()
+    for name, level in (("a.png", 5), ("b.png", 250)):
+        Image.new("RGB", (16, 16), (level, level, level)).save(tmp_path / "photos" / name)
+    paths = [tmp_path / "photos" / name for name in ("a.png", "b.png")]
+    contents = [path.read_bytes() for path in paths]
+    assert len(contents[0]) == len(contents[1])
+    (tmp_path / "labels.csv").write_text("name,viable\na.png,true\n")
+    before = keys()
+    paths[0].write_bytes(bytes(len(contents[0])))  # broken, and of one size
+    broken = keys()
+    assert broken[0] != before[0]
+    for path, content in zip(paths, reversed(contents), strict=True):
+        path.write_bytes(content)
+    assert keys() == before[::-1]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content)
+    assert keys() == before
 
 
 @pytest.mark.parametrize(("layer", "width"), [("penultimate", 512), ("scores", 365)])

@@ -14,12 +14,12 @@ from tqdm import tqdm
 
 from cvig.metrics.spectrum import entropy
 from cvig.ranking import as_rows
-from cvig.ranking.arithmetic import common_factor
+from cvig.ranking.arithmetic import cached_rows, common_factor
 from cvig.ranking.threads import threads
 
 SAMPLE, ALL = 4096, 1024  # rows of a tower whose neighbors are looked at, at most; so many always are
 SHARE = 1 / 8  # of all pairs of a query and a gallery row, so that a look costs less than ranking
-TRIPLES = 2**15  # of a query and two gallery rows, in which near-ties are counted
+TRIPLES, NUMBERS = 2**15, 2**25  # of a query and two gallery rows, in which near-ties are counted; their numbers, at most
 BLOCK = 2048  # rows at a time
 UNITS = {"float32": 2.0**-24, "bfloat16": 2.0**-8}  # unit roundoffs: whole numbers up to their inverse are exact
 
@@ -31,8 +31,9 @@ UNRESOLVED = {"float32": 0.01, "bfloat16": 0.5}  # shares of near-ties
 
 
 def _blocks(rows: np.ndarray, center: np.ndarray) -> Iterator[np.ndarray]:
-    for at in range(0, len(rows), BLOCK):
-        yield rows[at : at + BLOCK].astype(np.float64) - center
+    step = min(BLOCK, 4 * cached_rows(rows.shape[1]))
+    for at in range(0, len(rows), step):
+        yield rows[at : at + step].astype(np.float64) - center
 
 
 def _mean(rows: np.ndarray) -> np.ndarray:
@@ -79,7 +80,7 @@ def effective_rank_within(embeddings: np.ndarray) -> tuple[float, float]:
     """`effective_rank`, and how far it may be off either way at 95%: 0 where it is computed from all eigenvalues."""
     rows = as_rows(embeddings, "embeddings")
     center = _mean(rows)
-    nats, error = entropy(lambda: _blocks(rows, center), rows.shape)
+    nats, error = entropy(rows, center)
     if np.isnan(nats):
         return 0.0, 0.0
     return float(np.exp(nats)), float(np.exp(nats) * 1.96 * error)
@@ -123,7 +124,7 @@ def skewness(values: np.ndarray) -> float:
     return float(stats.skew(values)) if np.ptp(values) else 0.0
 
 
-def near_ties(query: np.ndarray, gallery: np.ndarray, *, triples: int = TRIPLES, seed: int = 0) -> dict[str, float]:
+def near_ties(query: np.ndarray, gallery: np.ndarray, *, triples: int | None = None, seed: int = 0) -> dict[str, float]:
     """Share of near-ties at the resolution of float32 and of bfloat16, in [0, 1].
 
     Rows a and b are nearly tied for query q when
@@ -131,28 +132,33 @@ def near_ties(query: np.ndarray, gallery: np.ndarray, *, triples: int = TRIPLES,
         | |q - a|² - |q - b|² |  <=  u (|q| + max(|a|, |b|))²
 
     with u the unit roundoff, 2⁻²⁴ or 2⁻⁸: one rounding on the way to a squared distance |q|² - 2 q·a + |a|² may then turn
-    their order. The share is that of `triples` random ones (q, a, b) with a and b two rows; exact ties count. Where the
+    their order. The share is that of `triples` random ones (q, a, b) with a and b two rows, 32,768 or, beyond 1,024
+    dimensions, fewer; exact ties count. Where the
     numbers are whole up to a factor, and so small that every product and sum is exact at that resolution (binary codes), no
     rounding turns an order: only pairs of equal rows count there, and other ties are the data's own.
     """
     query, gallery = as_rows(query, "query"), as_rows(gallery, "gallery")
     if len(gallery) == 1:
         return dict.fromkeys(UNITS, 0.0)
+    triples = triples or min(TRIPLES, max(BLOCK, NUMBERS // query.shape[1]))
     rng = np.random.default_rng(seed)
     common = common_factor(query, gallery)
     reach = 6 * query.shape[1] * common[1] ** 2 if common else np.inf  # of sums, as in `cvig.ranking.pairs`
     near = dict.fromkeys(UNITS, 0)
+    step = cached_rows(query.shape[1])
     for at in range(0, triples, BLOCK):
         size = min(BLOCK, triples - at)
-        other = rng.integers(len(gallery), size=size)
-        q = query[rng.integers(len(query), size=size)].astype(np.float64)
-        a = gallery[other].astype(np.float64)
-        b = gallery[(other + rng.integers(1, len(gallery), size=size)) % len(gallery)].astype(np.float64)
-        difference = np.abs(np.einsum("nd,nd->n", a - b, a + b - 2 * q))
-        q_norm, a_norm, b_norm = (np.sqrt(np.einsum("nd,nd->n", x, x)) for x in (q, a, b))
-        scale = np.square(q_norm + np.maximum(a_norm, b_norm))
-        for name, unit in UNITS.items():
-            near[name] += int(((difference <= unit * scale) if reach * unit > 1 else (a == b).all(axis=1)).sum())
+        one = rng.integers(len(gallery), size=size)
+        asked = rng.integers(len(query), size=size)
+        other = (one + rng.integers(1, len(gallery), size=size)) % len(gallery)
+        for part in (slice(start, start + step) for start in range(0, size, step)):
+            q = query[asked[part]].astype(np.float64)
+            a, b = (gallery[rows[part]].astype(np.float64) for rows in (one, other))
+            difference = np.abs(np.einsum("nd,nd->n", a - b, a + b - 2 * q))
+            q_norm, a_norm, b_norm = (np.sqrt(np.einsum("nd,nd->n", x, x)) for x in (q, a, b))
+            scale = np.square(q_norm + np.maximum(a_norm, b_norm))
+            for name, unit in UNITS.items():
+                near[name] += int(((difference <= unit * scale) if reach * unit > 1 else (a == b).all(axis=1)).sum())
     return {name: count / triples for name, count in near.items()}
 
 

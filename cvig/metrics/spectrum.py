@@ -5,14 +5,16 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from scipy.linalg import eigh_tridiagonal
 
+from cvig.ranking.arithmetic import cached_rows
+from cvig.ranking.threads import Threads, threads
+
 EXACT = 1024  # up to so many rows or dimensions all eigenvalues are computed
 LARGEST, PROBES, STEPS = 48, 12, 16  # eigenvalues found one by one; random vectors, and steps of each, for the others
 KEPT = 1 << 26  # numbers that are kept in memory as float32
+BLOCK = 256  # rows at a time
 
-Blocks = Callable[[], Iterator[np.ndarray]]
 
-
-def entropy(blocks: Blocks, shape: tuple[int, int], seed: int = 0) -> tuple[float, float]:
+def entropy(rows: np.ndarray, center: np.ndarray, seed: int = 0) -> tuple[float, float]:
     """Entropy in nats of the shares of variance along the principal axes, and the standard error of the estimate.
 
     Up to `EXACT` rows or dimensions the eigenvalues are computed, and the error is 0. Beyond, the largest are computed by
@@ -23,22 +25,28 @@ def entropy(blocks: Blocks, shape: tuple[int, int], seed: int = 0) -> tuple[floa
 
     Parameters
     ----------
-    blocks : callable
-        Gives the centered rows, float64 [., D], block by block, again whenever it is called.
-    shape : (N, D)
+    rows : finite array [N, D]
+    center : float64 array [D]
+        Their mean.
 
     Returns
     -------
     entropy, error : float
         NaN where all rows are equal.
     """
-    if min(shape) <= EXACT:
-        return _shares(_eigenvalues(blocks, shape)), 0.0
-    apply, trace = _operator(blocks, shape)
+    size = rows.shape[1]
+    if min(rows.shape) <= EXACT:
+        return _shares(_eigenvalues(rows, center)), 0.0
+    with threads(rows.size * LARGEST) as workers:
+        return _estimate(*_operator(rows, center, workers), size, np.random.default_rng(seed))
+
+
+def _estimate(
+    apply: Callable[[np.ndarray], np.ndarray], trace: float, size: int, rng: np.random.Generator
+) -> tuple[float, float]:
+    """Entropy and standard error of a matrix [size, size] of known trace that multiplies vectors."""
     if trace == 0:
         return np.nan, 0.0
-    rng = np.random.default_rng(seed)
-    size = min(shape)
     basis = np.linalg.qr(apply(rng.standard_normal((size, LARGEST))))[0]
     basis = np.linalg.qr(apply(basis))[0]
     largest = np.linalg.eigvalsh(basis.T @ apply(basis)).clip(min=0) / trace
@@ -68,33 +76,42 @@ def _shares(values: np.ndarray) -> float:
     return float(-(share * np.log(share)).sum())
 
 
-def _eigenvalues(blocks: Blocks, shape: tuple[int, int]) -> np.ndarray:
-    if shape[0] <= shape[1]:
-        whole = np.concatenate(list(blocks()))
+def _blocks(rows: np.ndarray, center: np.ndarray, step: int) -> Iterator[np.ndarray]:
+    for at in range(0, len(rows), step):
+        yield rows[at : at + step].astype(np.float64) - center
+
+
+def _eigenvalues(rows: np.ndarray, center: np.ndarray) -> np.ndarray:
+    if len(rows) <= rows.shape[1]:
+        whole = rows.astype(np.float64) - center
         return np.linalg.eigvalsh(whole @ whole.T)
-    return np.linalg.eigvalsh(sum(block.T @ block for block in blocks()))
+    return np.linalg.eigvalsh(sum(block.T @ block for block in _blocks(rows, center, BLOCK)))
 
 
-def _operator(blocks: Blocks, shape: tuple[int, int]) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
-    """Multiplication by the smaller of XᵀX and XXᵀ, in float32, and its trace; scaled, so that squares stay in range."""
-    scale = max(float(np.abs(block).max()) for block in blocks()) or 1.0
-    kept = [(block / scale).astype(np.float32) for block in blocks()] if np.prod(shape) <= KEPT else None
+def _operator(rows: np.ndarray, center: np.ndarray, workers: Threads) -> tuple[Callable[[np.ndarray], np.ndarray], float]:
+    """Multiplication by XᵀX, in float32, and its trace; scaled, so that squares stay in range."""
+    count, width = rows.shape
+    scale = max(float(rows.max()), -float(rows.min()), np.finfo(np.float64).tiny)
+    step, trace = 4 * cached_rows(width), 0.0
+    kept = np.empty(rows.shape, np.float32) if rows.size <= KEPT else None
+    for at, block in zip(range(0, count, step), _blocks(rows, center, step), strict=True):
+        block /= scale
+        trace += float(np.einsum("nd,nd->", block, block))
+        if kept is not None:
+            kept[at : at + step] = block
 
-    def parts() -> Iterator[np.ndarray]:
-        return iter(kept) if kept is not None else ((block / scale).astype(np.float32) for block in blocks())
+    def image(at: int, vectors: np.ndarray) -> np.ndarray:
+        part = slice(at, at + BLOCK)
+        block = kept[part] if kept is not None else ((rows[part].astype(np.float64) - center) / scale).astype(np.float32)
+        return block.T @ (block @ vectors)
 
     def apply(vectors: np.ndarray) -> np.ndarray:
-        vectors = vectors.astype(np.float32)
-        if shape[1] <= shape[0]:
-            return sum((part.T @ (part @ vectors)).astype(np.float64) for part in parts())
-        middle, at = np.zeros((shape[1], vectors.shape[1])), 0
-        for part in parts():
-            middle += part.T @ vectors[at : at + len(part)]
-            at += len(part)
-        middle = middle.astype(np.float32)
-        return np.concatenate([part @ middle for part in parts()]).astype(np.float64)
+        vectors, total = vectors.astype(np.float32), np.zeros(vectors.shape)
+        for part in workers.map(lambda at: image(at, vectors), range(0, count, BLOCK)):
+            total += part
+        return total
 
-    return apply, float(sum(np.square(block / scale).sum() for block in blocks()))
+    return apply, trace
 
 
 def _quadrature(apply: Callable[[np.ndarray], np.ndarray], probes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -154,7 +154,7 @@ def score(
 
     from cvig.files import write_csv, write_json
     from cvig.scoring.case import read_case
-    from cvig.scoring.options import Options
+    from cvig.scoring.options import Options, refuse_to_overwrite
 
     options = Options(
         query=query,
@@ -185,6 +185,7 @@ def score(
         compare=tuple(compare),
         average_precision=average_precision,
     )
+    refuse_to_overwrite(options, {"--json": json_to, "--csv": csv_to, "--per-query": per_query, "--figure": figure})
     case = read_case(options)
 
     from cvig.scoring.report import score_case, tidy

@@ -190,7 +190,8 @@ def _from_sequence(parts: list | tuple, side: str, layout: str) -> Embeddings:
     ]
     matrices = [(i, x) for i, x in arrays if x.ndim >= 2 and x.dtype.kind == "f"]
     if len(matrices) == len(parts):
-        if isinstance(parts, tuple) and layout != "batches" and len(parts) > 1:
+        two_sides = len(parts) == 2 and matrices[0][1].shape == matrices[1][1].shape  # queries and gallery, as easily
+        if (isinstance(parts, tuple) or two_sides) and layout != "batches" and len(parts) > 1:
             raise NoFileOfItsKindError(
                 f"it holds {len(parts)} arrays: parts, of which FILE:0 names the first, or batches, which "
                 "--layout batches joins"

@@ -1,7 +1,8 @@
 """What ``cvig score`` was asked, with the defaults of its options."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -77,3 +78,17 @@ class Options:
             raise ValueError("--radius in metres and --query-coordinates with --gallery-coordinates belong together")
         if self.radius is not None and not 0 < self.radius < float("inf"):
             raise ValueError(f"--radius {self.radius}: expected metres, above 0")
+
+
+def refuse_to_overwrite(options: Options, outputs: Mapping[str, object]) -> None:
+    """ValueError where a file to be written is one that is read, by whatever name."""
+    from cvig.reading.containers import split_place
+
+    given = [options.query, options.gallery, options.matrix, options.positives, options.query_labels, options.gallery_labels]
+    given += [options.query_coordinates, options.gallery_coordinates, options.query_names, options.gallery_names]
+    given += [options.ignored, options.semi, options.places, *options.compare]
+    read = [path for place in given if place for path in [split_place(place)[0]] if path.is_file()]
+    for option, name in outputs.items():
+        for path in read:
+            if name and Path(str(name)).exists() and path.samefile(str(name)):
+                raise ValueError(f"{option} '{name}' is '{path}', which is read: name another file")

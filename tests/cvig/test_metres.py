@@ -62,3 +62,26 @@ def test_average_precision_is_scikit_learns_where_nothing_ties(monkeypatch, caps
     code, _, errors = call(monkeypatch, capsys, "score", *words, "--average-precision", "--similarity", "cosine")
     assert code == 2
     assert "--average-precision needs embeddings and a similarity other than cosine" in errors
+
+
+@pytest.mark.parametrize("option", ["--csv", "--json", "--per-query"])
+def test_no_output_takes_the_place_of_an_input(option, monkeypatch, capsys, tmp_path):
+    np.save(tmp_path / "q.npy", np.eye(4))
+    np.save(tmp_path / "g.npy", np.eye(4))
+    link = tmp_path / "table.csv"
+    link.symlink_to(tmp_path / "g.npy")
+    before = (tmp_path / "g.npy").read_bytes()
+    words = ("--query", tmp_path / "q.npy", "--gallery", tmp_path / "g.npy", "--own-row", "keep")
+    code, _, errors = call(monkeypatch, capsys, "score", *words, option, link)
+    assert code == 2
+    assert f"{option} '{link}' is '{tmp_path / 'g.npy'}', which is read" in errors
+    assert (tmp_path / "g.npy").read_bytes() == before
+
+
+def test_a_list_of_two_equal_arrays_could_be_both_sides_and_is_asked_about(monkeypatch, capsys, tmp_path):
+    torch = pytest.importorskip("torch")
+    torch.save([torch.eye(5), torch.eye(5).flip(0)], tmp_path / "both.pt")
+    words = ("--query", tmp_path / "both.pt", "--gallery", tmp_path / "both.pt")
+    code, _, errors = call(monkeypatch, capsys, "score", *words)
+    assert code == 2
+    assert "parts, of which FILE:0 names the first, or batches" in errors

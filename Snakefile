@@ -5,7 +5,6 @@
 #   snakemake --cores all study --config out=results/quick      the committed quick run, made anew
 #   snakemake --cores all study --config study=study/plans/X.yaml   another study
 #   ... --config study=study/plans/X.yaml resume=1                  what of it is not finished, whatever changed since
-import json
 import os
 import re
 import subprocess
@@ -13,12 +12,16 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from study.plans import diverged, finished, read
+from cvig import files
+from study.plans import check_out, diverged, finished, read
 
 # the environment that runs snakemake also runs its jobs, activated or not
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+# jobs end with the process that began them, however it ends
+os.environ.setdefault("CVIG_STUDY", str(os.getpid()))
 STUDY = read(config.get("study", "study/plans/quick.yaml"))
-OUT = config.get("out", STUDY["out"])
+OUT = str(config.get("out", STUDY["out"]))
+check_out(OUT)
 RUNS = STUDY["runs"]
 # what programs say; its end is shown where one fails
 LOGS = f"out/logs/{OUT.strip('/')}"
@@ -37,7 +40,7 @@ def execute(step, notebook, output, parameters, log):
     """Run a notebook; its parameters go by a file beside the output, so that no shell reads what a plan says."""
     print(step, flush=True)
     file = Path(output).with_suffix(".parameters.json")
-    file.write_text(json.dumps(parameters, indent=1))
+    files.write_json(file, parameters)
     with open(log, "w") as said:
         words = [sys.executable, "-m", "study.execute", notebook, output, file]
         code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT).returncode
@@ -49,30 +52,43 @@ def execute(step, notebook, output, parameters, log):
 def train_parameters(wildcards):
     named = RUNS[wildcards.run]
     start = f"{OUT}/{named['start']}" if named.get("start") else ""
-    return {**named, "start": start, "threads": STUDY["threads"], "out": f"{OUT}/{wildcards.run}"}
+    return {**named, "start": start, "threads": STUDY["threads"], "out": f"{OUT}/{wildcards.run}", "overwrite": True}
 
 
 def start_of(wildcards):
     start = RUNS[wildcards.run].get("start")
-    return f"{OUT}/{start}/checkpoint.safetensors" if start else []
+    return f"{DONE}/{start}/train" if start else []
 
 
 def evaluate_parameters(wildcards):
-    return {**STUDY["evaluate"], "threads": STUDY["threads"], "run": f"{OUT}/{wildcards.run}"}
+    return {**STUDY["evaluate"], "threads": STUDY["threads"], "run": f"{OUT}/{wildcards.run}", "overwrite": True}
 
 
 wildcard_constraints:
     run="|".join(map(re.escape, RUNS)),
 
 
-# Both marks of every run: where one is missing, the run is made again.
+# snakemake takes away what a rule makes before it makes it anew, and where that fails. So a rule makes a mark in a folder of
+# its own; a run's files are in the hands of `study.folder` alone. A mark whose run is gone is none.
+DONE = f"{OUT}/.done"
+for run in RUNS:
+    if not all(Path(OUT, run, f"{part}.json").exists() for part in ("train", "evaluate")):
+        for part in ("train", "evaluate") if not Path(OUT, run, "train.json").exists() else ("evaluate",):
+            Path(DONE, run, part).unlink(missing_ok=True)
+
+
+onstart:
+    Path(OUT).mkdir(parents=True, exist_ok=True)
+    files.hold(OUT)  # one study at a time writes there
+
+
 # With resume, runs that ended with the study's parameters are taken as they are, however new the code is.
 def ended(run):
     return any(word(f"{OUT}/{run}", RUNS[run]) for word in (finished, diverged))
 
 
 WANTED = [run for run in RUNS if not (config.get("resume") and ended(run))]
-MARKS = expand("{out}/{run}/{mark}.json", out=OUT, run=WANTED, mark=("train", "evaluate"))
+MARKS = expand("{done}/{run}/{part}", done=DONE, run=WANTED, part=("train", "evaluate"))
 
 
 rule book:
@@ -104,37 +120,29 @@ rule train:
         code=TRAIN_CODE,
         start=start_of,
     output:
-        notebook=OUT + "/{run}/train.ipynb",
-        log=OUT + "/{run}/log.csv",
-        validation=OUT + "/{run}/validation.npz",
-        network=multiext(OUT + "/{run}/", "checkpoint.safetensors", "network.json"),
-        mark=OUT + "/{run}/train.json",
+        touch(DONE + "/{run}/train"),
     log:
         LOGS + "/{run}/train.txt",
     params:
         parameters=train_parameters,
     threads: STUDY["threads"]
     run:
-        execute(f"training {wildcards.run}", input.notebook, output.notebook, params.parameters, log[0])
+        notebook = f"{OUT}/{wildcards.run}/train.ipynb"
+        execute(f"training {wildcards.run}", input.notebook, notebook, params.parameters, log[0])
 
 
 rule evaluate:
     input:
         notebook="notebooks/evaluate.ipynb",
         code=EVALUATE_CODE,
-        network=multiext(OUT + "/{run}/", "checkpoint.safetensors", "network.json"),
-        train=OUT + "/{run}/train.json",
+        train=DONE + "/{run}/train",
     output:
-        notebook=OUT + "/{run}/evaluate.ipynb",
-        metrics=OUT + "/{run}/metrics.json",
-        ranks=expand(OUT + "/{{run}}/ranks-{test}.npz", test=("uncropped", "cropped")),
-        projection=OUT + "/{run}/projection.npz",
-        retrievals=OUT + "/{run}/retrievals.npz",
-        mark=OUT + "/{run}/evaluate.json",
+        touch(DONE + "/{run}/evaluate"),
     log:
         LOGS + "/{run}/evaluate.txt",
     params:
         parameters=evaluate_parameters,
     threads: STUDY["threads"]
     run:
-        execute(f"evaluating {wildcards.run}", input.notebook, output.notebook, params.parameters, log[0])
+        notebook = f"{OUT}/{wildcards.run}/evaluate.ipynb"
+        execute(f"evaluating {wildcards.run}", input.notebook, notebook, params.parameters, log[0])

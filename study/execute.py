@@ -4,14 +4,53 @@ Parameters are data from a plan to a notebook: no shell and no YAML parser reads
 """
 
 import json
+import keyword
+import os
+import shutil
 import sys
+import time
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
+from threading import Thread
 from typing import Any
 
 import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
+
+KERNEL = "kernel-of-"  # and the number of the process: a folder of sockets
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:  # one that has ended and that nobody has asked about yet, where the system says so
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return True
+
+
+def _clear() -> None:
+    """Take away the folders of sockets of processes that were killed."""
+    for folder in Path(gettempdir()).glob(f"{KERNEL}*"):
+        process = folder.name.removeprefix(KERNEL).split("-")[0]
+        if process.isdigit() and not _alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_with(*processes: int) -> None:
+    """End this process as soon as one of those has ended, so that no training outlives the command that began it."""
+
+    def watch() -> None:
+        while all(map(_alive, processes)):
+            time.sleep(0.3)
+        os._exit(1)
+
+    Thread(target=watch, daemon=True).start()
 
 
 class SocketEngine(NBClientEngine):
@@ -24,7 +63,8 @@ class SocketEngine(NBClientEngine):
     @classmethod
     def execute_notebook(cls, *args: Any, **kwargs: Any) -> Any:
         """Execute, with a socket for each of the kernel's channels in a folder that is gone afterwards."""
-        with TemporaryDirectory(prefix="kernel-") as folder:
+        _clear()
+        with TemporaryDirectory(prefix=f"{KERNEL}{os.getpid()}-") as folder:
             config = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
             return super().execute_notebook(*args, config=config, **kwargs)
 
@@ -38,7 +78,7 @@ def execute(notebook: Path | str, output: Path | str, parameters: Path | str) ->
     Raises
     ------
     ValueError
-        Parameters that are no JSON object.
+        Parameters that are no JSON object, or whose names are none.
     papermill.PapermillExecutionError
         A cell that failed.
     """
@@ -48,12 +88,16 @@ def execute(notebook: Path | str, output: Path | str, parameters: Path | str) ->
         raise ValueError(f"parameters '{parameters}': not JSON ({error})") from error
     if not isinstance(given, dict):
         raise ValueError(f"parameters '{parameters}': expected an object of names and values, got {type(given).__name__}")
+    for name in given:  # papermill writes them as assignments of Python
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise ValueError(f"parameters '{parameters}': {name!r} is no name of a parameter")
     papermill.execute_notebook(str(notebook), str(output), given, engine_name="sockets", progress_bar=False)
 
 
 if __name__ == "__main__":
     if len(sys.argv) != 4:
         sys.exit("usage: python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json")
+    _end_with(os.getppid(), *[int(process) for process in [os.environ.get("CVIG_STUDY")] if process])
     try:
         execute(*sys.argv[1:])
     except (ValueError, OSError, papermill.PapermillException) as error:

@@ -1,18 +1,21 @@
 """Plans: the YAML files that name the runs of each study and their parameters, and what is finished of them."""
 
 import json
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 from pathlib import Path
 
-import yaml
-
+from study import strict_yaml
 from study.runs import Run
+from study.settings import EvaluateSettings, TrainSettings
 from study.switches import RECIPES, in_words
 
-KEYS = {"out", "run", "threads", "runs", "train", "per_architecture", "evaluate"}
-BLOCK_KEYS = {"run", "architectures", "recipes", "seeds", "one_at_a_time", "train"}
+KEYS = {"out": str, "run": str, "threads": int, "runs": list, "train": dict, "per_architecture": dict, "evaluate": dict}
+BLOCK_KEYS = {"run": str, "architectures": list, "recipes": list, "seeds": list, "one_at_a_time": list, "train": dict}
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+,=@-]{0,127}")
+FIELD = re.compile(r"\{(\w+)\}")
 
 
 def variants(recipe: str, names: list[str]) -> dict[str, dict[str, bool]]:
@@ -41,36 +44,78 @@ def read(path: Path | str) -> dict:
     turn in all its runs, and its ``run``, where it has one, names its runs. A ``start`` is the name of another run of the
     study, whose trunks these start from.
 
+    Names are names of folders and nothing else: `check_out` and `NAME` say of what letters.
+
     Raises
     ------
     ValueError
-        An unknown key, recipe or switch, or two runs of one name.
+        A key that is unknown, lacking or given twice, with its line; a value that no run could use; an unknown recipe or
+        switch; two runs of one name.
     """
-    study = yaml.safe_load(Path(path).read_text())
-    if unknown := sorted(set(study) - KEYS):
-        raise ValueError(f"{path}: unknown key '{unknown[0]}': expected one of {', '.join(sorted(KEYS))}")
+    study = strict_yaml.read(path)
+    strict_yaml.check(path, "the study", study, KEYS, {"out", "threads", "runs", "train", "evaluate"})
+    check_out(study["out"], f"{path}, line {study.lines['out']}: ")
+    _known(path, study["train"], TrainSettings)
+    _known(path, study["evaluate"], EvaluateSettings)
+    for settings in study.get("per_architecture", {}).values():
+        _known(path, settings, TrainSettings)
     runs: dict[str, dict] = {}
     for block in study["runs"]:
-        if unknown := sorted(set(block) - BLOCK_KEYS):
-            raise ValueError(
-                f"{path}: unknown key '{unknown[0]}' of a block of runs: expected one of {', '.join(sorted(BLOCK_KEYS))}"
-            )
+        strict_yaml.check(path, "a block of runs", block, BLOCK_KEYS, {"architectures", "recipes", "seeds"})
+        _known(path, block.get("train", strict_yaml.Mapping()), TrainSettings)
+        pattern = block.get("run", study.get("run"))
+        if pattern is None:
+            raise ValueError(f"{path}, line {block.line}: neither the block nor the study has the key 'run'")
+        where = f"{path}, line {block.line}"
         for recipe in block["recipes"]:
             if recipe not in RECIPES:
-                raise ValueError(f"{path}: unknown recipe '{recipe}': expected one of {', '.join(RECIPES)}")
+                raise ValueError(f"{where}: unknown recipe '{recipe}': expected one of {', '.join(RECIPES)}")
         for arch, recipe, seed in product(block["architectures"], block["recipes"], block["seeds"]):
             for variant, switches in variants(recipe, block.get("one_at_a_time", [])).items():
-                settings = study["train"] | study.get("per_architecture", {}).get(arch, {}) | block.get("train", {})
-                name = block.get("run", study["run"]).format(**{**settings, "arch": arch, "recipe": variant, "seed": seed})
+                settings = {**study["train"], **study.get("per_architecture", {}).get(arch, {}), **block.get("train", {})}
+                name = _name(where, pattern, {**settings, "arch": arch, "recipe": variant, "seed": seed})
                 if name in runs:
                     raise ValueError(f"{path}: two runs are called '{name}'")
                 switches = settings.get("switches", {}) | switches
                 RECIPES[recipe].turned(switches)  # raises for an unknown one
-                runs[name] = {**settings, "arch": arch, "recipe": recipe, "switches": switches, "seed": seed}
+                runs[name] = {**settings, "arch": arch, "recipe": recipe, "switches": dict(switches), "seed": seed}
+                try:
+                    TrainSettings(**runs[name], threads=study["threads"], out=name)
+                except ValueError as error:
+                    raise ValueError(f"{where}: run '{name}': {error}") from None
     for name, settings in runs.items():
         if settings.get("start", "") not in ("", *runs):
             raise ValueError(f"{path}: run '{name}' starts from '{settings['start']}', which is no run of this study")
     return {**study, "runs": runs}
+
+
+def check_out(out: str, where: str = "") -> None:
+    """Raise ValueError where `out` cannot be a folder of runs: to snakemake and shells some letters mean something else."""
+    odd = set(out) & set("{}$`|&<>*?!'\"\\\n\r\t\0")
+    if not out.strip() or odd or out.startswith("-") or ".." in Path(out).parts:
+        raise ValueError(f"{where}out={out!r}: expected a folder, of letters that have no other meaning")
+
+
+def _known(path: Path | str, given: dict, kind: type) -> None:
+    """Raise ValueError for a key that is no parameter of the notebook, or that a plan does not set itself."""
+    ours = {"out", "threads", "overwrite", "run", "arch", "recipe", "seed"}
+    known = [name for name in kind.model_fields if name not in ours]
+    if not isinstance(given, strict_yaml.Mapping):
+        raise ValueError(f"{path}: parameters {given!r}: expected a mapping")
+    for name in given:
+        if name not in known:
+            raise ValueError(f"{path}, line {given.lines[name]}: unknown parameter '{name}': expected {', '.join(known)}")
+
+
+def _name(where: str, pattern: str, settings: dict) -> str:
+    """A run's name from its pattern, in which a parameter stands in braces."""
+    for field_name in FIELD.findall(pattern):
+        if field_name not in settings:
+            raise ValueError(f"{where}: run={pattern!r}: no parameter '{field_name}' is set")
+    name = FIELD.sub(lambda found: str(settings[found[1]]), pattern)
+    if not NAME.fullmatch(name):
+        raise ValueError(f"{where}: a run is called {name!r}: expected letters, digits, spaces and . _ + , = @ - alone")
+    return name
 
 
 def _as_planned(mark: Path, settings: dict) -> bool:

@@ -146,11 +146,6 @@ def unique_files(paths: Sequence[Path]) -> np.ndarray:
     return first
 
 
-def _turned(picture: Image.Image) -> bool:
-    """Whether the camera was held so that the picture is stored lying on a side."""
-    return picture.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-
-
 def _in_bytes(picture: Image.Image) -> Image.Image:
     """An image of 16 bits a value as one of 8: 65535 becomes 255. Pillow's own conversion cuts off what is above 255."""
     if not picture.mode.startswith(("I;16", "I")):
@@ -182,8 +177,7 @@ def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
                 raise ValueError("its values are floating point numbers: expected 8 or 16 bits")
             if size:
                 # a JPEG can be decoded at a half, a quarter or an eighth of its size for a fraction of the cost
-                height, width = size[::-1] if _turned(picture) else size
-                picture.draft("RGB", (2 * width, 2 * height))
+                picture.draft("RGB", (2 * size[1], 2 * size[0]))
             picture = ImageOps.exif_transpose(_in_bytes(picture)).convert("RGB")
             return picture.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else picture
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:

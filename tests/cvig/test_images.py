@@ -114,8 +114,8 @@ def test_check_reports_orientation_and_sixteen_bits(tmp_path):
 
 def test_a_name_that_is_not_utf8_ends_no_report(tmp_path):
     root = flat(tmp_path / "data", [f"{i}.png" for i in range(8)])
-    odd = os.fsencode(root / "clean_ground") + b"/\xff.png"
-    Path(os.fsdecode(odd)).write_bytes(b"no image")
+    for name in (b"clean_ground/\xff.png", b"clean_aerial/\xfe.png", b"clean_ground/\xfd.png", b"clean_aerial/\xfd.png"):
+        (root / os.fsdecode(name)).write_bytes((root / "clean_ground" / "1.png").read_bytes())
     command = [sys.executable, "-m", "cvig", "check", "flat", str(root), "--json", "report.json", "--csv", "findings.csv"]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "LC_ALL": "C"}
     code = "import sys; sys.argv[0] = 'cvig'; from cvig.cli import main; main()"

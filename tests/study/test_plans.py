@@ -92,3 +92,61 @@ def test_a_run_that_diverged_says_why(tmp_path):
     (tmp_path / "diverged.json").write_text('{"parameters": {"arch": "vgg16", "epochs": 2}, "error": "loss is inf"}')
     assert diverged(tmp_path, settings) == "loss is inf"
     assert diverged(tmp_path, settings | {"epochs": 3}) is None
+
+
+@pytest.mark.parametrize("out", ["$(touch owned)", "a|b", "a{b}", "../up", "", "-n", "a\nb", "`x`", "a'b"])
+def test_a_folder_of_runs_is_a_name_alone(tmp_path, out):
+    with pytest.raises(ValueError, match=r"study\.yaml, line \d+: out="):
+        read(written(tmp_path, out=out))
+
+
+def test_a_folder_of_runs_may_hold_a_space(tmp_path):
+    assert read(written(tmp_path, out="results/my study"))["out"] == "results/my study"
+
+
+@pytest.mark.parametrize(
+    "run", ["$(touch owned)", "../{arch}", "{arch}/{seed}", "{arch.__class__}", " {arch}", "{nothing}"]
+)
+def test_a_run_is_called_by_a_name_alone(tmp_path, run):
+    with pytest.raises(ValueError, match=r"a run is called|no parameter 'nothing' is set"):
+        read(written(tmp_path, run=run))
+
+
+@pytest.mark.parametrize("place", ["train", "evaluate"])
+def test_a_key_that_is_no_parameter_reaches_no_notebook(tmp_path, place):
+    with pytest.raises(ValueError, match=r"line \d+: unknown parameter 'import os; os.system\(\"x\"\); y'"):
+        read(written(tmp_path, **{place: {'import os; os.system("x"); y': 1}}))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("out: a\nout: b\n", "line 2: key 'out' again, after line 1"),
+        ("out: a\ntrain:\n  size: 32\n  size: 64\n", "line 4: key 'size' again, after line 3"),
+        ("out: [\n", "line 2: "),
+        ("out: !!python/object/apply:os.system [x]\n", "line 1: could not determine a constructor"),
+        ("1: 2\n", "line 1: key 1: expected a name"),
+        ("- a\n", "the study is ['a']: expected keys out"),
+        ("", "the study is None: expected keys out"),
+        ("out: a\nthreads: 1\ntrain: {}\nevaluate: {}\n", "line 1: the study lacks the key 'runs'"),
+        ("out: a\nthreads: yes\nruns: []\ntrain: {}\nevaluate: {}\n", "line 2: threads=True: expected a whole number"),
+        ("out: a\nthreads: 1\nruns: [3]\ntrain: {}\nevaluate: {}\n", "a block of runs is 3"),
+        (
+            "out: a\nthreads: 1\ntrain: {}\nevaluate: {}\nruns:\n"
+            "- {architectures: [vgg16], recipes: [modern], seeds: [0]}\n",
+            "line 6: neither the block nor the study has the key 'run'",
+        ),
+        (
+            "out: a\nrun: a\nthreads: 1\ntrain: {learning_rate: .inf}\nevaluate: {}\nruns:\n"
+            "- {architectures: [vgg16], recipes: [modern], seeds: [0]}\n",
+            "line 7: run 'a': parameter learning_rate=inf: ",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_file_is_one_line_that_names_the_line(tmp_path, text, message):
+    path = tmp_path / "study.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"study\.yaml") as caught:
+        read(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)

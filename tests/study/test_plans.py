@@ -104,9 +104,7 @@ def test_a_folder_of_runs_may_hold_a_space(tmp_path):
     assert read(written(tmp_path, out="results/my study"))["out"] == "results/my study"
 
 
-@pytest.mark.parametrize(
-    "run", ["$(touch owned)", "../{arch}", "{arch}/{seed}", "{arch.__class__}", " {arch}", "{nothing}"]
-)
+@pytest.mark.parametrize("run", ["$(touch owned)", "../{arch}", "{arch}/{seed}", "{arch.__class__}", " {arch}", "{nothing}"])
 def test_a_run_is_called_by_a_name_alone(tmp_path, run):
     with pytest.raises(ValueError, match=r"a run is called|no parameter 'nothing' is set"):
         read(written(tmp_path, run=run))

@@ -5,28 +5,45 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := 0.13.9
 CORES ?= all
+PLAN ?= study/plans/quick.yaml
+OUTER := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: setup book test test-lowest lint lock clean
+.PHONY: setup book status test test-lowest lint lock clean
 
 setup: $(VENV)/.complete
 
-# The environment is made anew when the lock changes; the marker is written last, so an interrupted
-# installation is never taken for a finished one.
+# The environment is made anew when the lock changes: beside the old one, under a name of its own, and $(VENV) is a link that
+# leads to the new one when that is complete. What is interrupted or fails leaves the old one as it was.
+# The interpreter is the one that is named, or the first on the path of whoever called make: never the old environment's own.
 $(VENV)/.complete: requirements.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else f"cvig needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}. Name another one: make PYTHON=python3.12")'
-	@echo "the environment in $(VENV), some gigabytes"
-	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV)
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
-	@touch $@
+	@set -e; PATH="$(OUTER)"; export PATH; \
+	python=$$(command -v "$(PYTHON)") || { echo "no interpreter '$(PYTHON)'; name another one: make PYTHON=python3.12" >&2; exit 1; }; \
+	"$$python" -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "cvig needs Python 3.11 or newer; %s is %s. Name another one: make PYTHON=python3.12" % (sys.executable, sys.version.split()[0]))'; \
+	python=$$("$$python" -c 'import sys; print(sys._base_executable)'); \
+	new=$(VENV)-$$(cat requirements.lock pyproject.toml | "$$python" -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read() + sys.version.encode()).hexdigest()[:12])'); \
+	if [ ! -e $$new/.complete ]; then \
+	  echo "the environment in $(VENV), some gigabytes"; \
+	  rm -rf $$new; \
+	  "$$python" -m venv $$new; \
+	  $$new/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV); \
+	  $$new/bin/uv pip install --quiet --compile-bytecode --python $$new/bin/python --require-hashes -r requirements.lock; \
+	  $$new/bin/uv pip install --quiet --python $$new/bin/python --no-deps --no-build-isolation -e .; \
+	fi; \
+	touch $$new/.complete; \
+	if [ -d $(VENV) ] && [ ! -L $(VENV) ]; then mv $(VENV) $(VENV)-before; fi; \
+	ln -s $$new $(VENV)-link-$$$$; \
+	"$$python" -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' $(VENV)-link-$$$$ $(VENV); \
+	for old in $(VENV)-*; do if [ $$old != $$new ]; then rm -rf $$old; fi; done
 
 book: setup
 	@snakemake --cores $(CORES) --quiet all book
 	@echo "the book is there: open book/_build/html/index.html"
+
+# Where a study stands, a line a run: make status PLAN=study/plans/world.yaml
+status: setup
+	@python -m study.status $(PLAN)
 
 lint: setup
 	ruff check .

@@ -26,6 +26,7 @@ STUDY = {
     "evaluate": {"test_count": 32},
 }
 LITTLE = {
+    "kills": ("--kills 2 --only labelling --only cache", "4 kills"),
     "input_pipeline": ("--arch resnet18 --pairs 4 --rounds 1 --size 32 --batch 2 --threads 1", "cache"),
     "precision": ("32 2 1", "cvm-net-i"),
     "ranking": ("--pairs 64", "cloud 1e-7 wide with the queries in it"),
@@ -42,3 +43,11 @@ def test_a_benchmark_reaches_its_last_line(program, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines()[-1].strip().startswith(last)
+
+
+@pytest.mark.parametrize("part", ["training", "end of run", "evaluation", "filter"])
+def test_killed_at_a_random_moment_the_same_command_ends_the_same(part):
+    command = [sys.executable, str(ROOT / "benchmarks" / "kills.py"), "--kills", "1", "--only", part]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "differ: none" in done.stdout

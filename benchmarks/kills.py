@@ -1,0 +1,197 @@
+"""Kill each part of a study at random moments, give the same command again, and compare what comes out with an unkilled one.
+
+    python benchmarks/kills.py [--kills 3] [--seed 0] [--only training]
+
+A moment is drawn from the time that the part's work takes, once Python has started. What is compared is every byte of every
+file, but for seconds; of labels it is what is read, for a line that was cut short stays in the file.
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).resolve().parents[1]
+BEGIN = "print('begin', flush=True)"
+TRAIN = """
+from study.sessions.training import open_training
+from study.settings import TrainSettings
+s = open_training(TrainSettings(arch="resnet18", out="run", size=32, options={"extent": 1536}, train_count=32, val_count=8,
+                                epochs=6, batch=4, threads=1))
+s.keep.every = 0
+"""
+EVALUATE = """
+from study.sessions.evaluation import open_evaluation
+from study.settings import EvaluateSettings
+"""
+PHOTOS = """
+import numpy as np
+from pathlib import Path
+from PIL import Image
+for folder in ("clean_ground", "clean_aerial"):
+    Path("data", folder).mkdir(parents=True, exist_ok=True)
+    for i in range(60):
+        path = Path("data", folder, f"{i}.png")
+        if not path.exists():
+            Image.fromarray(np.random.default_rng(i).integers(0, 256, (300, 300, 3), dtype=np.uint8)).save("x.png")
+            Path("x.png").rename(path)
+"""
+# what a part needs beforehand, and the part: both are Python, in the folder of one try
+PARTS = {
+    "training": ("", f"{TRAIN}{BEGIN}\ns.fit(); s.finish()"),
+    "checkpoint write": (
+        "",
+        f"from cvig import files\n{BEGIN}\nfor i in range(40): files.write('a.bin', bytes([i]) * 8_000_000)",
+    ),
+    "end of run": ("", f"{TRAIN}s.fit()\n{BEGIN}\ns.finish()"),
+    "evaluation": (
+        f"{TRAIN}s.fit(); s.finish()",
+        f"{EVALUATE}{BEGIN}\n"
+        "s = open_evaluation(EvaluateSettings(run='run', test_count=40, threads=1))\ns.score()\ns.finish()",
+    ),
+    "cache": (PHOTOS, f"from cvig.datasets import load\n{BEGIN}\nload('flat', 'data', 'train', size=128, cache='cache')"),
+    "filter": (
+        "",
+        f"""
+from study.sessions.filtering import open_filter
+from study.settings import FilterSettings
+{BEGIN}
+s = open_filter(FilterSettings(options={{"extent": 1536}}, count=60, labelled=40, size=32, trees=10, threads=1, out="run",
+                               features="features", chunk=8))
+s.train(); s.apply(); s.finish()
+""",
+    ),
+    "labelling": (
+        PHOTOS,
+        f"""
+from cvig.filtering.labelling import Labels
+{BEGIN}
+labels = Labels("data", "labels.csv")
+while (name := labels.state["name"]):
+    labels.give(name, len(name) % 2 == 0)
+""",
+    ),
+    "study": ("", ""),
+}
+
+
+def command(part: str, folder: Path) -> list[str]:
+    """What a user gives, and gives again."""
+    if part == "study":
+        plan = ["--config", "study=tests/tiny.yaml", f"out={folder / 'study'}"]
+        return [sys.executable, "-m", "snakemake", "--cores", "2", "study", *plan]
+    return [sys.executable, "-c", PARTS[part][1]]
+
+
+def start(part: str, folder: Path) -> subprocess.Popen:
+    """Begin a part in `folder`; come back when its work begins."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(
+        command(part, folder),
+        cwd=ROOT if part == "study" else folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        text=True,
+    )
+    for line in process.stdout:
+        if line.strip() == "begin" or (part == "study" and line.startswith("training")):
+            break
+    return process
+
+
+def prepare(part: str, folder: Path) -> None:
+    """Make what the part needs."""
+    folder.mkdir()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    if PARTS[part][0]:
+        words = [sys.executable, "-c", PARTS[part][0]]
+        subprocess.run(words, cwd=folder, env=environment, check=True, capture_output=True)
+
+
+def finish(process: subprocess.Popen) -> int:
+    """Wait for a process, reading what it says."""
+    process.communicate()
+    return process.returncode
+
+
+def _plain(content: object) -> object:
+    """JSON without seconds, without folders of this try, and without digests of files that hold seconds."""
+    if isinstance(content, dict):
+        left = {name: value for name, value in content.items() if name not in ("seconds", "log.csv", "out", "run", "start")}
+        return {name: _plain(value) for name, value in left.items()}
+    return content
+
+
+def outcome(folder: Path) -> dict[str, object]:
+    """All that a part left, file by file, but for seconds."""
+    found: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        hidden = any(piece.startswith(".") for piece in Path(name).parts)
+        if not path.is_file() or (hidden and ".part" not in name and "unfinished" not in name) or name == "x.png":
+            continue
+        if path.suffix == ".ipynb" or name.endswith((".parameters.json", "/lock")):
+            continue
+        if path.name == "labels.csv":
+            from cvig.filtering import read_labels
+
+            found[name] = read_labels(path).to_dict()
+        elif path.name == "log.csv":
+            found[name] = pd.read_csv(path).drop(columns="seconds").to_dict()
+        elif path.suffix == ".json":
+            found[name] = _plain(json.loads(path.read_text()))
+        else:
+            found[name] = path.read_bytes()
+    return found
+
+
+def measure(parts: list[str], kills: int, seed: int) -> list[dict]:
+    """A row a kill: part, moment in seconds of so many, whether the kill met the work, and what differs after resuming."""
+    draw, rows = random.Random(seed), []
+    with tempfile.TemporaryDirectory() as name:
+        for part in parts:
+            whole = Path(name, part.replace(" ", "-"))
+            prepare(part, whole)
+            process = start(part, whole)
+            began = time.perf_counter()
+            assert finish(process) == 0, f"{part} fails unkilled"
+            takes, expected = time.perf_counter() - began, outcome(whole)
+            for number in range(kills):
+                folder = Path(name, f"{part.replace(' ', '-')}-{number}")
+                prepare(part, folder)
+                process, moment = start(part, folder), draw.uniform(0, takes)
+                time.sleep(moment)
+                met = process.poll() is None
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                code = finish(start(part, folder))
+                found = outcome(folder)
+                differ = [file for file in sorted({*expected, *found}) if expected.get(file) != found.get(file)]
+                rows.append({"part": part, "moment": moment, "of": takes, "met": met, "code": code, "differ": differ})
+                print(
+                    f"{part:17s} {moment:6.2f} of {takes:6.2f} s  met {met!s:5s}  exit {code}  differ: {differ or 'none'}",
+                    flush=True,
+                )
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--kills", type=int, default=3, help="of each part")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", choices=PARTS, action="append")
+    given = parser.parse_args()
+    found = measure(given.only or list(PARTS), given.kills, given.seed)
+    same = sum(not row["differ"] and row["code"] == 0 for row in found)
+    print(f"{len(found)} kills, {sum(row['met'] for row in found)} of them in the midst of the work; {same} ended the same")
+    sys.exit(same < len(found))

@@ -33,6 +33,7 @@ from study.sessions.evaluation import open_evaluation
 from study.settings import EvaluateSettings
 """
 PHOTOS = """
+import os
 import numpy as np
 from pathlib import Path
 from PIL import Image
@@ -42,6 +43,7 @@ for folder in ("clean_ground", "clean_aerial"):
         path = Path("data", folder, f"{i}.png")
         if not path.exists():
             Image.fromarray(np.random.default_rng(i).integers(0, 256, (300, 300, 3), dtype=np.uint8)).save("x.png")
+            os.utime("x.png", (10**9, 10**9))  # a cache is of files of one time of change
             Path("x.png").rename(path)
 """
 # what a part needs beforehand, and the part: both are Python, in the folder of one try
@@ -156,7 +158,7 @@ def outcome(folder: Path) -> dict[str, object]:
 
 
 def measure(parts: list[str], kills: int, seed: int) -> list[dict]:
-    """A row a kill: part, moment in seconds of so many, whether the kill met the work, and what differs after resuming."""
+    """A row a kill in the midst of the work: part, moment in seconds of so many, and what differs after resuming."""
     draw, rows = random.Random(seed), []
     with tempfile.TemporaryDirectory() as name:
         for part in parts:
@@ -167,17 +169,23 @@ def measure(parts: list[str], kills: int, seed: int) -> list[dict]:
             assert finish(process) == 0, f"{part} fails unkilled"
             takes, expected = time.perf_counter() - began, outcome(whole)
             for number in range(kills):
-                folder = Path(name, f"{part.replace(' ', '-')}-{number}")
-                prepare(part, folder)
-                process, moment = start(part, folder), draw.uniform(0, takes)
-                time.sleep(moment)
-                met = process.poll() is None
+                met, tries = False, 0
+                while not met:  # a machine that is faster than it was ends the work before the moment
+                    folder, tries = Path(name, f"{part.replace(' ', '-')}-{number}-{tries}"), tries + 1
+                    prepare(part, folder)
+                    process, moment = start(part, folder), draw.uniform(0, takes)
+                    began = time.perf_counter()
+                    try:
+                        process.wait(moment)
+                        takes = time.perf_counter() - began
+                    except subprocess.TimeoutExpired:
+                        met = True
                 process.send_signal(signal.SIGKILL)
                 process.wait()
                 code = finish(start(part, folder))
                 found = outcome(folder)
                 differ = [file for file in sorted({*expected, *found}) if expected.get(file) != found.get(file)]
-                rows.append({"part": part, "moment": moment, "of": takes, "met": met, "code": code, "differ": differ})
+                rows.append({"part": part, "moment": moment, "of": takes, "code": code, "differ": differ})
                 print(
                     f"{part:17s} {moment:6.2f} of {takes:6.2f} s  met {met!s:5s}  exit {code}  differ: {differ or 'none'}",
                     flush=True,
@@ -193,5 +201,5 @@ if __name__ == "__main__":
     given = parser.parse_args()
     found = measure(given.only or list(PARTS), given.kills, given.seed)
     same = sum(not row["differ"] and row["code"] == 0 for row in found)
-    print(f"{len(found)} kills, {sum(row['met'] for row in found)} of them in the midst of the work; {same} ended the same")
+    print(f"{len(found)} kills in the midst of the work, and {same} ended the same")
     sys.exit(same < len(found))

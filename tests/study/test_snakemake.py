@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,3 +81,30 @@ def test_an_unfinished_run_is_made_again_and_gives_the_same_metrics(study):
     assert (folder / "checkpoint.safetensors").read_bytes() == weights
     assert (folder / "metrics.json").read_bytes() == before
     assert json.loads((folder / "train.json").read_text())["parameters"]["recipe"] == "modern"
+
+
+@pytest.mark.parametrize(("how", "whom"), [(signal.SIGINT, "all"), (signal.SIGKILL, "one")])
+def test_a_study_that_is_cut_short_goes_on_by_the_same_command(study, tmp_path, how, whom):
+    """Ctrl-C reaches all processes of a command; a kill the one alone, and no other may go on without it."""
+    words = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--cores",
+        "2",
+        "study",
+        "--config",
+        "study=tests/tiny.yaml",
+        f"out={tmp_path}",
+    ]
+    process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    while not list(tmp_path.glob("*/.lock")):
+        assert process.poll() is None
+        time.sleep(0.1)
+    (os.killpg if whom == "all" else os.kill)(process.pid, how)
+    process.wait()
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-3000:]
+    for name, run in find(study).items():
+        for file in ("checkpoint.safetensors", "metrics.json"):
+            assert (tmp_path / name / file).read_bytes() == (run.folder / file).read_bytes()

@@ -38,7 +38,7 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 	for old in $(VENV)-*; do if [ $$old != $$new ]; then rm -rf $$old; fi; done
 
 book: setup
-	@snakemake --cores $(CORES) --quiet all book
+	@snakemake --cores $(CORES) book --quiet all
 	@echo "the book is there: open book/_build/html/index.html"
 
 # Where a study stands, a line a run: make status PLAN=study/plans/world.yaml

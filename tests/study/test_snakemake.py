@@ -108,3 +108,14 @@ def test_a_study_that_is_cut_short_goes_on_by_the_same_command(study, tmp_path, 
     for name, run in find(study).items():
         for file in ("checkpoint.safetensors", "metrics.json"):
             assert (tmp_path / name / file).read_bytes() == (run.folder / file).read_bytes()
+
+
+def test_the_commands_that_make_hands_to_snakemake_are_understood():
+    """As `make book` has it, with --dry-run behind it."""
+    made = subprocess.run(
+        ["make", "--dry-run", "--old-file", ".venv/.complete", "book"], cwd=ROOT, capture_output=True, text=True
+    )
+    (command,) = [line for line in made.stdout.splitlines() if line.startswith("snakemake ")]
+    words = [sys.executable, "-m", *command.split(), "--nolock", "--dry-run"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-2000:]

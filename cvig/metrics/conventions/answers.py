@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvig.metrics.conventions.arithmetic import ARITHMETICS, FAISS_DIFFERENCES, FAISS_EXPANDS_FROM
-from cvig.metrics.conventions.rules import FAISS, TOP_OF_PERCENT
+from cvig.metrics.conventions.arithmetic import ARITHMETICS, FAISS, arithmetic_for
+from cvig.metrics.conventions.rules import TOP_OF_PERCENT
 
 ROWS = 128  # queries at a time
 
@@ -128,8 +128,7 @@ def recalls_of_answers(
     count, n = len(query), len(gallery)
     single = len(pairs) == count
     chosen = [c for c in ANSWERS_CONVENTIONS.values() if c.several or (single and given in (None, count))]
-    faiss = FAISS_DIFFERENCES if query.size < FAISS_EXPANDS_FROM else "float32 expansion"
-    names = {c.name: faiss if c.arithmetic == FAISS else c.arithmetic for c in chosen}
+    names = {c.name: arithmetic_for(c.arithmetic, query) for c in chosen}
     with np.errstate(all="ignore"):
         counted = {name: _counts(query, gallery, pairs, name) for name in sorted(set(names.values()))}
     found = {}

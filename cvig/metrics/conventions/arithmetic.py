@@ -89,6 +89,7 @@ ARITHMETICS: dict[str, Arithmetic] = {
     "float32 expansion": Arithmetic(np.float32, _NEITHER, _expansion),
     FAISS_DIFFERENCES: Arithmetic(np.float32, _NEITHER, _in_float32),
 }
+FAISS = "FAISS"  # differences or the expansion, by size
 # FAISS 1.14.2 and later: below so many entries of the queries it takes differences, from there on the expansion
 FAISS_EXPANDS_FROM = 128_000
 DIFFERENCES = "float64 differences"
@@ -107,6 +108,13 @@ def _add(counts: Counts, distance: np.ndarray, own: np.ndarray, answer: np.ndarr
     missing = np.isnan(distance[some])
     counts.nan[some] += np.count_nonzero(missing, axis=1)
     counts.nan_before[some] += np.count_nonzero(missing & (columns < answer[some, None]), axis=1)
+
+
+def arithmetic_for(name: str, query: np.ndarray) -> str:
+    """The key of `ARITHMETICS` that `name` means for these queries: `FAISS` computes as their size has it."""
+    if name != FAISS:
+        return name
+    return FAISS_DIFFERENCES if query.size < FAISS_EXPANDS_FROM else "float32 expansion"
 
 
 def _normalized(rows: np.ndarray) -> np.ndarray:

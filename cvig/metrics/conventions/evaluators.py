@@ -18,8 +18,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cvig.metrics.conventions.arithmetic import FAISS_DIFFERENCES, FAISS_EXPANDS_FROM, Counts, count, count_differences
-from cvig.metrics.conventions.rules import CONVENTIONS, FAISS, TOP_OF_PERCENT, Convention
+from cvig.metrics.conventions.arithmetic import Counts, arithmetic_for, count, count_differences
+from cvig.metrics.conventions.rules import CONVENTIONS, TOP_OF_PERCENT, Convention
 from cvig.ranking import Ranks
 
 
@@ -138,10 +138,9 @@ def _counted(
 ) -> list[tuple[Convention, Counts, dict[int | str, int]]]:
     """Each convention with its counts, and how many rows each k means to it."""
     query, gallery = _check(query, gallery)
-    faiss = FAISS_DIFFERENCES if query.size < FAISS_EXPANDS_FROM else "float32 expansion"
     chosen = [CONVENTIONS[name] for name in names]
     tops = [{k: _top(convention, k, len(query)) for k in ks} for convention in chosen]
-    arithmetics = [faiss if convention.arithmetic == FAISS else convention.arithmetic for convention in chosen]
+    arithmetics = [arithmetic_for(convention.arithmetic, query) for convention in chosen]
     counts = count(query, gallery, set(arithmetics), ranks=ranks, progress=progress)
     return [(c, counts[arithmetic], top) for c, arithmetic, top in zip(chosen, arithmetics, tops, strict=True)]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvig.metrics.conventions.arithmetic import DIFFERENCES, Counts
+from cvig.metrics.conventions.arithmetic import DIFFERENCES, FAISS, Counts
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,6 @@ TOP_OF_PERCENT: dict[str, Callable[[float, int], int]] = {
     "round(.01 n) + 1": lambda p, n: round(n * (p / 100)) + 1,
 }
 
-FAISS = "FAISS"  # differences or the expansion, by size
 PAPER_CODE = "image-locate"  # the convention of the paper's public code
 _STRICT = "#(strictly closer) < k: ties count for the query"
 _FAISS = "in the top k of FAISS's flat index"

@@ -1,16 +1,30 @@
 """A gallery in parts: what is closer than each answer is counted part by part, and the sums are those of one whole."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
 from cvig.ranking.certified import Search
 from cvig.ranking.threads import threads
-from cvig.ranking.tiles import tiles_on
+from cvig.ranking.tiles import HostTiles
 
 PART = 1 << 26  # numbers of a gallery that are prepared at a time, 256 MB
 FEWEST = 1 << 13  # rows, however wide
+
+
+@contextmanager
+def tiles_on(device: object) -> Iterator[Any]:
+    """Tiles on the processor, for a device that is called so, or on a device of PyTorch's, in full precision."""
+    if str(device).split(":")[0] == "cpu":
+        yield HostTiles()
+        return
+    from cvig.ranking.device import DeviceTiles, full_precision
+
+    with full_precision():
+        yield DeviceTiles(device)
 
 
 def count_closer(

@@ -4,8 +4,7 @@
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -89,15 +88,3 @@ class HostTiles:
             return matter[row[which]], BYTES * word[which] + byte
 
         return Tally(above, doubt, find)
-
-
-@contextmanager
-def tiles_on(device: object) -> Iterator[Any]:
-    """Tiles on the processor, for a device that is called so, or on a device of PyTorch's, in full precision."""
-    if str(device).split(":")[0] == "cpu":
-        yield HostTiles()
-        return
-    from cvig.ranking.device import DeviceTiles, full_precision
-
-    with full_precision():
-        yield DeviceTiles(device)

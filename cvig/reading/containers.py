@@ -4,12 +4,14 @@ import json
 import pickle
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 
 from cvig.extras import needing
+from cvig.reading.hdf import read_hdf
+from cvig.reading.parts import NoFileOfItsKindError, Parts
 from cvig.reading.pickles import NotPlainError, read_npy, read_pickle
 from cvig.reading.text import read_lines
 
@@ -23,26 +25,6 @@ _ITEMS = "x.items() if isinstance(x, dict) else [('rows', x)]"
 AS_ARRAYS = "; numpy.savez('{stem}.npz', **{{k: numpy.asarray(v) for k, v in (" + _ITEMS + ")}})"
 NUMPY = "import pickle, numpy; x = pickle.load(open('{file}', 'rb'))" + AS_ARRAYS
 TORCH = "import torch, numpy; x = torch.load('{file}', weights_only=False, map_location='cpu')" + AS_ARRAYS
-
-
-class NoFileOfItsKindError(ValueError):
-    """Our own words on why a file is refused; what other libraries say is never passed on."""
-
-
-class Parts(Mapping):
-    """The arrays of a file by name, each read when it is asked for."""
-
-    def __init__(self, readers: dict[str, Callable[[], object]]):
-        self.readers = readers
-
-    def __getitem__(self, name: str) -> object:
-        return self.readers[name]()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.readers)
-
-    def __len__(self) -> int:
-        return len(self.readers)
 
 
 def command(text: str, path: Path) -> str:
@@ -105,16 +87,10 @@ def _safetensors(path: Path) -> Parts:
 def _mat(path: Path) -> Parts:
     with path.open("rb") as stream:
         if stream.read(19) == b"MATLAB 7.3 MAT-file":
-            return _hdf(path, matlab=True)
+            return read_hdf(path, matlab=True)
     from scipy.io import loadmat, whosmat
 
     return Parts({name: lambda name=name: loadmat(path, variable_names=[name])[name] for name, _, _ in whosmat(path)})
-
-
-def _hdf(path: Path, matlab: bool = False) -> Parts:
-    from cvig.reading.hdf import read_hdf
-
-    return read_hdf(path, matlab)
 
 
 def _json(path: Path) -> object:
@@ -148,8 +124,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     ".pth": _pt,
     ".safetensors": _safetensors,
     ".mat": _mat,
-    ".h5": _hdf,
-    ".hdf5": _hdf,
+    ".h5": read_hdf,
+    ".hdf5": read_hdf,
     ".json": _json,
     ".pkl": _pickle,
     ".pickle": _pickle,

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.reading.containers import NoFileOfItsKindError, Parts, guarded, read_content, split_place
+from cvig.reading.containers import guarded, read_content, split_place
 from cvig.reading.ordering import natural_order
+from cvig.reading.parts import NoFileOfItsKindError, Parts
 from cvig.reading.text import read_numbers
 
 SIDES = {

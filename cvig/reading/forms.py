@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.reading.containers import TEXT, NoFileOfItsKindError, Parts, guarded, read_content, split_place
+from cvig.reading.containers import TEXT, guarded, read_content, split_place
 from cvig.reading.embeddings import LABELS, as_array
+from cvig.reading.parts import NoFileOfItsKindError, Parts
 from cvig.reading.text import Table, read_lines, read_table
 from cvig.reading.truth import Truth, from_labels, ordered_pairs, tidy
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.reading.containers import NoFileOfItsKindError, Parts
+from cvig.reading.parts import NoFileOfItsKindError, Parts
 
 
 def _matlab_value(dataset, file) -> object:

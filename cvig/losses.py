@@ -1,4 +1,5 @@
 """Losses of a batch of pairs: row i of the ground embeddings answers row i of the aerial ones, all others do not.
+And of triplets whose negatives come from elsewhere.
 
 Distances are squared Euclidean, the paper's equation 3.
 """
@@ -146,3 +147,30 @@ class InfoNCELoss(nn.Module):
         partner = torch.arange(len(logits), device=logits.device)
         both = [F.cross_entropy(x, partner, label_smoothing=self.label_smoothing) for x in (logits, logits.T)]
         return (both[0] + both[1]) / 2
+
+
+class TripletLoss(nn.Module):
+    """Hinge on triplets that are given: max(0, |a - p|² - |a - n|² + margin), mean over the batch (Schroff et al. 2015).
+
+    The gradient passes through all three. Where positives and negatives are one point, as those of a tower that has become
+    constant are, the two distances and their gradients cancel: the anchor's gradient is exactly zero and the loss is the
+    margin. Where the anchors are one point, positives and negatives still have gradients.
+
+    Parameters
+    ----------
+    margin : float
+        In units of squared distance.
+    """
+
+    def __init__(self, margin: float = 0.5):
+        super().__init__()
+        _check_positive(margin=margin)
+        self.margin = margin
+
+    def forward(self, anchor: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
+        """Loss of three embeddings [B, D] of B triplets: a scalar."""
+        if anchor.ndim != 2 or not anchor.shape == positive.shape == negative.shape:
+            shapes = ", ".join(str(tuple(x.shape)) for x in (anchor, positive, negative))
+            raise ValueError(f"embeddings {shapes}: expected three equal shapes [B, D]")
+        gap = (anchor - positive).square().sum(1) - (anchor - negative).square().sum(1)
+        return F.relu(gap + self.margin).mean()

@@ -160,19 +160,27 @@ class TrainSettings(Settings):
         """The recipe as its switches change it."""
         return self.switched.recipe
 
+    @property
+    def pixels(self) -> int:
+        """Side of the images, after the recipe's `scale`."""
+        return round(self.trained_by.scale * self.size)
+
     def build(self) -> SiameseNetwork:
         """The network that training is to begin with."""
         recipe = self.trained_by
         return build(
             self.arch,
             self.weights,
-            size=self.size,
+            size=self.pixels,
             embedding=self.embedding or None,
             final_relu=recipe.final_relu,
             unit_norm=recipe.unit_norm,
             zero_netvlad=recipe.zero_netvlad,
             zero_residual=recipe.zero_residual,
             dark=recipe.dark,
+            bgr=recipe.bgr,
+            projection=recipe.projection,
+            glorot=recipe.glorot,
             seed=self.seed,
         )
 
@@ -182,7 +190,7 @@ class TrainSettings(Settings):
 
     def split_options(self, split: str, device: str = "cpu") -> dict:
         """Options for `cvig.datasets.load` of one split; the world's views are rendered on `device`."""
-        options = {"size": self.size, **self.options}
+        options = {"size": self.pixels, **self.options}
         if self.data == "world":
             options |= {"view": self.view, "seed": self.seed_of_data, "device": device}
             if split == "train":

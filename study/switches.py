@@ -1,13 +1,15 @@
 """The study's recipes, and the ways in which the paper's public code departs from its text: each a switch.
 
-`described` and `modern` are the library's (`cvig.training.recipes`). `as-coded` is `described` with every switch of
-`SWITCHES` on. A switch names the fields of a recipe that it changes; each can be turned alone.
+`described` and `modern` are the library's (`cvig.training.recipes`). `as-coded` is `described` with nine switches on, which
+are of the code's last commit, of 22 June 2023; other departures of that commit, frozen trunks among them, can be turned on
+beside them. `as-coded-june-1` is the version of 1 June 2023, the only committed one that trains ResNet50. A switch names the
+fields of a recipe that it changes; each can be turned alone.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from cvig.training.recipes import DESCRIBED, MODERN, Recipe
+from cvig.training.recipes import DESCRIBED, MODERN, Phase, Recipe
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Switch:
     change: Mapping[str, object]
 
 
-# How S010MON/image-locate, commit 7875c71, departs from the paper's text.
+# How S010MON/image-locate departs from the paper's text: commit 7875c71 of 22 June 2023 unless another is named.
 SWITCHES = {
     "detached-negatives": Switch(
         "no gradient passes through the negatives, whose distances come from SciPy",
@@ -60,6 +62,29 @@ SWITCHES = {
     ),
     "linear-head": Switch("no ReLU after the last layer", "models.py", {"final_relu": False}),
     "no-training-crop": Switch("aerial images are not cropped in training", "trainModel.py", {"crop_min": 1.0}),
+    "frozen-trunk": Switch(
+        "of the trunks only the upper part is trained: VGG16 from block4_conv1, ResNet50 after conv5_block2_out",
+        "models.py",
+        {"trained_from": {"vgg16": "features.17", "cvm-net-i": "features.17", "resnet50": "layer4.2", "conv4": "block4"}},
+    ),
+    "frozen-trunk-june-1": Switch(
+        "of the trunks less is trained: nothing of VGG16, ResNet50 after conv5_block1_out",
+        "models.py at 37cf3aa",
+        {"trained_from": {"vgg16": "", "cvm-net-i": "", "resnet50": "layer4.1", "conv4": "block4"}},
+    ),
+    "bgr-in-training": Switch(
+        "red and blue are exchanged in training and not in testing", "models.py, testModel.py", {"bgr": True}
+    ),
+    "200-px": Switch("ResNet50 sees images of 200 pixels a side, not 224", "models.py, dataset.py", {"scale": 200 / 224}),
+    "no-projection": Switch("CVM-Net-I's embedding is what NetVLAD gives", "models.py", {"projection": False}),
+    "keras-start": Switch("fully connected layers start as Keras starts them", "models.py", {"glorot": True}),
+    "adam-default-rate": Switch("Adam has its default rate, 1e-3", "trainModel.py at 37cf3aa", {"learning_rate": 1e-3}),
+    "mined-triplets": Switch(
+        "one loss, a hinge on triplets that are mined in a second batch; the gradient passes through all three",
+        "trainModel.py, models.py at 37cf3aa",
+        {"phases": (Phase("triplet"),)},
+    ),
+    "aerial-anchor": Switch("the triplets' anchor is the aerial image", "in no commit", {"anchor": "aerial"}),
 }
 
 
@@ -113,9 +138,41 @@ RECIPES = {
         replace(
             DESCRIBED,
             name="as-coded",
-            summary="the paper's text as its public code has it: the described recipe with every switch on",
+            summary="the paper's text as its public code has it: the described recipe with nine switches on",
         ),
-        on=tuple(SWITCHES),
+        on=(
+            "detached-negatives",
+            "zero-at-collapse",
+            "soft-margin-as-coded",
+            "zero-netvlad",
+            "mixed-preprocessing",
+            "frozen-batch-norm",
+            "duplicate-tiles",
+            "linear-head",
+            "no-training-crop",
+        ),
+    ),
+    "as-coded-june-1": SwitchedRecipe(
+        replace(
+            DESCRIBED,
+            name="as-coded-june-1",
+            summary="the public code of 1 June 2023, for ResNet50: a hinge on mined triplets; Adam at 1e-3, batch 16",
+        ),
+        on=(
+            "zero-netvlad",
+            "mixed-preprocessing",
+            "frozen-batch-norm",
+            "duplicate-tiles",
+            "linear-head",
+            "no-training-crop",
+            "frozen-trunk-june-1",
+            "bgr-in-training",
+            "200-px",
+            "no-projection",
+            "keras-start",
+            "adam-default-rate",
+            "mined-triplets",
+        ),
     ),
     "modern": SwitchedRecipe(MODERN),
 }

@@ -16,31 +16,39 @@ from cvig.models.siamese import SiameseNetwork, Tower
 from cvig.models.trunks import build_trunk, feature_shape, zero_residuals
 
 
-def dense_head(features: int, embedding: int, final_relu: bool) -> dict[str, nn.Module]:
+def dense_head(features: int, embedding: int, final_relu: bool, glorot: bool = False) -> dict[str, nn.Module]:
     """Fully connected layers of 512, 256 and `embedding` neurons, batch norm between them (paper, section 3.3).
 
     "All layers used the ReLU activation function": with `final_relu` the last one too, so that no embedding has a
     negative coordinate. The public code (S010MON/image-locate, src/models.py) leaves the last layer linear, and puts
-    batch norm after the ReLU as here.
+    batch norm after the ReLU as here. With `glorot`, linear layers start as Keras starts them, as that code does: weights
+    uniform within √(6 / (inputs + outputs)) (Glorot and Bengio 2010), biases zero.
     """
     last = [nn.Linear(256, embedding)] + [nn.ReLU()] * final_relu
-    return {
+    head = {
         "fc1": nn.Sequential(nn.Flatten(), nn.Linear(features, 512), nn.ReLU(), nn.BatchNorm1d(512)),
         "fc2": nn.Sequential(nn.Linear(512, 256), nn.ReLU(), nn.BatchNorm1d(256)),
         "fc3": nn.Sequential(*last),
     }
+    for layer in (layer for block in head.values() for layer in block if glorot and isinstance(layer, nn.Linear)):
+        nn.init.xavier_uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
+    return head
 
 
-def netvlad_heads(channels: int, embedding: int, zero: bool = False) -> list[dict[str, nn.Module]]:
-    """The two heads of CVM-Net-I: each its own NetVLAD of 64 clusters, and one linear projection for both.
+def netvlad_heads(channels: int, embedding: int, zero: bool = False, project: bool = True) -> list[dict[str, nn.Module]]:
+    """The two heads of CVM-Net-I: each its own NetVLAD of 64 clusters, and one linear projection for both, or none.
 
     So it is in the authors' code (david-husx/crossview_localisation): src/CVM-Net/cvm_net.py gives each branch a
     `netvlad` under its own variable scope, src/CVM-Net/siamese_fc.py reuses the variables of one 4096-d `fc1`.
     """
+    vlads = [{"netvlad": NetVLAD(channels, clusters=64, zero=zero)} for _ in range(2)]
+    if not project:
+        return vlads
     projection = nn.Linear(64 * channels, embedding)
     # The authors start the bias at 0.1, which outweighs a projected unit vector and turns all embeddings one way.
     nn.init.zeros_(projection.bias)
-    return [{"netvlad": NetVLAD(channels, clusters=64, zero=zero), "projection": projection} for _ in range(2)]
+    return [{**vlad, "projection": projection} for vlad in vlads]
 
 
 def build(
@@ -54,6 +62,9 @@ def build(
     zero_netvlad: bool = False,
     zero_residual: bool = False,
     dark: bool = False,
+    bgr: bool = False,
+    projection: bool = True,
+    glorot: bool = False,
     seed: int = 0,
 ) -> SiameseNetwork:
     """Build a Siamese network.
@@ -63,7 +74,7 @@ def build(
     arch : str
         ``"vgg16"`` or ``"resnet50"``: trunk and fully connected head; ``"cvm-net-i"``: VGG16 trunk up to conv5_3 (as in
         the authors' src/CVM-Net/VGG.py), NetVLAD of 64 clusters and a projection (Hu et al. 2018); or any torchvision
-        classification model but ViT, with the fully connected head.
+        classification model but ViT, or ``"conv4"`` (`cvig.models.trunks.small_trunk`), with the fully connected head.
     weights : str
         Where both trunks start: ``"imagenet"``, the path of a local state dict, or ``"none"``.
     size : int
@@ -78,8 +89,12 @@ def build(
         Start NetVLAD's clusters at zero, as the paper's public code does.
     zero_residual : bool
         Start a ResNet of random weights by `zero_residuals`.
-    dark : bool
+    dark, bgr : bool
         As `SiameseNetwork.prepare` has it.
+    projection : bool
+        CVM-Net-I has its projection. Without it the embedding is as wide as NetVLAD's output, whatever `embedding` says.
+    glorot : bool
+        Fully connected layers start as Keras starts them (`dense_head`).
     seed : int
         Of random weights. The global random state is left as it was.
 
@@ -105,9 +120,10 @@ def build(
             for part in trunks:
                 zero_residuals(part)
         if vlad:
-            heads = netvlad_heads(shape[0], width, zero_netvlad)
+            width = width if projection else 64 * shape[0]
+            heads = netvlad_heads(shape[0], width, zero_netvlad, projection)
         else:
-            heads = [dense_head(shape[0] * shape[1] * shape[2], width, final_relu) for _ in range(2)]
+            heads = [dense_head(shape[0] * shape[1] * shape[2], width, final_relu, glorot) for _ in range(2)]
     towers = [Tower(trunk, head, unit_norm or vlad) for trunk, head in zip(trunks, heads, strict=True)]
     design = {
         "arch": arch,
@@ -117,8 +133,11 @@ def build(
         "unit_norm": unit_norm,
         "zero_netvlad": zero_netvlad,
         "dark": dark,
+        "bgr": bgr,
+        "projection": projection,
+        "glorot": glorot,
     }
-    return SiameseNetwork(arch, *towers, width, size, dark, design).to(memory_format=torch.channels_last)
+    return SiameseNetwork(arch, *towers, width, size, dark, bgr, design).to(memory_format=torch.channels_last)
 
 
 def load_network(folder: Path | str) -> SiameseNetwork:

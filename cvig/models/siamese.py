@@ -55,6 +55,8 @@ class SiameseNetwork(nn.Module):
         Pixels a side of the square input that the heads were made for.
     dark : bool
         Train on images 255 times too dark and test on others 255 times too faint (`prepare`).
+    bgr : bool
+        Train on images with red and blue exchanged and test on others as they are (`prepare`).
     half_size : bool
         See images at half their size; false unless set.
     design : dict or None
@@ -69,11 +71,12 @@ class SiameseNetwork(nn.Module):
         embedding_dim: int,
         size: int,
         dark: bool = False,
+        bgr: bool = False,
         design: dict | None = None,
     ):
         super().__init__()
         self.arch, self.ground, self.aerial = arch, ground, aerial
-        self.embedding_dim, self.size, self.dark, self.half_size = embedding_dim, size, dark, False
+        self.embedding_dim, self.size, self.dark, self.bgr, self.half_size = embedding_dim, size, dark, bgr, False
         self.design = design
 
     def save(self, folder: Path | str) -> None:
@@ -110,9 +113,10 @@ class SiameseNetwork(nn.Module):
 
         That code trains on images over 255 from which it then takes the mean of images from 0 to 255: black, but for a
         255th of the contrast. It tests on images over 255 alone, which to the same trunk are the mean gray, but for a
-        255th of the contrast.
+        255th of the contrast. In training it also exchanges red and blue (`bgr`), as the Caffe models that the means are of
+        have them.
         """
-        x = preprocess(images)
+        x = preprocess(images.flip(1) if self.bgr and training else images)
         if self.half_size:
             x = F.avg_pool2d(x, 2)
         if not self.dark:

@@ -1,6 +1,7 @@
 """Trunks: convolutional networks of torchvision without their classifiers, and what is done to them before training."""
 
 from http.client import HTTPException
+from itertools import pairwise
 
 import torch
 import torchvision
@@ -10,6 +11,7 @@ from torchvision.models import resnet
 from cvig.models.weights import load_state_dict
 
 ARCHITECTURES = ("vgg16", "resnet50", "cvm-net-i")
+SMALL = "conv4"  # our own: many trainings need a trunk that takes seconds
 # Children of torchvision's models that come after, or beside, the feature map.
 CLASSIFIER_PARTS = ("avgpool", "flatten", "dropout", "fc", "head", "heads", "classifier", "aux1", "aux2", "AuxLogits")
 
@@ -17,18 +19,31 @@ CLASSIFIER_PARTS = ("avgpool", "flatten", "dropout", "fc", "head", "heads", "cla
 def trunk_name(arch: str) -> str:
     """The torchvision model that `arch` takes its features from; ValueError for an unknown architecture."""
     name = "vgg16" if arch == "cvm-net-i" else arch
-    if name not in torchvision.models.list_models(module=torchvision.models):
+    if name != SMALL and name not in torchvision.models.list_models(module=torchvision.models):
         raise ValueError(
-            f"unknown architecture '{arch}': expected one of {', '.join(ARCHITECTURES)}, "
+            f"unknown architecture '{arch}': expected one of {', '.join(ARCHITECTURES)}, {SMALL}, "
             "or the name of a torchvision classification model such as resnet18"
         )
     return name
 
 
+def small_trunk() -> nn.Sequential:
+    """Four blocks of convolution, batch norm and ReLU, with 16 to 128 channels; all but the last halve the image.
+
+    >>> small_trunk()(torch.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 128, 4, 4])
+    """
+    trunk, channels = nn.Sequential(), (3, 16, 32, 64, 128)
+    for block, (before, after) in enumerate(pairwise(channels), start=1):
+        layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        trunk.add_module(f"block{block}", nn.Sequential(*layers, *[nn.MaxPool2d(2)] * (block < 4)))
+    return trunk
+
+
 def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
     """A torchvision model without its pooling and classifier: images [B, 3, H, W] to a feature map [B, C, h, w].
 
-    Layers keep torchvision's names and initialization.
+    Layers keep torchvision's names and initialization. `SMALL` is `small_trunk`, which has no ImageNet weights.
 
     Parameters
     ----------
@@ -40,6 +55,13 @@ def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
         classifier, whose keys are passed over, or ``"none"``.
     """
     name, pretrained = trunk_name(arch), None
+    if name == SMALL:
+        trunk = small_trunk()
+        if weights == "imagenet":
+            raise ValueError(f"torchvision has no {SMALL}: give a path, or weights='none'")
+        if weights != "none":
+            load_state_dict(trunk, weights)
+        return trunk
     if weights == "imagenet":
         pretrained = "IMAGENET1K_V1"
         if pretrained not in torchvision.models.get_model_weights(name).__members__:
@@ -74,6 +96,35 @@ def feature_shape(trunk: nn.Module, size: int) -> tuple[int, ...] | None:
     finally:
         trunk.train(training)
     return shape if len(shape) == 3 and 0 not in shape else None
+
+
+def freeze(trunk: nn.Module, trained_from: str | None) -> None:
+    """Train a trunk from one of its layers on, and freeze all before it.
+
+    Parameters
+    ----------
+    trunk : nn.Module
+    trained_from : str or None
+        Where the names of the trained weights begin: ``"layer4.2"`` of a ResNet is its last block. All are trained where
+        None, none where empty.
+
+    Raises
+    ------
+    ValueError
+        The trunk has no such weights.
+    """
+    names = [name for name, _ in trunk.named_parameters()]
+    if trained_from is None:
+        first = 0
+    elif not trained_from:
+        first = len(names)
+    else:
+        found = [at for at, name in enumerate(names) if name.startswith(f"{trained_from}.")]
+        if not found:
+            raise ValueError(f"trained_from '{trained_from}': no such layer; the trunk begins with '{names[0]}'")
+        first = found[0]
+    for at, (_, weights) in enumerate(trunk.named_parameters()):
+        weights.requires_grad_(at >= first)
 
 
 def batch_norms(module: nn.Module) -> list[nn.Module]:

@@ -15,15 +15,16 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from cvig.datasets import PairedViews
-from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss
+from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss, TripletLoss
 from cvig.metrics import pssr, recall_at_k
 from cvig.metrics.collapse import distinct_rows, relative_spread
 from cvig.models import SiameseNetwork
-from cvig.models.trunks import batch_norms
+from cvig.models.trunks import batch_norms, freeze
 from cvig.ranking import Ranks, exact_ranks
 from cvig.training.batches import EpochBatches, augment
 from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.embedding import embed_gallery, embed_ground
+from cvig.training.mining import mined
 from cvig.training.recipes import Recipe
 
 
@@ -35,7 +36,9 @@ def make_loss(name: str, recipe: Recipe) -> nn.Module:
         return SoftMarginLoss(detached=recipe.detached_negatives, as_coded=recipe.soft_margin_as_coded)
     if name == "infonce":
         return InfoNCELoss(temperature=0.1, label_smoothing=0.1)
-    raise ValueError(f"loss '{name}' of recipe '{recipe.name}': expected max-margin, soft-margin or infonce")
+    if name == "triplet":
+        return TripletLoss()
+    raise ValueError(f"loss '{name}' of recipe '{recipe.name}': expected max-margin, soft-margin, infonce or triplet")
 
 
 class SiameseTraining(lightning.LightningModule):
@@ -45,6 +48,8 @@ class SiameseTraining(lightning.LightningModule):
     ----------
     network : SiameseNetwork
     recipe : Recipe
+    train : PairedViews
+        Of which the loss ``"triplet"`` takes a second batch, shuffled by itself, for its negatives.
     val : PairedViews
         Ranked after every epoch.
     learning_rate : float
@@ -70,6 +75,7 @@ class SiameseTraining(lightning.LightningModule):
         self,
         network: SiameseNetwork,
         recipe: Recipe,
+        train: PairedViews,
         val: PairedViews,
         *,
         learning_rate: float,
@@ -80,7 +86,7 @@ class SiameseTraining(lightning.LightningModule):
         report: Callable[[dict], None] | None = None,
     ):
         super().__init__()
-        self.network, self.recipe, self.val = network, recipe, val
+        self.network, self.recipe, self.train_data, self.val = network, recipe, train, val
         self.learning_rate, self.steps, self.seed, self.bf16, self.report = learning_rate, steps, seed, bf16, report
         self.half_size_epochs = half_size_epochs
         self.losses = nn.ModuleList(make_loss(phase.loss, recipe) for phase in recipe.phases)
@@ -138,12 +144,12 @@ class SiameseTraining(lightning.LightningModule):
         seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
         torch.manual_seed(seed)  # layers that draw depend on no step before, which may have been another process's
         aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
-        images = (
-            self.network.prepare(x, training=True).to(memory_format=torch.channels_last) for x in (batch["ground"], aerial)
-        )
-        g, a = self.network(*images)
-        with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
-            loss = self.losses[self.phase](g.float(), a.float())
+        if self.recipe.phases[self.phase].loss == "triplet":
+            loss = self._loss_of_triplets(batch["ground"], aerial, batch_idx, seed)
+        else:
+            g, a = self.network(self._input(batch["ground"]), self._input(aerial))
+            with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
+                loss = self.losses[self.phase](g.float(), a.float())
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, "
@@ -151,6 +157,35 @@ class SiameseTraining(lightning.LightningModule):
             )
         self._epoch_losses.append(float(loss.detach()))
         return loss
+
+    def _input(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network.prepare(images, training=True).to(memory_format=torch.channels_last)
+
+    def _loss_of_triplets(self, ground: torch.Tensor, aerial: torch.Tensor, batch_idx: int, seed: int) -> torch.Tensor:
+        """Loss of a batch of pairs and of negatives that are mined in a second batch, on images prepared as for a test."""
+        order = np.random.default_rng([self.seed, self.current_epoch, 1]).permutation(len(self.train_data))
+        second = order[batch_idx * len(ground) : (batch_idx + 1) * len(ground)].tolist()
+        if self.recipe.anchor == "ground":
+            towers, anchor, positive = (self.network.ground, self.network.aerial), ground, aerial
+            images = torch.stack([self.train_data.aerial_image(self.train_data.partner(i)) for i in second])
+            others = augment(images.to(aerial.device), self.recipe, torch.Generator().manual_seed(seed + 1))
+        else:
+            towers, anchor, positive = (self.network.aerial, self.network.ground), aerial, ground
+            others = torch.stack([self.train_data.ground_image(i) for i in second]).to(ground.device)
+        of_anchor, of_other = towers
+        modes = [module.training for module in self.network.modules()]
+        self.network.eval()  # else batch norm would learn from images that are prepared as for a test
+        with torch.no_grad():
+            a, p, n = (
+                tower(self.network.prepare(images).to(memory_format=torch.channels_last)).float()
+                for tower, images in ((of_anchor, anchor), (of_other, positive), (of_other, others))
+            )
+        for module, mode in zip(self.network.modules(), modes, strict=True):
+            module.training = mode
+        negative = others[mined(a, p, n)]
+        a, p, n = of_anchor(self._input(anchor)), of_other(self._input(positive)), of_other(self._input(negative))
+        with torch.autocast(self.device.type, enabled=False):
+            return self.losses[self.phase](a.float(), p.float(), n.float())
 
     def on_train_epoch_end(self) -> None:
         """Rank the validation views, write the log's row, and move to the next phase when this one is done."""
@@ -248,11 +283,14 @@ def fit(
     if half_size_epochs and not network.takes_half_size():
         side = network.size
         raise ValueError(f"half_size_epochs={half_size_epochs}: this {network.arch} takes {side} × {side} images alone")
+    for tower in (network.ground, network.aerial):
+        freeze(tower.trunk, recipe.trained_from.get(network.arch))
     # the trainer's current_epoch is one behind while it opens the data to go on from a kept epoch
     batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: len(module.log_rows))
     module = SiameseTraining(
         network,
         recipe,
+        train,
         val,
         learning_rate=learning_rate or recipe.learning_rate,
         steps=epochs * len(batches),

@@ -1,6 +1,7 @@
 """Training recipes as data: what is minimized, how, and on which augmentations."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -9,7 +10,7 @@ class Phase:
 
     Attributes
     ----------
-    loss : {"max-margin", "soft-margin", "infonce"}
+    loss : {"max-margin", "soft-margin", "infonce", "triplet"}
     until : {"end", "plateau"}
         ``"plateau"`` ends the phase when the epoch's mean loss has not fallen by a hundredth for `patience` epochs,
         and at half of all epochs at the latest, so that the next phase has its turn.
@@ -55,6 +56,19 @@ class Recipe:
         Batch norm keeps its first statistics.
     duplicate_tiles : bool
         The gallery repeats an aerial image for each of its views (`duplicates` of `cvig.datasets.load`).
+    anchor : {"ground", "aerial"}
+        Of the loss ``"triplet"``: which view is the anchor. Positives and negatives are of the other.
+    bgr : bool
+        The network trains on images whose channels are exchanged, and is tested on others (`SiameseNetwork.prepare`).
+    projection : bool
+        CVM-Net-I has its last, linear layer; without it embeddings are what NetVLAD gives.
+    glorot : bool
+        Fully connected layers start as Keras starts them (`cvig.models.building.dense_head`).
+    trained_from : mapping of str to str
+        For an architecture, where the trained part of its trunks begins (`cvig.models.trunks.freeze`). Trunks that are not
+        named are trained whole.
+    scale : float
+        Side of the images, as a share of the side asked for.
     """
 
     name: str
@@ -77,6 +91,12 @@ class Recipe:
     dark: bool = False
     frozen_batch_norm: bool = False
     duplicate_tiles: bool = False
+    anchor: str = "ground"
+    bgr: bool = False
+    projection: bool = True
+    glorot: bool = False
+    trained_from: Mapping[str, str] = field(default_factory=dict)
+    scale: float = 1.0
 
 
 DESCRIBED = Recipe(

@@ -190,8 +190,7 @@ def test_a_recipe_without_training_crop_leaves_the_tiles_alone():
     assert not torch.equal(augment(images, RECIPES["described"], torch.Generator().manual_seed(0)), images)
 
 
-def test_every_switch_is_on_in_as_coded_and_each_can_be_turned():
-    assert SWITCHED["as-coded"].on == tuple(SWITCHES)
+def test_every_switch_can_be_turned():
     assert SWITCHED["as-coded"].turned(dict.fromkeys(SWITCHES, False)).on == SWITCHED["described"].on == ()
     for name in SWITCHES:
         assert SWITCHED["described"].turned({name: True}).on == (name,)
@@ -403,3 +402,17 @@ def test_a_run_cut_short_goes_on_and_leaves_nothing_unfinished(tmp_path, monkeyp
     assert session.keep.earlier > 0
     assert session.finish()["seconds"] > session.keep.earlier
     assert not file.parent.exists()
+
+
+def test_june_1_mines_its_negatives_as_it_tests_and_trains_as_it_darkens(tmp_path):
+    """Its batch norm learns nothing, the frozen part of the trunk stays, and both anchors train both towers."""
+    for anchor in (False, True):
+        switched = SWITCHED["as-coded-june-1"].turned({"aerial-anchor": anchor})
+        network = build("conv4", size=32, dark=True, bgr=True, seed=0)
+        before = {name: x.clone() for name, x in network.state_dict().items()}
+        fit(network, switched.recipe, Noise(), Noise(seed=1), epochs=1, batch=8, seed=0, bf16=False)
+        changed = {name for name, x in network.state_dict().items() if not torch.equal(x, before[name])}
+        assert {name.rsplit(".", 3)[0] for name in changed if ".trunk." in name} == {"ground.trunk", "aerial.trunk"}
+        assert all(name.split(".")[2] == "block4" for name in changed if ".trunk." in name)
+        assert not any("running" in name for name in changed)
+        assert {f"{side}.head.fc1.1.weight" for side in ("ground", "aerial")} <= changed

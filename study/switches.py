@@ -24,14 +24,20 @@ class Switch:
         The files below src/ that do it.
     change : mapping of str to object
         Fields of a recipe and the values that the switch gives them.
+    commit : str
+        Of S010MON/image-locate; ``"none"`` where none does it, and the switch is there to compare with.
     """
 
     what: str
     source: str
     change: Mapping[str, object]
+    commit: str = "7875c71"  # of 22 June 2023, the last one
 
 
-# How S010MON/image-locate departs from the paper's text: commit 7875c71 of 22 June 2023 unless another is named.
+JUNE_1 = "37cf3aa"
+
+
+# How S010MON/image-locate departs from the paper's text.
 SWITCHES = {
     "detached-negatives": Switch(
         "no gradient passes through the negatives, whose distances come from SciPy",
@@ -69,8 +75,9 @@ SWITCHES = {
     ),
     "frozen-trunk-june-1": Switch(
         "of the trunks less is trained: nothing of VGG16, ResNet50 after conv5_block1_out",
-        "models.py at 37cf3aa",
+        "models.py",
         {"trained_from": {"vgg16": "", "cvm-net-i": "", "resnet50": "layer4.1", "conv4": "block4"}},
+        JUNE_1,
     ),
     "bgr-in-training": Switch(
         "red and blue are exchanged in training and not in testing", "models.py, testModel.py", {"bgr": True}
@@ -78,13 +85,14 @@ SWITCHES = {
     "200-px": Switch("ResNet50 sees images of 200 pixels a side, not 224", "models.py, dataset.py", {"scale": 200 / 224}),
     "no-projection": Switch("CVM-Net-I's embedding is what NetVLAD gives", "models.py", {"projection": False}),
     "keras-start": Switch("fully connected layers start as Keras starts them", "models.py", {"glorot": True}),
-    "adam-default-rate": Switch("Adam has its default rate, 1e-3", "trainModel.py at 37cf3aa", {"learning_rate": 1e-3}),
+    "adam-default-rate": Switch("Adam has its default rate, 1e-3", "trainModel.py", {"learning_rate": 1e-3}, JUNE_1),
     "mined-triplets": Switch(
         "one loss, a hinge on triplets that are mined in a second batch; the gradient passes through all three",
-        "trainModel.py, models.py at 37cf3aa",
+        "trainModel.py, models.py",
         {"phases": (Phase("triplet"),)},
+        JUNE_1,
     ),
-    "aerial-anchor": Switch("the triplets' anchor is the aerial image", "in no commit", {"anchor": "aerial"}),
+    "aerial-anchor": Switch("the triplets' anchor is the aerial image", "none", {"anchor": "aerial"}, "none"),
 }
 
 

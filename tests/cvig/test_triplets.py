@@ -113,7 +113,7 @@ def test_channels_are_exchanged_in_training_alone():
 def test_layers_that_start_as_keras_starts_them():
     """Within √(6 / (inputs + outputs)), by far not all within PyTorch's 1 / √inputs, and no biases."""
     head = build("conv4", size=32, glorot=True).ground.head
-    weights, bias = head.fc1[1].weight, head.fc1[1].bias
+    weights, bias = head.fc1[1].weight.detach(), head.fc1[1].bias
     assert float(weights.abs().max()) == pytest.approx(np.sqrt(6 / (2048 + 512)), rel=1e-3)
     assert float(weights.abs().max()) <= np.sqrt(6 / (2048 + 512))
     assert not bias.any()

@@ -13,8 +13,11 @@ from study.words import tally
 
 
 def switch_table() -> pd.DataFrame:
-    """Every switch: what it does, and the file of the public code below src/ that has it."""
-    rows = {name: {"what the code does": switch.what, "source": switch.source} for name, switch in SWITCHES.items()}
+    """Every switch: what it does, and the file of the public code below src/ that has it, with its commit."""
+    rows = {
+        name: {"what the code does": switch.what, "source": switch.source, "commit": switch.commit}
+        for name, switch in SWITCHES.items()
+    }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("switch")
 
 

@@ -40,6 +40,30 @@ def _descriptor(path: str) -> int | None:
     return int(found[1]) if found else _STREAMS.get(path)
 
 
+def names_stdout(name: str | None) -> bool:
+    """Whether an output's name means the process's standard output: ``-``, or a device that leads there."""
+    return name is not None and (name == "-" or _descriptor(name) == 1)
+
+
+@contextlib.contextmanager
+def naming(name: Path | str) -> Iterator[None]:
+    """Let errors of writing say what could not be written: a full disk's own say nothing of it.
+
+    Examples
+    --------
+    >>> with naming("table.csv"):
+    ...     raise OSError(28, "No space left on device")
+    Traceback (most recent call last):
+    OSError: [Errno 28] No space left on device: 'table.csv'
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(name)) from error
+
+
 def _kind(path: str) -> int | None:
     """What kind of file `path` is, links followed; None where there is none yet."""
     try:
@@ -107,13 +131,14 @@ def atomic(path: Path | str) -> Iterator[Path]:
         clean(target.parent)
     temporary, descriptor = _begin(target)
     try:
-        yield temporary
-        if kind:
-            before = target.stat()
-            temporary.chmod(stat.S_IMODE(before.st_mode))
-        sync(temporary)
-        temporary.replace(target)
-        sync(target.parent)
+        with naming(target):
+            yield temporary
+            if kind:
+                before = target.stat()
+                temporary.chmod(stat.S_IMODE(before.st_mode))
+            sync(temporary)
+            temporary.replace(target)
+            sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
         os.close(descriptor)
@@ -131,13 +156,13 @@ def write(path: Path | str, content: bytes | str) -> None:
     data = content.encode("utf-8", "surrogateescape") if isinstance(content, str) else content
     descriptor = _descriptor(os.fspath(path))
     if descriptor is not None:  # also where it leads to a file, which others write at the same time
-        with os.fdopen(os.dup(descriptor), "wb") as stream:
+        with naming(path), os.fdopen(os.dup(descriptor), "wb") as stream:
             stream.write(data)
     elif _kind(os.fspath(path)) in (None, stat.S_IFREG, stat.S_IFDIR):
         with atomic(path) as temporary:
             temporary.write_bytes(data)
     else:
-        with open(path, "wb") as stream:
+        with naming(path), open(path, "wb") as stream:
             stream.write(data)
 
 

@@ -140,9 +140,12 @@ def score(
     """Score embeddings exactly: recall, PSSR and MRR with intervals and chance, ties, and a verdict on collapse.
 
     Files may be .npy, .npz, .mat, .h5, .pt, .safetensors, .json, .pkl, .csv, .txt, .fvecs or .bin; nothing in them is ever
-    run. What was understood is said, and what could mean two things is asked. The report goes to stdout, unless --json -
-    or --csv - takes its place.
+    run. What was understood is said, and what could mean two things is asked. The report goes to stdout, or to stderr
+    where --json - or --csv - takes its place.
     """
+    from cvig.files import names_stdout, naming, write_csv, write_json
+
+    json_to, csv_to = ("-" if names_stdout(name) else name for name in (json_to, csv_to))
     if json_to == csv_to == "-":
         raise ValueError("--json - and --csv - both claim stdout: name a file for one of them")
     if figure is not None and figure.suffix.lower() not in (".png", ".svg"):
@@ -152,7 +155,6 @@ def score(
     if figure is not None:
         import matplotlib.figure  # noqa: F401 - where it is missing, that is said before anything is ranked
 
-    from cvig.files import write_csv, write_json
     from cvig.scoring.case import read_case
     from cvig.scoring.options import Options, refuse_to_overwrite
 
@@ -201,12 +203,15 @@ def score(
 
         write_figure(figure, scored.ranks, scored.places, ties, scored.table["chance"].to_dict())
     if json_to == "-":
-        typer.echo(json.dumps(scored.report, indent=1, sort_keys=True, allow_nan=False))
+        with naming("the standard output"):
+            typer.echo(json.dumps(scored.report, indent=1, sort_keys=True, allow_nan=False))
     elif json_to:
         write_json(json_to, scored.report)
     if csv_to == "-":
-        tidy(scored).to_csv(sys.stdout, index=False)
+        with naming("the standard output"):
+            tidy(scored).to_csv(sys.stdout, index=False)
+            sys.stdout.flush()
     elif csv_to:
         write_csv(csv_to, tidy(scored))
-    if "-" not in (json_to, csv_to):
-        typer.echo(text(scored.report, all_conventions=all_conventions))
+    with naming("the standard output"):
+        typer.echo(text(scored.report, all_conventions=all_conventions), err="-" in (json_to, csv_to))

@@ -40,7 +40,7 @@ def _npy(path: Path) -> object:
             return read_npy(stream)
 
 
-def _npz(path: Path) -> Parts:
+def _npz(path: Path) -> object:
     with zipfile.ZipFile(path) as archive:
         names = [name for name in archive.namelist() if name.endswith(".npy")]
 
@@ -48,7 +48,12 @@ def _npz(path: Path) -> Parts:
         with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
             return read_npy(stream)
 
-    return Parts({name.removesuffix(".npy"): lambda name=name: read(name) for name in names})
+    parts = Parts({name.removesuffix(".npy"): lambda name=name: read(name) for name in names})
+    if {"format", "shape", "data"} <= set(parts):  # as scipy.sparse.save_npz writes
+        from scipy.sparse import load_npz
+
+        return load_npz(path)
+    return parts
 
 
 def _pt(path: Path) -> object:
@@ -206,12 +211,19 @@ def read_content(place: str, what: str, also: dict[str, Callable[[Path], object]
 
 
 def part_of(content: object, name: str) -> object:
-    """The part of a dictionary, or of a tuple or list by number, that `name` names; slashes lead further in."""
+    """The part of a dictionary, or of a tuple or list by number, that `name` names; slashes lead further in.
+
+    Of an HDF5 file a group's name gives all that lies in the group.
+    """
+    name = name.strip("/") or name
     if isinstance(content, Mapping) and name in content:
         return content[name]
     if isinstance(content, (list, tuple)) and name.isdecimal() and int(name) < len(content):
         return content[int(name)]
     if isinstance(content, Mapping):
+        inside = [key for key in content if str(key).startswith(f"{name}/")]
+        if isinstance(content, Parts) and inside:
+            return Parts({key[len(name) + 1 :]: content.readers[key] for key in inside})
         head, slash, rest = name.partition("/")
         if slash and head in content:
             return part_of(content[head], rest)

@@ -233,6 +233,8 @@ def normalised(value: object, side: str, layout: str = "auto") -> Embeddings:
         return _from_parts(value, side, layout)
     if isinstance(value, (list, tuple)):
         return _from_sequence(value, side, layout)
+    if hasattr(value, "toarray"):
+        return Embeddings(value.toarray(), said=["a sparse matrix, made dense"])
     if not _is_array(value):
         raise NoFileOfItsKindError(f"it holds a {type(value).__name__}: expected an array of embeddings")
     array = as_array(value)

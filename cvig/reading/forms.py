@@ -9,11 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
+from cvig.reading.arrays import read_numbers, read_sparse
 from cvig.reading.containers import TEXT, guarded, read_content, split_place
 from cvig.reading.embeddings import LABELS, as_array
+from cvig.reading.numbering import Numbering, whole
 from cvig.reading.parts import NoFileOfItsKindError, Parts
-from cvig.reading.text import Table, read_lines, read_table
-from cvig.reading.truth import Truth, from_labels, ordered_pairs, tidy
+from cvig.reading.text import NUMBER, Table, listed, read_lines, read_table
+from cvig.reading.truth import Truth, from_labels, tidy
 
 FORMS = ("auto", "rows", "pairs", "mask")
 QUERY_COLUMNS = ("query", "queries", "query_id", "query_index", "query_name", "query_path", "q", "ground", "qid")
@@ -21,27 +23,6 @@ GALLERY_COLUMNS = ("gallery", "gallery_id", "gallery_index", "gallery_name", "ga
 GALLERY_COLUMNS += ("database", "db", "satellite", "positive", "positives", "answer", "docid", "row", "index")
 COLUMNS = QUERY_COLUMNS + GALLERY_COLUMNS
 WHOLE = ("positives", "positives_per_query", "ground_truth", "gt", "answers", "ignored")
-
-
-def whole(array: np.ndarray, what: str) -> np.ndarray:
-    """Whole numbers as int64, NaN as -1; ValueError where a number has a fraction."""
-    if array.dtype.kind in "biu":
-        return array.astype(np.int64)
-    if array.dtype.kind != "f":
-        raise ValueError(f"{what} of type {array.dtype}: expected whole numbers of gallery rows")
-    filled = np.where(np.isnan(array), -1, array)
-    wrong = np.argwhere(filled != np.floor(filled))
-    if len(wrong):
-        value = filled[tuple(wrong[0])]
-        if array.ndim == 2 and array.shape[1] == 2:
-            raise ValueError(
-                f"{what} of shape {array.shape} hold {value:g}: coordinates are given as --query-coordinates and "
-                "--gallery-coordinates with --radius"
-            )
-        raise ValueError(f"{what} of query {wrong[0][0]}: {value:g} is no number of a gallery row")
-    if len(far := np.argwhere(np.abs(filled) >= 2.0**63)):
-        raise ValueError(f"{what} of query {far[0][0]}: {filled[tuple(far[0])]:g} is no number of a gallery row")
-    return filled.astype(np.int64)
 
 
 class Reader:
@@ -76,8 +57,9 @@ class Reader:
             raise ValueError(f"unknown form '{form}': expected one of {', '.join(FORMS)}")
         if first_row not in (None, 0, 1):
             raise ValueError(f"--first-row {first_row}: expected 0 or 1")
-        self.queries, self.gallery, self.what, self.form, self.first_row = queries, gallery, what, form, first_row
+        self.form, self.queries, self.gallery, self.what = form, queries, gallery, what
         self.names = {"query": query_names, "gallery": gallery_names}
+        self.numbering = Numbering(queries, gallery, what, first_row, self.names)
 
     def read(self, value: object) -> Truth:
         """The truth that `value` holds: a table, array, list or dictionary.
@@ -93,124 +75,15 @@ class Reader:
             return self._mapping(value)
         if isinstance(value, (list, tuple)):
             return self._list(list(value))
+        if hasattr(value, "tocoo"):
+            return read_sparse(value, self.numbering)
         array = np.atleast_1d(as_array(value))
         if array.dtype == object:
             return self._list(list(array.ravel() if 1 in array.shape else array))
-        return self._names(list(array)) if array.dtype.kind in "US" else self._array(array)
+        return self._names(list(array)) if array.dtype.kind in "US" else self._numbers(array)
 
-    def _truth(self, query: np.ndarray, row: np.ndarray, origin: str) -> Truth:
-        pairs = ordered_pairs(query, row)
-        for values, size, thing in ((pairs[:, 0], self.queries, "queries"), (pairs[:, 1], self.gallery, "gallery rows")):
-            wrong = np.flatnonzero((values < 0) | (values >= size))
-            if len(wrong):
-                of = f"{self.what} of query {pairs[wrong[0], 0]}" if thing == "gallery rows" else self.what
-                raise ValueError(f"{of}: {values[wrong[0]]} is not within the {size} {thing} ({len(wrong)} such entries)")
-        return Truth(pairs, self.queries, self.gallery, origin)
-
-    def _from_zero(self, numbers: np.ndarray, size: int, thing: str) -> np.ndarray:
-        """Numbers counted from 0; ValueError where they look counted from 1 and nothing says so."""
-        if self.first_row is not None:
-            return numbers - self.first_row
-        if len(numbers) == 0 or numbers.min() < 1 or size < 3 or numbers.max() > size:
-            return numbers
-        distinct = np.unique(numbers)
-        run = len(distinct) == distinct[-1] and len(distinct) > 2  # 1, 2, … with none left out
-        if numbers.max() == size or (run and (len(distinct) in (size - 1, self.queries))):
-            raise ValueError(
-                f"{self.what} hold numbers of {thing} from {numbers.min()} to {numbers.max()}, none is 0, and there are "
-                f"{size} {thing}: --first-row 1 if they are counted from 1, --first-row 0 if from 0"
-            )
-        return numbers
-
-    def _rows(self, query: np.ndarray, row: np.ndarray, origin: str) -> Truth:
-        """Row numbers a query, where -1 (and 0, counted from 1) is none."""
-        kept = row >= 1 if self.first_row == 1 else row != -1
-        return self._truth(query[kept], self._from_zero(row[kept], self.gallery, "gallery rows"), origin)
-
-    def _paired(self, query: np.ndarray, row: np.ndarray, origin: str) -> Truth:
-        query = self._from_zero(query, self.queries, "queries")
-        return self._truth(query, self._from_zero(row, self.gallery, "gallery rows"), origin)
-
-    def _array(self, array: np.ndarray) -> Truth:
-        q, n = self.queries, self.gallery
-        if array.ndim > 2:
-            array = np.squeeze(array)
-        if array.ndim == 2 and 1 in array.shape and q in (array.size, 1):
-            array = array.reshape(q, -1)
-        if array.ndim not in (1, 2) or array.size == 0:
-            raise ValueError(f"{self.what} of shape {array.shape}: expected an entry for each of {q} queries")
-        if self._is_mask(array):
-            return self._mask(array)
-        turned = ""
-        if array.ndim == 2 and len(array) != q and (array.shape[1] == q or len(array) == 2 < array.shape[1]):
-            array, turned = array.T, " in columns"
-        if self.form != "rows" and self._is_trec(array):
-            query, _, row, relevance = whole(array, self.what).T
-            return self._paired(query[relevance > 0], row[relevance > 0], "qrels")
-        if array.ndim == 2 and array.shape[1] == 2 and self.form != "rows":
-            numbers = whole(array, self.what) if self.form == "pairs" or len(array) != q else None
-            if numbers is None:
-                self._refuse_pairs_or_rows(array)
-            elif self.form == "pairs" or (numbers.min() >= 0 and numbers[:, 0].max() <= q and numbers[:, 1].max() <= n):
-                return self._paired(*numbers.T, "pairs of a query and a gallery row")
-        if self.form == "pairs":
-            raise ValueError(f"{self.what} of shape {array.shape}: pairs have two columns, query and gallery row")
-        if len(array) != q:
-            raise ValueError(f"{self.what} of {len(array)} queries: expected one entry for each of {q}")
-        numbers = whole(array, self.what).reshape(q, -1)
-        query = np.repeat(np.arange(q), numbers.shape[1])
-        return self._rows(query, numbers.ravel(), f"row numbers{turned}")
-
-    def _is_trec(self, array: np.ndarray) -> bool:
-        """Whether four columns are TREC's qrels: query, 0, gallery row and relevance."""
-        if (
-            array.ndim != 2
-            or array.shape[1] != 4
-            or np.any(array[:, 1] != 0)
-            or not np.isin(array[:, 3], (0, 1, 2, 3)).all()
-        ):
-            return False
-        if len(array) == self.queries and self.form != "pairs":
-            raise ValueError(
-                f"{self.what} have four columns, the second 0: qrels of query, 0, gallery row and relevance, which --form "
-                "pairs says, or four gallery rows for each query, which --form rows says"
-            )
-        return True
-
-    def _is_mask(self, array: np.ndarray) -> bool:
-        """Whether an array is a mask by its type, or by its zeros and ones and its shape."""
-        if self.form != "auto" or array.dtype == bool:
-            return self.form in ("auto", "mask")
-        if array.ndim != 2 or (self.queries, self.gallery) not in (array.shape, array.shape[::-1]):
-            return False
-        if not all(np.isin(array[at : at + 1024], (0, 1)).all() for at in range(0, len(array), 1024)):
-            return False
-        if self.gallery <= 2:
-            raise ValueError(
-                f"{self.what} of shape {array.shape} hold 0 and 1: gallery rows, which --form rows says, or a mask of those "
-                "that answer, which --form mask says"
-            )
-        return True
-
-    def _mask(self, array: np.ndarray) -> Truth:
-        shape, turned = (self.queries, self.gallery), ""
-        if array.shape != shape and array.shape == shape[::-1]:
-            array, turned = array.T, ", transposed"
-        if array.shape != shape:
-            raise ValueError(f"{self.what}, a mask of shape {array.shape}: expected {shape}, a row a query")
-        found = [
-            np.argwhere(np.asarray(array[at : at + 1024]) != 0) + np.array([at, 0]) for at in range(0, len(array), 1024)
-        ]
-        return self._truth(*np.concatenate(found).T, f"a mask{turned}")
-
-    def _refuse_pairs_or_rows(self, array: np.ndarray) -> None:
-        """ValueError where two columns could be a query and its row as well as two rows a query."""
-        first = np.sort(array[:, 0])
-        if any(np.array_equal(first, np.arange(self.queries) + shift) for shift in (0, 1)) and np.min(array) >= 0:
-            raise ValueError(
-                f"{self.what} have two columns, and the first holds each query's number once: pairs of a query and its "
-                "gallery row, which --form pairs says, or two gallery rows for each query, which --form rows says"
-            )
+    def _numbers(self, array: np.ndarray) -> Truth:
+        return read_numbers(array, self.numbering, self.form)
 
     def _list(self, entries: list) -> Truth:
         q = self.queries
@@ -223,12 +96,12 @@ class Reader:
             return self._names(entries)
         lengths = {len(entry) for entry in flat}
         if len(lengths) == 1 and lengths != {0}:
-            return self._array(np.array(flat) if lengths != {1} or len(flat) == q else np.array(flat).ravel())
+            return self._numbers(np.array(flat) if lengths != {1} or len(flat) == q else np.array(flat).ravel())
         if len(entries) != q:
             raise ValueError(f"{self.what} of {len(entries)} queries: expected one entry for each of {q}")
         query = np.repeat(np.arange(q), [len(entry) for entry in flat])
         numbers = whole(np.array([x for entry in flat for x in entry], dtype=None if lengths != {0} else int), self.what)
-        return self._rows(query, numbers, "lists of row numbers")
+        return self.numbering.rows(query, numbers, "lists of row numbers")
 
     def _names(self, entries: list) -> Truth:
         """Names of gallery rows, one or several a query."""
@@ -236,31 +109,8 @@ class Reader:
             raise ValueError(f"{self.what} of {len(entries)} queries: expected one entry for each of {self.queries}")
         lists = [[str(x) for x in np.ravel(np.asarray(entry, dtype=object))] for entry in entries]
         query = np.repeat(np.arange(self.queries), [len(entry) for entry in lists])
-        return self._truth(query, self._number([x for entry in lists for x in entry], "gallery"), "names of gallery rows")
-
-    def _number(self, words: Sequence, side: str) -> np.ndarray:
-        """Rows of things that are called by number or by name."""
-        known, size = self.names[side], self.queries if side == "query" else self.gallery
-        thing = "queries" if side == "query" else "gallery rows"
-        place = {name: i for i, name in enumerate(known or ())}
-        words = [str(word).strip() for word in words]
-        if known is not None and len(place) < len(known):
-            twice = next(name for i, name in enumerate(known) if place[name] != i)
-            if any(word in place for word in words):
-                raise ValueError(f"names of {thing}: '{twice}' occurs more than once")
-        missing = [word for word in words if word not in place]
-        if words and not missing:
-            return np.array([place[word] for word in words])
-        if all(word.lstrip("-").isdecimal() for word in words):
-            return self._from_zero(np.array(words, dtype=np.int64), size, thing)
-        if known is None:
-            raise ValueError(
-                f"{self.what} name {thing}, such as '{missing[0]}': give the {thing}' names with --{side}-names"
-            )
-        raise ValueError(
-            f"{self.what}: {len(missing)} of {len(words)} names are none of the {len(known)} {thing}, the first is "
-            f"'{missing[0]}'; they are called like '{known[0]}'"
-        )
+        rows = self.numbering.called([x for entry in lists for x in entry], "gallery")
+        return self.numbering.truth(query, rows, "names of gallery rows")
 
     def _mapping(self, value: Mapping) -> Truth:
         keys = {str(key).lower(): key for key in value}
@@ -285,19 +135,20 @@ class Reader:
             raise ValueError(
                 f"{self.what}: {len(query)} queries and {len(gallery)} gallery rows in two columns of one table"
             )
-        return self._truth(self._number(tidy(query), "query"), self._number(tidy(gallery), "gallery"), origin)
+        called = self.numbering.called
+        return self.numbering.truth(called(tidy(query), "query"), called(tidy(gallery), "gallery"), origin)
 
     def _dictionary(self, value: Mapping) -> Truth:
         """Rows by query; as in qrels, a row may carry its relevance."""
-        query = self._number(tidy(value), "query")
+        query = self.numbering.called(tidy(value), "query")
         rows = []
         for entry in value.values():
             if isinstance(entry, Mapping):
                 entry = [row for row, relevance in entry.items() if relevance > 0]
             rows.append(tidy(np.ravel(np.asarray(as_array(entry) if not isinstance(entry, str) else [entry], dtype=object))))
         count = [len(row) for row in rows]
-        flat = self._number([x for row in rows for x in row], "gallery") if sum(count) else np.empty(0, np.int64)
-        return self._truth(np.repeat(query, count), flat, "a dictionary by query")
+        flat = self.numbering.called([x for row in rows for x in row], "gallery") if sum(count) else np.empty(0, np.int64)
+        return self.numbering.truth(np.repeat(query, count), flat, "a dictionary by query")
 
     def _table(self, table: Table) -> Truth:
         query, gallery = table.column(QUERY_COLUMNS), table.column(GALLERY_COLUMNS)
@@ -316,6 +167,10 @@ class Reader:
                 )
             relevance = table.column(("relevance", "rel"))
             rows = [row for row in table.rows if relevance is None or float(row[relevance]) > 0]
+            lists = [listed(row[gallery]) for row in rows]
+            if any(entry is not None for entry in lists):
+                entries = [[row[gallery]] if entry is None else entry for row, entry in zip(rows, lists, strict=True)]
+                return self._lists_of_words(entries, None if query is None else [row[query] for row in rows])
             if query is None:
                 return self.read(Table([[row[gallery]] for row in rows]))
             return self._columns(
@@ -323,13 +178,13 @@ class Reader:
                 [row[gallery] for row in rows],
                 f"columns {table.header[query]} and {table.header[gallery]}",
             )
+        if table.rows and all(len(row) == 1 and listed(row[0]) is not None for row in table.rows):
+            return self._lists_of_words([listed(row[0]) for row in table.rows], None)
         if table.rows and {word.lower() for row in table.rows for word in row} <= {"true", "false"}:
-            return self._array(np.array([[word.lower() == "true" for word in row] for row in table.rows]))
+            return self._numbers(np.array([[word.lower() == "true" for word in row] for row in table.rows]))
         if table.is_numeric:
-            empty = [row for row, words in enumerate(table.rows) if not words]
-            if empty:
-                raise ValueError(f"line {table.line(empty[0])}: '', expected numbers of gallery rows, -1 for none")
-            numbers = [[float(word) for word in words] for words in table.rows]
+            rows = self._with_blank(table)
+            numbers = [[float(word) for word in words] for words in rows]
             for row, words in enumerate(numbers):
                 if any(x != int(x) for x in words if x == x) and len(words) != 2:
                     raise ValueError(
@@ -343,6 +198,37 @@ class Reader:
             said = f"line {table.line(wrong)}: '{' '.join(table.rows[wrong])[:40]}', expected numbers of gallery rows"
             raise ValueError(f"{said}; names need --gallery-names, and pairs of names --query-names too")
         return self._names(table.rows)
+
+    def _lists_of_words(self, entries: list[list[str]], query: list[str] | None) -> Truth:
+        """Rows in lists that were written as text, by query where a column names it."""
+        count = [len(entry) for entry in entries]
+        if query is None and len(entries) != self.queries:
+            raise ValueError(f"{self.what} of {len(entries)} queries: expected one entry for each of {self.queries}")
+        asked = np.arange(self.queries) if query is None else self.numbering.called(tidy(query), "query")
+        words = [word for entry in entries for word in entry]
+        if all(NUMBER.fullmatch(word) for word in words):
+            numbers = whole(np.array(words, dtype=np.float64), self.what)
+            return self.numbering.rows(np.repeat(asked, count), numbers, "lists of row numbers")
+        return self.numbering.truth(np.repeat(asked, count), self.numbering.called(words, "gallery"), "lists of names")
+
+    def _with_blank(self, table: Table) -> list[list[str]]:
+        """Rows of numbers, blank lines among them where they are queries without an answer."""
+        rows, lengths = table.rows, {len(words) for words in table.rows}
+        if len(lengths) > 1 and len(rows) + table.blank == self.queries:
+            rows = rows + table.blank * [[]]
+        empty = [row for row, words in enumerate(rows) if not words]
+        if empty and (len(rows) != self.queries or self.form == "pairs"):
+            raise ValueError(
+                f"line {table.line(empty[0])}: '', expected numbers of gallery rows; a blank line is a query without an "
+                f"answer where there is a line for each of {self.queries} queries, and here are {len(rows)}"
+            )
+        if empty and lengths <= {0, 2} and self.form == "auto":
+            raise ValueError(
+                f"line {table.line(empty[0])} is blank and the others hold two numbers: pairs of a query and its gallery "
+                "row, which --form pairs says of a file without blank lines, or two gallery rows for each query and none "
+                "for this one, which --form rows says"
+            )
+        return rows
 
 
 def _table(path: Path) -> Table:

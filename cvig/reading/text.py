@@ -1,12 +1,16 @@
 """Text files as people have them: byte-order marks, UTF-16, headers, any of the usual separators, blank lines at the end."""
 
+import ast
 import codecs
 import csv
 import re
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
+from cvig.reading.parts import NoFileOfItsKindError
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|NaN|NAN|inf)")
 _MARKS = [
@@ -18,6 +22,36 @@ _MARKS = [
 ]
 
 
+LIST = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
+LATIN = "python -c \"open('{stem}-utf8{kind}', 'w', encoding='utf-8').write(open('{path}', encoding='cp1252').read())\""
+
+
+def composed(word: object) -> str:
+    """A name as text without blanks around it, in Unicode's composed form: macOS writes é as e with an accent after it."""
+    return unicodedata.normalize("NFC", str(word).strip())
+
+
+def listed(word: str) -> list[str] | None:
+    """The words of a list that was written as text, such as ``[3, 7]`` or ``['a.jpg']``; None where it is none.
+
+    Examples
+    --------
+    >>> listed("[3, 7]"), listed("[3 7]"), listed("['a b.jpg']"), listed("[]"), listed("3")
+    (['3', '7'], ['3', '7'], ['a b.jpg'], [], None)
+    """
+    word = word.strip().strip('"').strip()
+    found = LIST.fullmatch(word)
+    if found is None:
+        return None
+    inside = found[1].strip()
+    if not inside or not set("'\"") & set(inside):
+        return [part for part in re.split(r"[\s,;]+", inside) if part]
+    try:
+        return [str(part) for part in ast.literal_eval(word)]
+    except (ValueError, SyntaxError, TypeError) as error:
+        raise NoFileOfItsKindError(f"'{word[:40]}' is no list as Python writes it") from error
+
+
 def read_text(path: Path) -> str:
     """The text of a file in UTF-8, or in UTF-16 or UTF-32 with a mark; UTF-16 without one is known by its zero bytes."""
     data = path.read_bytes()
@@ -27,15 +61,27 @@ def read_text(path: Path) -> str:
     try:
         return data.decode(encoding or "utf-8")
     except UnicodeDecodeError as error:
-        raise ValueError(f"byte {error.start} is no text in {encoding or 'UTF-8'}") from error
+        said = f"byte {error.start} is no text in {encoding or 'UTF-8'}"
+        if encoding is None:
+            line = LATIN.format(stem=path.with_suffix(""), kind=path.suffix, path=path)
+            said += f"; if it is Latin-1, as older programs of Windows write it, convert it: {line}"
+        raise NoFileOfItsKindError(said) from error
+
+
+def _lines(path: Path) -> tuple[list[str], int]:
+    """The lines of a file without blank ones at the end, and how many of these there are."""
+    lines = re.split(r"\r\n|\r|\n", read_text(path))
+    if lines[-1] == "":
+        lines.pop()  # what stands behind the last line's end is no line
+    count = len(lines)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    return lines, count - len(lines)
 
 
 def read_lines(path: Path) -> list[str]:
     """The lines of a file, without blank ones at the end."""
-    lines = re.split(r"\r\n|\r|\n", read_text(path))
-    while lines and not lines[-1].strip():
-        lines.pop()
-    return lines
+    return _lines(path)[0]
 
 
 @dataclass(frozen=True)
@@ -48,10 +94,13 @@ class Table:
         A line each.
     header : list of str, optional
         The first line, where its words are names and those below are not, or where it names known columns.
+    blank : int
+        Blank lines at the end, which are none of the rows.
     """
 
     rows: list[list[str]]
     header: list[str] | None = None
+    blank: int = 0
 
     def line(self, row: int) -> int:
         """The number of a row's line in the file, from 1."""
@@ -77,6 +126,8 @@ def _split(line: str, separator: str | None) -> list[str]:
     words = re.split(r"[\s,;]+", bare) if bare else []
     if all(NUMBER.fullmatch(word) for word in words):
         return words
+    if listed(line) is not None and line.count(bare[0]) == 1 + (bare[0] == '"'):  # one list, not a row of them
+        return [line.strip().strip('"')]
     if separator is None:
         return bare.split()
     return [word.strip() for word in next(csv.reader([line.strip("\r\n")], delimiter=separator))]
@@ -92,7 +143,7 @@ def read_table(path: Path, known: tuple[str, ...] = ()) -> Table:
     known : tuple of str
         Names of columns, in lower case, that make the first line a header whatever follows.
     """
-    lines = read_lines(path)
+    lines, blank = _lines(path)
     if not lines:
         raise ValueError("it is empty")
     separator = _separator(lines[0])
@@ -100,8 +151,8 @@ def read_table(path: Path, known: tuple[str, ...] = ()) -> Table:
     first = [word.lower() for word in rows[0]]
     numeric = [all(NUMBER.fullmatch(word) for word in row) for row in rows[:2]]
     if any(word in known for word in first) or (numeric == [False, True] and len(rows[0]) == len(rows[1])):
-        return Table(rows[1:], rows[0])
-    return Table(rows)
+        return Table(rows[1:], rows[0], blank)
+    return Table(rows, blank=blank)
 
 
 def read_numbers(path: Path) -> tuple[np.ndarray, list[str] | None]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from cvig.reading.embeddings import as_array
+from cvig.reading.text import composed
 
 ORDER = "the order of the rows"
 
@@ -98,7 +99,7 @@ def from_labels(query: object, gallery: object, queries: int, rows: int) -> Trut
     gallery = np.ravel(gallery)
     if query.dtype.kind in "OUS" or gallery.dtype.kind in "OUS":
         query, gallery = (np.array(tidy(x.ravel()), dtype=object).reshape(x.shape).astype(str) for x in (query, gallery))
-        query, gallery = np.char.strip(query), np.char.strip(gallery)
+        query, gallery = (np.array([composed(x) for x in y.ravel()]).reshape(y.shape) for y in (query, gallery))
     if len(query) != queries or len(gallery) != rows:
         raise ValueError(f"{len(query)} labels of queries and {len(gallery)} of the gallery: expected {queries} and {rows}")
     known, which = np.unique(gallery, return_inverse=True)

@@ -184,7 +184,10 @@ def _read_embeddings(options: Options) -> Case:
 def _read_matrix(options: Options) -> Case:
     from cvig.reading.containers import read_content
 
-    matrix = as_array(read_content(options.matrix, "matrix"))
+    content = read_content(options.matrix, "matrix")
+    if hasattr(content, "tocoo"):
+        raise ValueError(f"matrix '{options.matrix}' is sparse: what it leaves out has no number; give it dense")
+    matrix = as_array(content)
     if matrix.ndim != 2 or 0 in matrix.shape or matrix.dtype.kind not in "fiu":
         raise ValueError(
             f"matrix '{options.matrix}' of shape {matrix.shape} and type {matrix.dtype}: expected numbers [Q, N]"

@@ -156,3 +156,15 @@ def test_a_damaged_file_is_set_aside_under_a_name_that_says_so(tmp_path):
         (tmp_path / "a.ckpt").write_text("x")
         files.set_aside(tmp_path / "a.ckpt")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.ckpt.damaged", "a.ckpt.damaged-2"]
+
+
+def test_an_error_of_writing_names_the_file(tmp_path, monkeypatch):
+    there, here = os.pipe()
+    os.close(there)
+    with pytest.raises(OSError, match=f"Broken pipe: '/dev/fd/{here}'"):
+        files.write(f"/dev/fd/{here}", "x")
+    os.close(here)
+    monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match=r"No space left on device: .*table\.csv"):
+        files.write(tmp_path / "table.csv", "1")
+    assert not list(tmp_path.iterdir())

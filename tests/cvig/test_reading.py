@@ -149,6 +149,18 @@ def test_files_of_one_side_give_back_each_row(name):
         assert found.names[:2] == ["0.jpg", "1.jpg"]
 
 
+def test_a_group_of_an_hdf5_file_is_named_by_its_path():
+    hloc("feats.h5")
+    for place in ("feats.h5:query", "feats.h5:/query", "feats.h5:query/"):
+        found = read_embeddings(place, "gallery")
+        np.testing.assert_array_equal(found.rows, Q)
+        assert found.names[:2] == ["0.jpg", "1.jpg"]
+    with h5py.File("deep.h5", "w") as file:
+        file["run/a/query"], file["run/a/gallery"], file["run/b/query"] = Q, G, G
+    np.testing.assert_array_equal(read_embeddings("deep.h5:/run/a", "query").rows, Q)
+    np.testing.assert_array_equal(read_embeddings("deep.h5:run/b/query", "query").rows, G)
+
+
 def test_columns_are_rows_where_the_caller_says_so():
     np.save("columns.npy", Q.T.copy())
     np.testing.assert_array_equal(read_embeddings("columns.npy", "query", layout="columns").rows, Q)

@@ -140,6 +140,12 @@ def test_stdout_holds_only_what_claimed_it(score):
     _, output, _ = score("--csv", "-")
     assert pd.read_csv(io.StringIO(output)).evaluator.iloc[0] == "cvig"
     assert_refused(score("--csv", "-", "--json", "-"), "both claim stdout")
+    assert_refused(score("--csv", "/dev/stdout", "--json", "-"), "both claim stdout")
+    for name in ("-", "/dev/stdout", "/dev/fd/1"):
+        for option, parse in (("--csv", lambda text: pd.read_csv(io.StringIO(text))), ("--json", strict_json)):
+            _, output, errors = score(option, name, "--no-conventions")
+            assert len(parse(output)) > 5
+            assert errors.startswith("120 queries, 120 gallery rows")
 
 
 def test_a_gallery_of_few_rows_and_one_of_one_row(score, folder):

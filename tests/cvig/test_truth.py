@@ -2,11 +2,17 @@
 
 import json
 import pickle
+import subprocess
+import sys
+import unicodedata
 from pathlib import Path
 
+import h5py
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
+import scipy.sparse
 import torch
 
 from cvig.reading.coordinates import as_points, metres_between, read_coordinates, settle_unit, within_radius
@@ -37,6 +43,12 @@ def objects(rows):
     filled = np.empty(len(rows), dtype=object)
     filled[:] = rows
     return filled
+
+
+def hdf(name, place, array):
+    with h5py.File(name, "w") as file:
+        file[place] = array
+        file["other/numbers"] = np.arange(7)
 
 
 def mask(rows=None):
@@ -86,6 +98,10 @@ ONE = {
     ),
     "qrels.txt": lambda f: text(f, [f"{i} 0 {a} {r}" for i, a in enumerate(ANSWER) for r in (1, 0) if r or i == 3]),
     "mask.csv": lambda f: np.savetxt(f, mask(), delimiter=",", fmt="%d"),
+    "sparse.npz": lambda f: scipy.sparse.save_npz(f, scipy.sparse.csr_matrix(mask())),
+    "turned.npz": lambda f: scipy.sparse.save_npz(f, scipy.sparse.coo_array(mask().T.astype(float))),
+    "column.csv": lambda f: pd.DataFrame({"positives": [[int(a)] for a in ANSWER]}).to_csv(f, index=False),
+    "lines.csv": lambda f: text(f, [[int(a)] for a in ANSWER]),
 }
 
 
@@ -105,6 +121,11 @@ SOME = {
     "lines.txt": lambda f: text(f, [" ".join(map(str, row)) for row in SEVERAL]),
     "cells.mat": lambda f: scipy.io.savemat(f, {"positives": objects([np.array(row) for row in SEVERAL])}),
     "pairs.csv": lambda f: text(f, [f"{i};{a}" for i, row in enumerate(SEVERAL) for a in row]),
+    "sparse.npz": lambda f: scipy.sparse.save_npz(f, scipy.sparse.lil_matrix(mask(SEVERAL)).tocsc()),
+    "frame.csv": lambda f: pd.DataFrame({"query": range(Q), "positives": SEVERAL}).to_csv(f),
+    "arrays.tsv": lambda f: pd.DataFrame({"positives": [np.array(row) for row in SEVERAL]}).to_csv(f, sep="\t"),
+    "lists.txt": lambda f: text(f, SEVERAL),
+    "group.h5": lambda f: hdf(f, "/truth/positives", np.array([row + [-1] * (3 - len(row)) for row in SEVERAL])),
     "pairs.npy": lambda f: np.save(f, np.array([(i, a) for i, row in enumerate(SEVERAL) for a in row])),
 }
 
@@ -112,7 +133,7 @@ SOME = {
 @pytest.mark.parametrize("name", SOME)
 def test_several_answers_in_every_form(name):
     SOME[name](name)
-    truth = read(name)
+    truth = read(f"{name}:/truth" if name == "group.h5" else name)
     assert [sorted(row.tolist()) for row in truth.listed()] == [sorted(row) for row in SEVERAL]
     assert "1 to 3 gallery rows for each of 40 queries" in truth.said()
 
@@ -128,6 +149,58 @@ def test_by_name():
         read("n.json")
     with pytest.raises(ValueError, match=r"40 of 40 names are none of the 70 gallery rows.*they are called like 'other_0'"):
         read("n.json", query_names=NAMES[0], gallery_names=[f"other_{i}" for i in range(N)])
+
+
+def test_one_letter_written_in_two_ways_is_one_letter():
+    names = [f"café_{i}.jpg" for i in range(N)]
+    apart = [unicodedata.normalize("NFD", name) for name in names]
+    assert apart[0] != names[0]
+    text("g.txt", [apart[a] for a in ANSWER])
+    np.testing.assert_array_equal(read("g.txt", gallery_names=names).rows(), ANSWER)
+    labels = from_labels(np.array([names[a] for a in ANSWER]), np.array(apart), Q, N)
+    np.testing.assert_array_equal(labels.rows(), ANSWER)
+    with pytest.raises(ValueError, match=r"of row 0 and .* of row 69 differ only in how Unicode composes"):
+        read("g.txt", gallery_names=[*names[:-1], apart[0]])
+
+
+def test_a_list_as_python_writes_it_may_hold_names_and_may_be_empty():
+    rows = [[] if i == 3 else [NAMES[1][a] for a in row] for i, row in enumerate(SEVERAL)]
+    pd.DataFrame({"query": NAMES[0], "positives": rows}).to_csv("n.csv", index=False)
+    truth = read("n.csv", query_names=NAMES[0], gallery_names=NAMES[1])
+    expected = [[] if i == 3 else sorted(row) for i, row in enumerate(SEVERAL)]
+    assert [sorted(row.tolist()) for row in truth.listed()] == expected
+
+
+def test_a_blank_line_among_lists_of_rows_is_a_query_without_an_answer():
+    for gone in (5, Q - 1):
+        text("p.txt", ["" if i == gone else " ".join(map(str, row)) for i, row in enumerate(SEVERAL)])
+        found = [sorted(row.tolist()) for row in read("p.txt").listed()]
+        assert found == [[] if i == gone else sorted(row) for i, row in enumerate(SEVERAL)]
+    text("p.txt", ["", *map(str, ANSWER)])
+    with pytest.raises(ValueError, match=r"line 1: .* a line for each of 40 queries, and here are 41"):
+        read("p.txt")
+    text("p.txt", ["" if i == 5 else f"{i} {a}" for i, a in enumerate(ANSWER)])
+    with pytest.raises(ValueError, match=r"line 6 is blank.*--form pairs.*--form rows"):
+        read("p.txt")
+    assert read("p.txt", form="rows").counts.tolist() == [0 if i == 5 else 2 - (i == ANSWER[i]) for i in range(Q)]
+
+
+def test_a_sparse_matrix_that_is_no_mask_is_refused():
+    scipy.sparse.save_npz("p.npz", scipy.sparse.csr_matrix(mask() * 0.5))
+    with pytest.raises(ValueError, match=r"sparse matrix that holds 0\.5"):
+        read("p.npz")
+    scipy.sparse.save_npz("p.npz", scipy.sparse.csr_matrix(mask()[:-1]))
+    with pytest.raises(ValueError, match=r"sparse mask of shape \(39, 70\): expected \(40, 70\)"):
+        read("p.npz")
+
+
+def test_text_in_latin_1_is_refused_with_the_line_that_converts_it():
+    text("g.txt", [f"café_{a}" for a in ANSWER], "latin-1")
+    with pytest.raises(ValueError, match="byte 3 is no text in UTF-8; if it is Latin-1") as refusal:
+        read("g.txt", gallery_names=[f"café_{i}" for i in range(N)])
+    line = str(refusal.value).partition("convert it: ")[2]
+    subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
+    np.testing.assert_array_equal(read("g-utf8.txt", gallery_names=[f"café_{i}" for i in range(N)]).rows(), ANSWER)
 
 
 def test_labels_of_both_sides_in_one_file():

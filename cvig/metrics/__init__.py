@@ -9,6 +9,7 @@ from cvig.metrics.comparison import compare
 from cvig.metrics.inference import summary
 from cvig.metrics.intervals import cluster_interval, median_interval, share_interval
 from cvig.metrics.precision import mean_average_precision, per_query_average_precision
+from cvig.metrics.search import SearchShare, search_share
 from cvig.metrics.values import (
     TIES,
     mean_rank,
@@ -32,6 +33,7 @@ __all__ = [
     "MedianRank",
     "ProportionalSearchSpaceReduction",
     "RetrievalRecall",
+    "SearchShare",
     "cluster_interval",
     "compare",
     "mean_average_precision",
@@ -47,6 +49,7 @@ __all__ = [
     "pssr",
     "recall_at_k",
     "recall_curve",
+    "search_share",
     "share_interval",
     "summary",
     "tied_fraction",

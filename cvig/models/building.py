@@ -36,6 +36,12 @@ def dense_head(features: int, embedding: int, final_relu: bool, glorot: bool = F
     return head
 
 
+def pooled_head(channels: int, side: int, embedding: int) -> dict[str, nn.Module]:
+    """The feature map averaged over `side` × `side` parts, and one linear layer: thousands of weights, not millions."""
+    pool = nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten())
+    return {"pool": pool, "projection": nn.Linear(channels * side * side, embedding)}
+
+
 def netvlad_heads(channels: int, embedding: int, zero: bool = False, project: bool = True) -> list[dict[str, nn.Module]]:
     """The two heads of CVM-Net-I: each its own NetVLAD of 64 clusters, and one linear projection for both, or none.
 
@@ -65,6 +71,7 @@ def build(
     bgr: bool = False,
     projection: bool = True,
     glorot: bool = False,
+    pool: int = 0,
     seed: int = 0,
 ) -> SiameseNetwork:
     """Build a Siamese network.
@@ -95,6 +102,8 @@ def build(
         CVM-Net-I has its projection. Without it the embedding is as wide as NetVLAD's output, whatever `embedding` says.
     glorot : bool
         Fully connected layers start as Keras starts them (`dense_head`).
+    pool : int
+        Above 0, `pooled_head` of so many parts a side takes the place of the fully connected head.
     seed : int
         Of random weights. The global random state is left as it was.
 
@@ -122,6 +131,8 @@ def build(
         if vlad:
             width = width if projection else 64 * shape[0]
             heads = netvlad_heads(shape[0], width, zero_netvlad, projection)
+        elif pool:
+            heads = [pooled_head(shape[0], pool, width) for _ in range(2)]
         else:
             heads = [dense_head(shape[0] * shape[1] * shape[2], width, final_relu, glorot) for _ in range(2)]
     towers = [Tower(trunk, head, unit_norm or vlad) for trunk, head in zip(trunks, heads, strict=True)]
@@ -136,6 +147,7 @@ def build(
         "bgr": bgr,
         "projection": projection,
         "glorot": glorot,
+        "pool": pool,
     }
     return SiameseNetwork(arch, *towers, width, size, dark, bgr, design).to(memory_format=torch.channels_last)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cvig.metrics import compare, summary
+from cvig.metrics import compare, search_share, summary
 from cvig.metrics.collapse import diagnose
 from cvig.metrics.inference import RECALL_AT
 from cvig.metrics.values import top_size
@@ -21,6 +21,7 @@ from cvig.scoring.options import Options
 from cvig.scoring.published import published
 from cvig.scoring.ranked import places_of, rank_case
 
+COVERAGES = (0.5, 0.8, 0.9, 0.95)  # of the search share
 SCHEMA = Path(__file__).with_name("schema.json")
 
 
@@ -93,6 +94,7 @@ def score_case(case: Case, options: Options, *, conventions: bool, collapse: boo
         "tied_queries": int((ranks.tied > 0).sum()),
         "most_ties": int(ranks.tied.max()),
         "summary": table.to_dict(orient="index"),
+        "search_share": {f"{c:g}": search_share(ranks, c, places=places)._asdict() for c in COVERAGES},
         "first_place": metres,
         "comparison": None if comparison is None else comparison.to_dict(orient="index"),
         "collapse": None if diagnosis is None else {"verdict": diagnosis.verdict, **dataclasses.asdict(diagnosis)},

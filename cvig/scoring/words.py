@@ -30,6 +30,15 @@ def _summary(report: dict[str, Any]) -> str:
     return pd.DataFrame(rows).T.to_string()
 
 
+def _search_share(report: dict[str, Any]) -> str:
+    shares = report["search_share"]
+    said = [
+        f"{100 * s['share']:.2f}% [{100 * s['low']:.2f}, {100 * s['high']:.2f}] for {100 * float(coverage):g}%"
+        for coverage, s in shares.items()
+    ]
+    return f"Share of the gallery, closest rows first, that holds the answer: {'; '.join(said)} of the queries."
+
+
 def _first_place(report: dict[str, Any]) -> str:
     metres = report["first_place"]
     said = "The closest gallery row is {median_metres:.0f} m [{low:.0f}, {high:.0f}] off in the median".format(**metres)
@@ -91,6 +100,7 @@ def text(report: dict[str, Any], *, all_conventions: bool) -> str:
         f"In brackets: 95% intervals. p: how likely chance does as well under the pessimistic rule.{shared}",
         f"Ties: {ties}." + (f"\nCollapse: {report['collapse']['verdict']}." if report["collapse"] else ""),
     ]
+    parts.append(_search_share(report))
     if report["first_place"]:
         parts.append(_first_place(report))
     if report["comparison"]:

@@ -1,4 +1,5 @@
-"""Is the built book whole? Its pages exist, every image has alt text, no table is cut short, nothing loads from a network.
+"""Is the built book whole? Its pages exist, every image has alt text, no table is cut short, no page shows what programs say
+on stderr, nothing loads from a network.
 
 Usage: python book/check.py book/_build/html
 """
@@ -63,6 +64,7 @@ def problems(html: Path, toc: Path) -> list[str]:
         found += [f"{name}: image without alt text: {source}" for source in page.silent]
         # pandas says so below a table of which it shows the ends alone
         found += [f"{name}: a table of {size} is cut short" for size in re.findall(r"\d+ rows × \d+ columns", text)]
+        found += [f"{name}: shows stderr" for _ in re.findall(r'class="[^"]*\bstderr\b', text)]
     for path in sorted(html.rglob("*.css")):
         found += [
             f"{path.relative_to(html)}: loads {u}" for u in re.findall(r"url\([\"']?(https?://[^\"')]+)", path.read_text())

@@ -161,6 +161,24 @@ class TrainingSession:
         )
 
 
+def recipe_for(settings: TrainSettings, train: PairedViews) -> Recipe:
+    """The recipe as its switches change it, without the augmentation that the data do not bear."""
+    recipe = settings.trained_by
+    if settings.view == "panorama" or train.aligned:  # both face north, and a turned aerial image would not
+        recipe = replace(recipe, quarter_turns=False)
+    if train.polar:
+        recipe = replace(recipe, quarter_turns=False, crop_min=1.0)
+    return recipe
+
+
+def start_layers(network: SiameseNetwork, recipe: Recipe, samples: list[torch.Tensor], settings: TrainSettings) -> None:
+    """Start from training images, ground and aerial, what layers have from data: batch norm's statistics, clusters."""
+    if recipe.frozen_batch_norm and settings.weights == "none" and not settings.start:
+        network.fit_statistics(*(preprocess(x) for x in samples))
+    network.half_size = settings.half_size_epochs > 0  # the clusters come from images of the first epoch's size
+    network.fit_clusters(*(network.prepare(x, training=True) for x in samples), settings.seed)
+
+
 def open_training(settings: TrainSettings) -> TrainingSession:
     """Check everything, open the data, build the network, and hold the run's folder, in which nothing is changed yet.
 
@@ -174,11 +192,7 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split, device))
         for split in ("train", "val")
     )
-    recipe = settings.trained_by
-    if settings.view == "panorama" or train.aligned:  # both face north, and a turned aerial image would not
-        recipe = replace(recipe, quarter_turns=False)
-    if train.polar:
-        recipe = replace(recipe, quarter_turns=False, crop_min=1.0)
+    recipe = recipe_for(settings, train)
     network = settings.build()
     if settings.start:
         if not (Path(settings.start) / "train.json").exists():
@@ -191,8 +205,5 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         return session
     network.to(device)
     samples = [torch.from_numpy(x).to(device) for x in session.samples(SAMPLES)]
-    if recipe.frozen_batch_norm and settings.weights == "none" and not settings.start:
-        session.network.fit_statistics(*(preprocess(x) for x in samples))
-    network.half_size = settings.half_size_epochs > 0  # the clusters come from images of the first epoch's size
-    session.network.fit_clusters(*(session.network.prepare(x, training=True) for x in samples), settings.seed)
+    start_layers(network, recipe, samples, settings)
     return session

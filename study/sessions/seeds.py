@@ -1,0 +1,286 @@
+"""Experiments of many small trainings: one plan, and two tables in place of a folder a run.
+
+A plan crosses arms (changes of a training's parameters), blocks (such as countries) and seeds. Each run adds a row to
+``runs.csv``, its test, and rows to ``epochs.csv``, both towers after each epoch and before the first. The epochs are
+written before the run's own row, each table whole or not at all, so that a run is there when its row is. ``settings`` holds
+all parameters of a run; ``environment`` names an entry of ``environments.json``: commit, packages, processor.
+
+The same command goes on where it stopped: a run whose row names the same parameters and the same data is taken as it is,
+also where code has changed since.
+"""
+
+import json
+import time
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from cvig import files, training
+from cvig.datasets import PairedViews, load
+from cvig.metrics import pssr, recall_at_k
+from cvig.metrics.collapse import distinct_rows, relative_spread
+from cvig.metrics.conventions import recalls
+from cvig.models import SiameseNetwork
+from cvig.models.activity import silent_units
+from cvig.ranking import exact_ranks
+from cvig.training import devices
+from cvig.training.embedding import embed_gallery, embed_ground
+from study import provenance, strict_yaml
+from study.sessions.training import SAMPLES, recipe_for, start_layers
+from study.settings import TrainSettings
+
+TEXTS = ("question", "hypothesis", "measure", "decision")
+KEYS = dict.fromkeys(TEXTS, str) | {
+    "out": str,
+    "threads": int,
+    "test_count": int,
+    "train": dict,
+    "arms": dict,
+    "blocks": dict,
+    "seeds": list,
+    "both_preprocessings": bool,
+}
+TOPS = (1, 5, 10, "1%", "5%", "10%")
+LOOKED_AT = 256  # validation images of which silent units are counted
+
+
+@dataclass(frozen=True)
+class SeedsPlan:
+    """A plan of many small trainings, as its file has it.
+
+    Attributes
+    ----------
+    question, hypothesis, measure, decision : str
+        Written before the runs.
+    runs : dict of TrainSettings
+        By name: ``"arm/block/seed"``.
+    """
+
+    path: Path
+    content: dict
+
+    @classmethod
+    def read(cls, path: Path | str) -> "SeedsPlan":
+        """Read and check a plan.
+
+        Raises
+        ------
+        ValueError
+            A key that is unknown, lacking or given twice, with its line; a parameter that no training takes.
+        """
+        content = strict_yaml.read(path)
+        strict_yaml.check(path, "the plan", content, KEYS, set(KEYS) - {"blocks", "both_preprocessings"})
+        plan = cls(Path(path), content)
+        _ = plan.runs
+        return plan
+
+    def __getattr__(self, name: str) -> str:
+        if name in TEXTS:
+            return " ".join(self.content[name].split())
+        raise AttributeError(name)
+
+    @property
+    def out(self) -> Path:
+        """The folder of its tables."""
+        return Path(self.content["out"])
+
+    @cached_property
+    def runs(self) -> dict[str, TrainSettings]:
+        """Parameters of every run; the first seed of all arms comes first, so that a study cut short is balanced."""
+        c, found = self.content, {}
+        blocks = c.get("blocks", {"": {}})
+        for seed, (block, of_block), (arm, of_arm) in product(c["seeds"], blocks.items(), c["arms"].items()):
+            name = "/".join(filter(None, (arm, str(block), str(seed))))
+            given = {**c["train"], **of_block, **of_arm}
+            if "options" in of_block:
+                given["options"] = {**c["train"].get("options", {}), **of_block["options"]}
+            try:
+                found[name] = TrainSettings(**given, seed=seed, threads=c["threads"])
+            except ValueError as error:
+                raise ValueError(f"{self.path}: run '{name}': {error}") from None
+        return found
+
+
+@lru_cache(maxsize=16)
+def _views(data: str, split: str, options: str) -> PairedViews:
+    return load(data, "", split, **json.loads(options))
+
+
+def views(settings: TrainSettings, split: str, test_count: int = 0) -> PairedViews:
+    """One split of a run's data; runs of equal data share it."""
+    options = settings.split_options(split)
+    if split == "test":
+        options["count"] = test_count
+    return _views(settings.data, split, json.dumps(options, sort_keys=True))
+
+
+def both(network: SiameseNetwork, data: PairedViews) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings of all ground views and of the gallery."""
+    return embed_ground(network, data), embed_gallery(network, data)
+
+
+def towers(ground: np.ndarray, aerial: np.ndarray) -> dict[str, float]:
+    """Of each tower: share of distinct rows, share on the commonest point, spread."""
+    row = {}
+    for side, rows in (("ground", ground), ("aerial", aerial)):
+        distinct, largest = distinct_rows(rows)
+        row |= {
+            f"{side}_distinct": distinct / len(rows),
+            f"{side}_largest": largest / len(rows),
+            f"{side}_spread": relative_spread(rows),
+        }
+    return row
+
+
+@torch.no_grad()
+def looked_at(network: SiameseNetwork, val: PairedViews) -> dict[str, float]:
+    """One row of ``epochs.csv``: both towers on validation views, prepared as for a test and, ``seen_…``, as in training.
+
+    ``…_silent_fc1`` and the like are `silent_units`.
+    """
+    training_mode = network.training
+    network.eval()
+    ground, aerial = both(network, val)
+    row = towers(ground, aerial)
+    row["val_pssr"] = pssr(exact_ranks(ground, aerial, val.positives), ties="pessimistic")
+    seen = {}
+    for side, image, count in (
+        ("ground", val.ground_image, val.ground_count),
+        ("aerial", val.aerial_image, val.gallery_count),
+    ):
+        images, tower = torch.stack([image(i) for i in range(min(LOOKED_AT, count))]), getattr(network, side)
+        seen[side] = tower(network.prepare(images, training=True)).numpy()
+        for which, training_images in (("", False), ("seen_", True)):
+            silent = silent_units(tower, network.prepare(images, training=training_images))
+            layers = {name.split(".")[1] if "." in name else name: share for name, share in silent.items()}
+            row |= {f"{which}{side}_silent_{layer}": share for layer, share in layers.items()}
+    network.train(training_mode)
+    return row | {f"seen_{name}": value for name, value in towers(seen["ground"], seen["aerial"]).items()}
+
+
+def tested(network: SiameseNetwork, test: PairedViews) -> dict[str, float]:
+    """The test as exact ranks have it, as the paper's code counts it, and both towers."""
+    ground, aerial = both(network, test)
+    ranks = exact_ranks(ground, aerial, test.positives)
+    coded = recalls(ground, aerial, list(TOPS), names=["image-locate"], progress=False)["image-locate"]
+    return {
+        "pssr": pssr(ranks, ties="pessimistic"),
+        "pssr_expected": pssr(ranks, ties="expected"),
+        "recall_1": 100 * recall_at_k(ranks, 1, ties="pessimistic"),
+        "recall_1pct": 100 * recall_at_k(ranks, "1%", ties="pessimistic"),
+        **{f"coded_{str(top).replace('%', 'pct')}": round(float(coded[top]) * len(ground) / 100) for top in TOPS},
+        **towers(ground, aerial),
+    }
+
+
+def trained(settings: TrainSettings, test_count: int, *, both_preprocessings: bool = False) -> tuple[dict, pd.DataFrame]:
+    """One run: its row of ``runs.csv`` without its origin, and its rows of ``epochs.csv``."""
+    train, val, test = (views(settings, split, test_count) for split in ("train", "val", "test"))
+    recipe, network = recipe_for(settings, train), settings.build()
+    pairs = [train[i] for i in range(min(SAMPLES, len(train)))]
+    start_layers(network, recipe, [torch.stack([pair[key] for pair in pairs]) for key in ("ground", "aerial")], settings)
+    rows = [{"epoch": 0, **looked_at(network, val)}]
+    row = {"diverged": ""}
+    try:
+        training.fit(
+            network,
+            recipe,
+            train,
+            val,
+            epochs=settings.epochs,
+            batch=settings.batch or None,
+            learning_rate=settings.learning_rate or None,
+            seed=settings.seed,
+            bf16=False,
+            report=lambda log: rows.append({"epoch": log["epoch"], "loss": log["loss"], **looked_at(network, val)}),
+        )
+    except FloatingPointError as error:
+        return row | {"diverged": str(error)}, pd.DataFrame(rows)
+    network.eval()
+    row |= tested(network, test)
+    if both_preprocessings:
+        network.dark = not network.dark
+        row |= {f"other_{name}": value for name, value in tested(network, test).items()}
+    return row, pd.DataFrame(rows)
+
+
+@dataclass
+class SeedsTables:
+    """The tables of a plan in its folder, read and added to."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.runs, self.epochs = (self._table(name) for name in ("runs", "epochs"))
+        path = self.folder / "environments.json"
+        self.environments = json.loads(path.read_text()) if path.exists() else {}
+
+    def _table(self, name: str) -> pd.DataFrame:
+        path = self.folder / f"{name}.csv"
+        return pd.read_csv(path, keep_default_na=False, na_values=["nan"]) if path.exists() else pd.DataFrame({"run": []})
+
+    def has(self, name: str, key: str) -> bool:
+        """Whether a run of these parameters and data is there."""
+        return bool(((self.runs["run"] == name) & (self.runs.get("key") == key)).any())
+
+    def add(self, row: dict, epochs: pd.DataFrame, environment: dict) -> None:
+        """Put a run in; the older one of its name goes."""
+        digest = files.digest(json.dumps(environment, sort_keys=True))[:12]
+        if digest not in self.environments:
+            self.environments[digest] = environment
+            files.write_json(self.folder / "environments.json", self.environments)
+        name, epochs = row["run"], epochs.map(lambda x: float(f"{x:.6g}")).astype({"epoch": int})
+        done = set(self.runs["run"]) - {name}
+        self.runs = self.runs[self.runs["run"] != name]
+        kept = self.epochs[self.epochs["run"].isin(done)]
+        self.epochs = pd.concat([kept, epochs.assign(run=name)], ignore_index=True) if len(kept) else epochs.assign(run=name)
+        files.write_csv(self.folder / "epochs.csv", self.epochs[["run", *epochs.columns]])
+        new = pd.DataFrame([row | {"environment": digest}])
+        self.runs = pd.concat([self.runs, new], ignore_index=True) if len(self.runs) else new
+        files.write_csv(self.folder / "runs.csv", self.runs)
+
+
+def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
+    """Make the runs of a plan that are not there yet, for at most `limit` seconds; one line a run."""
+    folder = plan.out
+    folder.mkdir(parents=True, exist_ok=True)
+    files.hold(folder)
+    device, tables, begun = devices.set_up("cpu", plan.content["threads"]), SeedsTables(folder), time.perf_counter()
+    count = plan.content["test_count"]
+    for name, settings in plan.runs.items():
+        digests = {split: views(settings, split, count).digest[:12] for split in ("train", "val", "test")}
+        if settings.weights not in ("none", "imagenet"):
+            digests["weights"] = files.digest_file(settings.weights)[:12]
+        chosen = {
+            key: value for key, value in settings.to_dict().items() if value != TrainSettings.model_fields[key].default
+        }
+        said = json.dumps(chosen, sort_keys=True)
+        key = files.digest(said, json.dumps(digests), str(count))[:12]
+        if tables.has(name, key):
+            continue
+        if time.perf_counter() - begun > limit:
+            break
+        started = time.perf_counter()
+        both_ways = plan.content.get("both_preprocessings", False)
+        row, epochs = trained(settings, count, both_preprocessings=both_ways)
+        seconds = round(time.perf_counter() - started, 1)
+        record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision="32")
+        environment = {
+            key: value for key, value in record.items() if key not in ("identity", "seconds", "parameters", "data")
+        }
+        arm, *_, seed = name.split("/")
+        block = name.split("/")[1] if name.count("/") == 2 else ""
+        origin = {"run": name, "arm": arm, "block": block, "seed": int(seed), "key": key}
+        parts = {f"data_{split}": digest for split, digest in digests.items()}
+        tables.add(origin | row | parts | {"settings": said, "seconds": seconds}, epochs, environment)
+        print(
+            f"{name}  PSSR {row.get('pssr', np.nan):.3f}  distinct {row.get('ground_distinct', np.nan):.3f} "
+            f"{row.get('aerial_distinct', np.nan):.3f}  {seconds} s",
+            flush=True,
+        )
+    return tables

@@ -1,7 +1,8 @@
 """Recall, PSSR and their kin, from exact ranks alone.
 
 `values` holds the point values, `intervals` their uncertainty, `chance` what random ranks would give, `inference` the
-summary of all three, `comparison` two models side by side, and `streaming` the metrics as torchmetrics classes.
+summary of all three, `ground` the squares of ground that near queries are resampled in, `comparison` two models side by
+side, and `streaming` the metrics as torchmetrics classes.
 """
 
 from cvig.extras import needing

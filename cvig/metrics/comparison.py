@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy import special
 
+from cvig.metrics.ground import grouped
 from cvig.metrics.inference import per_query_values, value_range
-from cvig.metrics.intervals import cluster_interval, number_places
+from cvig.metrics.intervals import cluster_interval
 from cvig.metrics.values import check_ties
 from cvig.ranking import Ranks
 
@@ -82,6 +83,8 @@ def compare(
     *,
     ties: str = "pessimistic",
     places: np.ndarray | None = None,
+    coordinates: np.ndarray | None = None,
+    side: float | None = None,
     resamples: int = 1000,
     draws: int = 9999,
     seed: int = 0,
@@ -93,8 +96,8 @@ def compare(
     ----------
     a, b : Ranks
         Query i of one is query i of the other.
-    ties, places, resamples, seed, confidence
-        As of `cvig.metrics.summary`; the intervals and tests resample and swap whole places.
+    ties, places, coordinates, side, resamples, seed, confidence
+        As of `cvig.metrics.summary`; the intervals and tests resample and swap whole places, or whole squares of ground.
     draws : int
         Random patterns of `sign_flip_test`.
 
@@ -131,7 +134,7 @@ def compare(
         if len(wrong):
             first = f"the first is query {wrong[0]} with {ours[wrong[0]]} and {theirs[wrong[0]]} {unit}"
             raise ValueError(f"{len(wrong)} queries {what}, {first}")
-    group = number_places(a.places if places is None else places, len(a))
+    group = grouped(a.places if places is None else places, len(a), coordinates, side)
     ours, theirs = per_query_values(a, ties), per_query_values(b, ties)
     rows = {}
     for name, values in ours.items():

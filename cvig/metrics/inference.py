@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cvig.metrics import chance
-from cvig.metrics.intervals import check_confidence, cluster_interval, median_interval, number_places, share_interval
+from cvig.metrics.ground import grouped
+from cvig.metrics.intervals import check_confidence, cluster_interval, median_interval, share_interval
 from cvig.metrics.orders import mean_reciprocal
 from cvig.metrics.precision import by_chance as average_precision_by_chance
 from cvig.metrics.precision import per_query_average_precision
@@ -161,6 +162,8 @@ def summary(
     ties: str = "pessimistic",
     top: Sequence[int | str] = RECALL_AT,
     places: np.ndarray | None = None,
+    coordinates: np.ndarray | None = None,
+    side: float | None = None,
     resamples: int = 1000,
     seed: int = 0,
     confidence: float = 0.95,
@@ -175,6 +178,9 @@ def summary(
         The k of R@k: counts, or percentages such as ``"1%"``. Counts beyond the smallest gallery are left out.
     places : array [Q], optional
         Views of one place share an entry. None: what the answers tell, `Ranks.places`.
+    coordinates, side : float array [Q, 2] and float, optional
+        Where the queries are, and the side of a square of ground, in metres: intervals and tests then take squares in place
+        of places (`cvig.metrics.ground`, which also measures a side).
     resamples, seed
         Of the bootstrap, and of the random rankings that mean reciprocal rank is compared with.
     confidence : float
@@ -204,7 +210,7 @@ def summary(
     Views of one place are not independent, so no exact distribution is known for them together. Each of several choices
     of one view a place is tested exactly, and the p-value is twice their mean (at most 1), which is valid however the
     views depend on each other (Vovk and Wang 2020, Combining p-values via averaging). The hypothesis tested is that
-    places are independent and the gallery's order is a random one for each view.
+    places, or squares of ground, are independent and the gallery's order is a random one for each view.
 
     With galleries of several sizes, PSSR's p-value and chance interval are bounds on the safe side (`pssr_tail`), or where
     queries have several positives those of a simulation.
@@ -219,7 +225,7 @@ def summary(
 
     check_ties(ties)
     tail = check_confidence(confidence)
-    group = number_places(ranks.places if places is None else places, len(ranks))
+    group = grouped(ranks.places if places is None else places, len(ranks), coordinates, side)
     by_rule = {rule: per_query_values(ranks, rule, top) for rule in TIES}
     by_chance = _Chance(ranks, group, tail, seed)
     rows = {}

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cvig.reading.containers import TEXT, read_content, split_place
-from cvig.reading.embeddings import as_array
-from cvig.reading.parts import NoFileOfItsKindError
+from cvig.reading.parts import NoFileOfItsKindError, as_array
 from cvig.reading.text import NUMBER, read_table
 from cvig.reading.truth import Truth
 

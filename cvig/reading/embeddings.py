@@ -1,7 +1,7 @@
 """Embeddings as projects write them, brought to rows [N, D]; names and labels that lie beside them come along.
 
 An array is named ``FILE`` or ``FILE:NAME``. Without a name it is the file's only array, or the one whose name tells the
-side (`NAMES`).
+side (`cvig.reading.sides`).
 """
 
 from collections.abc import Mapping
@@ -12,20 +12,20 @@ import numpy as np
 
 from cvig.reading.containers import guarded, read_content, split_place
 from cvig.reading.ordering import natural_order
-from cvig.reading.parts import NoFileOfItsKindError, Parts
+from cvig.reading.parts import NoFileOfItsKindError, Parts, as_array, is_array, is_vector
+from cvig.reading.sides import (
+    LABELS,
+    LABELS_OF_EITHER,
+    PATHS,
+    PATHS_OF_EITHER,
+    SIDES,
+    beside,
+    choose,
+    listed_names,
+    text_list,
+)
 from cvig.reading.text import read_numbers
 
-SIDES = {
-    "query": ("query", "queries", "q", "ground", "grd", "gnd", "street", "surface", "pano", "panorama", "drone", "queries_"),
-    "gallery": ("gallery", "reference", "references", "database", "db", "g", "aerial", "sat", "satellite", "overhead"),
-}
-ENDS = ("", "_f", "_features", "_feature", "_feats", "_embeddings", "_embedding", "_descriptors", "_descriptor")
-ENDS += ("_global_descriptor", "_global_descriptors", "_des", "_desc", "_vecs", "_vectors", "_vlad")
-NAMES = {side: [f"{head}{end}" for head in heads for end in ENDS] for side, heads in SIDES.items()}
-_LABELS = ("label", "labels", "ids")
-_PATHS = ("path", "paths", "name", "names")
-LABELS = {side: [f"{head}_{end}" for head in heads for end in _LABELS] for side, heads in SIDES.items()}
-PATHS = {side: [f"{head}_{end}" for head in heads for end in _PATHS] for side, heads in SIDES.items()}
 LAYOUTS = ("auto", "rows", "columns", "batches")
 
 
@@ -51,24 +51,6 @@ class Embeddings:
     said: list[str] = field(default_factory=list)
 
 
-def as_array(value: object) -> np.ndarray:
-    """A tensor, list or array as a NumPy array; bfloat16 becomes float32."""
-    if hasattr(value, "detach"):
-        value = value.detach().cpu()
-        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
-    return np.asanyarray(value)
-
-
-def _is_array(value: object) -> bool:
-    return isinstance(value, np.ndarray) or hasattr(value, "detach")
-
-
-def _is_vector(value: object) -> bool:
-    if isinstance(value, (list, tuple)):
-        return len(value) > 0 and all(isinstance(x, (int, float, np.number)) and not isinstance(x, bool) for x in value)
-    return _is_array(value) and sum(length != 1 for length in value.shape) <= 1 and np.prod(value.shape) > 1
-
-
 def _raw(path: Path, dimensions: int | None) -> np.ndarray:
     """Bare float32 numbers, `dimensions` a row; a file of torch's under this name is none of these."""
     with path.open("rb") as stream:
@@ -90,41 +72,6 @@ def _stacked(vectors: list) -> np.ndarray:
     return np.stack(arrays)
 
 
-def _choose(parts: Mapping, side: str) -> str | None:
-    """The name of the only array, or of the one whose name tells the side."""
-    arrays = (
-        parts
-        if isinstance(parts, Parts)
-        else {k: v for k, v in parts.items() if _is_array(v) or isinstance(v, (list, tuple))}
-    )
-    if len(arrays) == 1:
-        return next(iter(arrays))
-    known = [name for name in arrays if str(name).lower() in NAMES[side]]
-    if len(known) > 1:  # DSM's files hold a map beside its global descriptor
-        known = [name for name in known if "global" in str(name).lower()] or known
-    if not known and len(arrays) <= 8:  # features with labels beside them
-        known = [
-            name
-            for name, value in arrays.items()
-            if _is_array(value) and value.ndim >= 2 and as_array(value).dtype.kind == "f"
-        ]
-    return known[0] if len(known) == 1 else None
-
-
-def _beside(parts: Mapping, known: list[str]) -> object:
-    found = [name for name in parts if str(name).lower() in known]
-    return parts[found[0]] if len(found) == 1 else None
-
-
-def _text_list(value: object) -> list[str] | None:
-    """Names as text: MATLAB pads them with blanks, and torchvision's image folders give (path, class)."""
-    if value is None:
-        return None
-    value = np.asarray(value, dtype=object)
-    value = value[:, 0] if value.ndim == 2 and value.shape[1] == 2 and len(value) > 2 else value.ravel()
-    return [str(np.asarray(x).ravel()[0] if np.ndim(x) else x).rstrip() for x in value]
-
-
 def _by_item(parts: Mapping, side: str) -> Embeddings:
     """A vector an item, under its name, as in hloc's HDF5 files; a folder named for the side holds that side."""
     names = [str(name) for name in parts]
@@ -135,37 +82,36 @@ def _by_item(parts: Mapping, side: str) -> Embeddings:
     chosen = [chosen[i] for i in order]
     given = {str(name): name for name in parts}
     values = [parts[given[name]] for name in chosen]
-    if not all(_is_vector(value) for value in values):
-        raise NoFileOfItsKindError(f"which array is the {side} is not plain: name one of {_listed(parts)}, as in FILE:NAME")
+    if not all(is_vector(value) for value in values):
+        raise NoFileOfItsKindError(
+            f"which array is the {side} is not plain: name one of {listed_names(parts)}, as in FILE:NAME"
+        )
     ends = {name.rpartition("/")[2] for name in chosen}
     items = [name.rpartition("/")[0] for name in chosen] if len(ends) == 1 and "/" in chosen[0] else chosen
     return Embeddings(_stacked(values), items, said=[f"a vector an item, {how}"])
 
 
-def _listed(parts: Mapping) -> str:
-    names = sorted(map(str, parts))
-    return (", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")) or "none"
-
-
 def _from_parts(parts: Mapping, side: str, layout: str) -> Embeddings:
-    name = _choose(parts, side)
+    name = choose(parts, side)
     if name is None:
         # two or three arrays that nothing tells apart are no items
-        if len(parts) > 3 and all(_is_vector(parts[key]) for key in list(parts)[:50]):
+        if len(parts) > 3 and all(is_vector(parts[key]) for key in list(parts)[:50]):
             return _by_item(parts, side)
-        raise NoFileOfItsKindError(f"which array is the {side} is not plain: name one of {_listed(parts)}, as in FILE:NAME")
-    if isinstance(parts, Parts) and len(parts) == 1 and "/" in name and _is_vector(parts[name]):
+        raise NoFileOfItsKindError(
+            f"which array is the {side} is not plain: name one of {listed_names(parts)}, as in FILE:NAME"
+        )
+    if isinstance(parts, Parts) and len(parts) == 1 and "/" in name and is_vector(parts[name]):
         return _by_item(parts, side)
     found = normalised(parts[name], side, layout)
-    labels = _beside(parts, [*LABELS[side], *_LABELS])
-    names = _text_list(_beside(parts, [*PATHS[side], *_PATHS]))
+    labels = beside(parts, [*LABELS[side], *LABELS_OF_EITHER])
+    names = text_list(beside(parts, [*PATHS[side], *PATHS_OF_EITHER]))
     labels = found.labels if labels is None else np.squeeze(as_array(labels))
     return Embeddings(found.rows, found.names or names, labels, found.said)
 
 
 def _joined(batches: list) -> object:
     """Batches of arrays or lists, one after another; anything else as it is."""
-    if batches and all(_is_array(x) and x.ndim > 0 for x in batches):
+    if batches and all(is_array(x) and x.ndim > 0 for x in batches):
         arrays = [as_array(x) for x in batches]
         return np.concatenate(arrays) if len({x.shape[1:] for x in arrays}) == 1 else batches
     if batches and all(isinstance(x, (list, tuple)) for x in batches):
@@ -179,15 +125,15 @@ def _from_sequence(parts: list | tuple, side: str, layout: str) -> Embeddings:
         raise NoFileOfItsKindError("it holds an empty list")
     if all(isinstance(x, Mapping) for x in parts):
         keys = set(parts[0])
-        if all(set(x) == keys for x in parts) and _choose(parts[0], side) is not None:
-            name = _choose(parts[0], side)
+        if all(set(x) == keys for x in parts) and choose(parts[0], side) is not None:
+            name = choose(parts[0], side)
             return normalised([x[name] for x in parts], side, "batches")
-    if all(_is_vector(x) for x in parts) and len({np.size(as_array(x)) for x in parts}) == 1 and len(parts) > 2:
+    if all(is_vector(x) for x in parts) and len({np.size(as_array(x)) for x in parts}) == 1 and len(parts) > 2:
         return Embeddings(_stacked(list(parts)))
     arrays = [
         (i, as_array(x))
         for i, x in enumerate(parts)
-        if _is_array(x) or (isinstance(x, list) and x and not isinstance(x[0], str))
+        if is_array(x) or (isinstance(x, list) and x and not isinstance(x[0], str))
     ]
     matrices = [(i, x) for i, x in arrays if x.ndim >= 2 and x.dtype.kind == "f"]
     if len(matrices) == len(parts):
@@ -204,7 +150,7 @@ def _from_sequence(parts: list | tuple, side: str, layout: str) -> Embeddings:
     if len(parts) > 0 and all(isinstance(x, tuple) and len(x) == len(parts[0]) for x in parts):  # (features, labels) a batch
         return _from_sequence(tuple(_joined(list(column)) for column in zip(*parts, strict=True)), side, layout)
     joined = [_joined(x) if isinstance(x, list) else x for x in parts]
-    candidates = [(i, x) for i, x in enumerate(joined) if _is_array(x) and x.ndim >= 2 and as_array(x).dtype.kind == "f"]
+    candidates = [(i, x) for i, x in enumerate(joined) if is_array(x) and x.ndim >= 2 and as_array(x).dtype.kind == "f"]
     if len(candidates) != 1:
         raise NoFileOfItsKindError(f"which part is the {side} is not plain: name one of 0 to {len(parts) - 1}, as in FILE:0")
     at, value = candidates[0]
@@ -217,7 +163,7 @@ def _from_sequence(parts: list | tuple, side: str, layout: str) -> Embeddings:
         if values.dtype.kind in "iu" and labels is None:
             labels = values
         elif values.dtype.kind in "USO" and names is None:
-            names = _text_list(values)
+            names = text_list(values)
     return Embeddings(found.rows, names, labels, found.said)
 
 
@@ -235,7 +181,7 @@ def normalised(value: object, side: str, layout: str = "auto") -> Embeddings:
         return _from_sequence(value, side, layout)
     if hasattr(value, "toarray"):
         return Embeddings(value.toarray(), said=["a sparse matrix, made dense"])
-    if not _is_array(value):
+    if not is_array(value):
         raise NoFileOfItsKindError(f"it holds a {type(value).__name__}: expected an array of embeddings")
     array = as_array(value)
     if array.dtype == object:

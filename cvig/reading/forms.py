@@ -11,9 +11,9 @@ import numpy as np
 
 from cvig.reading.arrays import read_numbers, read_sparse
 from cvig.reading.containers import TEXT, guarded, read_content, split_place
-from cvig.reading.embeddings import LABELS, as_array
 from cvig.reading.numbering import Numbering, whole
-from cvig.reading.parts import NoFileOfItsKindError, Parts
+from cvig.reading.parts import NoFileOfItsKindError, Parts, as_array
+from cvig.reading.sides import LABELS
 from cvig.reading.text import NUMBER, Table, listed, read_lines, read_table
 from cvig.reading.truth import Truth, from_labels, tidy
 

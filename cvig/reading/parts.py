@@ -1,6 +1,8 @@
-"""The arrays of a file by name, and our own word on a file that is none of its kind."""
+"""What a file holds: its arrays by name, what counts as one, and our own word on a file that is none of its kind."""
 
 from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
 
 
 class NoFileOfItsKindError(ValueError):
@@ -21,3 +23,23 @@ class Parts(Mapping):
 
     def __len__(self) -> int:
         return len(self.readers)
+
+
+def as_array(value: object) -> np.ndarray:
+    """A tensor, list or array as a NumPy array; bfloat16 becomes float32."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        value = (value.float() if str(value.dtype) == "torch.bfloat16" else value).numpy()
+    return np.asanyarray(value)
+
+
+def is_array(value: object) -> bool:
+    """Whether it is an array or a tensor."""
+    return isinstance(value, np.ndarray) or hasattr(value, "detach")
+
+
+def is_vector(value: object) -> bool:
+    """Whether it is one row of numbers: a list of them, or an array with one axis longer than 1."""
+    if isinstance(value, (list, tuple)):
+        return len(value) > 0 and all(isinstance(x, (int, float, np.number)) and not isinstance(x, bool) for x in value)
+    return is_array(value) and sum(length != 1 for length in value.shape) <= 1 and np.prod(value.shape) > 1

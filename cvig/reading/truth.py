@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvig.reading.embeddings import as_array
+from cvig.reading.parts import as_array
 from cvig.reading.text import composed
 
 ORDER = "the order of the rows"

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cvig.ranking import as_rows
-from cvig.reading.embeddings import Embeddings, as_array, read_embeddings
+from cvig.reading.embeddings import Embeddings, read_embeddings
 from cvig.reading.forms import Reader, read_list, read_truth
+from cvig.reading.parts import as_array
 from cvig.reading.truth import Truth, from_diagonal, from_labels
 from cvig.scoring.doubts import ask_if_turned, look_for_own_rows
 from cvig.scoring.options import Options

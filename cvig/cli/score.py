@@ -30,7 +30,8 @@ def score(
         typer.Option(help="Which numbers of --matrix are closer: smaller for distances.", rich_help_panel=SOURCES),
     ] = None,
     similarity: Annotated[
-        Literal["euclidean", "dot", "cosine"], typer.Option(help="What makes a gallery row close.", rich_help_panel=SOURCES)
+        Literal["euclidean", "dot", "cosine", "hamming"],
+        typer.Option(help="What makes a gallery row close; hamming is of binary codes.", rich_help_panel=SOURCES),
     ] = "euclidean",
     layout: Annotated[
         Literal["auto", "rows", "columns", "batches"],
@@ -71,7 +72,8 @@ def score(
     semi: Annotated[
         str | None,
         typer.Option(
-            help="Semi-positives, ignored in the hit rate: as --positives, or rest for all but each query's first positive.",
+            help="Semi-positives, ignored in the hit rate: as --positives, rest for all but each query's first positive, "
+            "or none.",
             rich_help_panel=TRUTH,
         ),
     ] = None,
@@ -197,7 +199,7 @@ def score(
     if per_query is not None:
         from cvig.scoring.queries import per_query as table
 
-        write_csv(per_query, table(case, scored.ranks, similarity=similarity, closer=closer))
+        write_csv(per_query, table(case, scored.ranks, similarity=options.compared, closer=closer))
     if figure is not None:
         from cvig.scoring.figure import write_figure
 

@@ -1,6 +1,7 @@
 """Exact ranks: how many gallery rows are closer than each query's answer, and how many exactly as far."""
 
 from cvig.ranking.answers import reverse_positives
+from cvig.ranking.bits import as_bits
 from cvig.ranking.cosine import cosine_ranks
 from cvig.ranking.counted import Ranks
 from cvig.ranking.given import matrix_ranks
@@ -9,6 +10,7 @@ from cvig.ranking.shards import distributed_ranks, sharded_ranks
 
 __all__ = [
     "Ranks",
+    "as_bits",
     "as_rows",
     "cosine_ranks",
     "distributed_ranks",

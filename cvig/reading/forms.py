@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cvig.reading import vigor
 from cvig.reading.arrays import read_numbers, read_sparse
 from cvig.reading.containers import TEXT, guarded, read_content, split_place
 from cvig.reading.numbering import Numbering, whole
@@ -70,7 +71,8 @@ class Reader:
             No reading or two; the message gives them, and how to settle it.
         """
         if isinstance(value, Table):
-            return self._table(value)
+            labels = value.header is None and value.rows and all(map(vigor.is_label, value.rows))
+            return vigor.read_labels(value.rows, self.numbering) if labels else self._table(value)
         if isinstance(value, Mapping):
             return self._mapping(value)
         if isinstance(value, (list, tuple)):
@@ -233,6 +235,9 @@ class Reader:
 
 def _table(path: Path) -> Table:
     try:
+        words = [line.split() for line in read_lines(path)]  # VIGOR's names hold commas
+        if words and all(map(vigor.is_label, words)):
+            return Table(words)
         return read_table(path, COLUMNS)
     except ValueError as error:
         raise NoFileOfItsKindError(str(error)) from error

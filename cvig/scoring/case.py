@@ -4,13 +4,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cvig.ranking import as_rows
-from cvig.reading.embeddings import Embeddings, read_embeddings
+from cvig.reading import vigor
 from cvig.reading.forms import Reader, read_list, read_truth
 from cvig.reading.parts import as_array
 from cvig.reading.truth import Truth, from_diagonal, from_labels
-from cvig.scoring.doubts import ask_if_turned, look_for_own_rows
+from cvig.scoring.doubts import ask_if_turned, ask_if_vigor, look_for_own_rows
 from cvig.scoring.options import Options
+from cvig.scoring.sides import read_sides
 
 
 @dataclass
@@ -64,13 +64,6 @@ class Case:
         pairs = self.truth.pairs
         square = self.truth.queries == self.truth.gallery == len(pairs) and self.lost == 0
         return square and self.ignored is None and bool((pairs[:, 0] == pairs[:, 1]).all())
-
-
-def read_side(options: Options, side: str) -> Embeddings:
-    """The embeddings of one side, finite and two-dimensional."""
-    place = getattr(options, side)
-    found = read_embeddings(place, side, dimensions=options.dim, layout=options.layout)
-    return Embeddings(as_rows(found.rows, f"{side} '{place}'"), found.names, found.labels, found.said)
 
 
 def read_case(options: Options) -> Case:
@@ -156,15 +149,9 @@ def _read_within(options: Options, case: Case) -> Truth:
 
 
 def _read_embeddings(options: Options) -> Case:
-    sides = [read_side(options, side) for side in ("query", "gallery")]
+    sides = read_sides(options)
     query, gallery = (side.rows for side in sides)
     said = [f"{name}: {line}" for name, side in zip(("query", "gallery"), sides, strict=True) for line in side.said]
-    if query.shape[1] != gallery.shape[1]:
-        turned = query.shape[0] == gallery.shape[0] and options.layout == "auto"
-        hint = "; if the files hold columns [D, N], say --layout columns" if turned else ""
-        raise ValueError(
-            f"query has {query.shape[1]} dimensions, gallery {gallery.shape[1]}: expected the same number{hint}"
-        )
     case = Case(query, gallery, None, None, names=tuple(side.names for side in sides), said=said)
     if options.layout == "auto":
         case.notes += ask_if_turned(query, gallery)
@@ -220,16 +207,14 @@ def _read_others(case: Case, options: Options) -> None:
             pairs = np.unique(np.concatenate([found.pairs, case.ignored.pairs]), axis=0)
             found = Truth(pairs, found.queries, found.gallery, found.origin)
         case.ignored = found
-    if options.semi == "rest":
+    if options.semi == "rest" or (options.semi is None and case.truth.origin == vigor.ORIGIN):
         case.truth, case.semi = case.truth.parted()
         case.said.append("semi-positives: all but the first gallery row of each query")
-    elif options.semi is not None:
+    elif options.semi not in (None, "none"):
         case.semi = read_truth(options.semi, _reader(options, case, "semi-positives")).without(case.truth.pairs)
         case.said.append(case.semi.said("semi-positives"))
-    elif (case.truth.counts == 4).all() and case.truth.origin == "row numbers":
-        case.notes.append(
-            "Every query has four answers. VIGOR's labels hold one positive and three semi-positives: --semi rest says so."
-        )
+    elif options.semi is None and options.ignored is None:
+        ask_if_vigor(case.truth)
 
 
 def _keep(case: Case, answered: np.ndarray) -> None:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cvig.reading import vigor
 from cvig.reading.truth import Truth
 
 if TYPE_CHECKING:
@@ -35,6 +36,23 @@ def ask_if_turned(query: np.ndarray, gallery: np.ndarray) -> list[str]:
             f"columns says, or {q} queries and {n} gallery rows of {d} numbers, which --layout rows says"
         )
     return [f"{q} rows of {d} numbers a side: if the files hold columns [D, N], say --layout columns."] if q == n else []
+
+
+def ask_if_vigor(truth: Truth) -> None:
+    """ValueError where rows could be four answers a query, or VIGOR's labels: one positive and three semi-positives.
+
+    VIGOR's evaluator looks for the first of them, and its hit rate leaves the other three out. Where the queries' rows are
+    either the same or apart, as those of classes are, they are four answers.
+    """
+    if truth.origin != "row numbers" or not (truth.counts == vigor.TILES).all() or truth.queries == 1:
+        return
+    rows = np.sort(truth.pairs[:, 1].reshape(-1, vigor.TILES), axis=1)
+    if len(np.unique(rows, axis=0)) * vigor.TILES == len(np.unique(rows)):
+        return
+    raise ValueError(
+        "positives: four gallery rows for each query, which overlap: VIGOR's labels, one positive and three semi-positives, "
+        "which --semi rest says, or four answers each, which --semi none says"
+    )
 
 
 def _own_rows(query: np.ndarray, gallery: np.ndarray, sample: np.ndarray) -> np.ndarray:

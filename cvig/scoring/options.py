@@ -20,7 +20,8 @@ class Options:
     radius : float, optional
         Metres within which a gallery row answers; `coordinates` is the unit of the coordinates.
     ignored, semi : str, optional
-        Rows that are neither right nor wrong; rows that are so in the hit rate alone ("rest": all positives but the first).
+        Rows that are neither right nor wrong; rows that are so in the hit rate alone ("rest": all positives but the first;
+        "none": there are no such rows, where four positives a query look like VIGOR's labels).
     """
 
     query: str | None = None
@@ -50,6 +51,11 @@ class Options:
     ties: str = "pessimistic"
     compare: Sequence[str] = ()
     average_precision: bool = False
+
+    @property
+    def compared(self) -> str:
+        """The similarity by which rows are compared once they are read: binary codes are rows of bits by then."""
+        return "euclidean" if self.similarity == "hamming" else self.similarity
 
     def __post_init__(self) -> None:
         if self.matrix is None and (self.query is None or self.gallery is None):

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from cvig.ranking import Ranks
-from cvig.scoring.case import Case, read_side
+from cvig.scoring.case import Case
 from cvig.scoring.options import Options
 from cvig.scoring.queries import read_per_query
 from cvig.scoring.ranked import rank_case
+from cvig.scoring.sides import read_sides
 
 
 def ranks_of_other(case: Case, options: Options) -> Ranks:
@@ -28,14 +29,14 @@ def ranks_of_other(case: Case, options: Options) -> Ranks:
     if len(places) == 1 and Path(places[0]).suffix.lower() == ".csv":
         return _of_file(case, Path(places[0]))
     other = dataclasses.replace(options, query=places[0], gallery=places[-1], matrix=None, closer=None)
-    query, gallery = (read_side(other, side).rows for side in ("query", "gallery"))
+    query, gallery = (side.rows for side in read_sides(other))
     if (len(query), len(gallery)) != (case.given, case.truth.gallery):
         raise ValueError(
             f"--compare: {len(query)} queries and {len(gallery)} gallery rows, expected the same {case.given} and "
             f"{case.truth.gallery}"
         )
     query = query if len(case.kept) == case.given else query[case.kept]
-    return rank_case(case, similarity=options.similarity, closer=None, query=query, gallery=gallery)
+    return rank_case(case, similarity=options.compared, closer=None, query=query, gallery=gallery)
 
 
 def _of_file(case: Case, path: Path) -> Ranks:

@@ -50,15 +50,15 @@ def score_case(case: Case, options: Options, *, conventions: bool, collapse: boo
     """Rank a case and report on it."""
     if options.average_precision and case.lost:
         raise ValueError("--average-precision with --unanswered wrong: a query without an answer has no precision")
-    ranks = rank_case(case, similarity=options.similarity, closer=options.closer, every=options.average_precision)
+    ranks = rank_case(case, similarity=options.compared, closer=options.closer, every=options.average_precision)
     places = places_of(case, ranks)
     table = summary(ranks, ties=options.ties, top=tops(options.k, ranks), places=places)
     if case.semi is not None:
-        hit = rank_case(case, similarity=options.similarity, closer=options.closer, semi=True)
+        hit = rank_case(case, similarity=options.compared, closer=options.closer, semi=True)
         table.loc["hit rate"] = summary(hit, ties=options.ties, places=places).loc["R@1"]
     metres = None
     if case.coordinates is not None:
-        ways = {"similarity": options.similarity, "closer": options.closer, "ties": options.ties}
+        ways = {"similarity": options.compared, "closer": options.closer, "ties": options.ties}
         metres = first_place(case, **ways, places=places)
     diagnosis = None
     if collapse and case.matrix is None:
@@ -66,8 +66,11 @@ def score_case(case: Case, options: Options, *, conventions: bool, collapse: boo
     shown, notes = None, list(case.notes)
     if conventions:
         euclidean = ranks if options.similarity == "euclidean" and case.matrix is None else None
-        shown, more = published(case, list(table.index), euclidean)
-        notes += more
+        if options.similarity == "hamming":
+            notes.append("Published evaluators are not shown: they compare numbers, not bits.")
+        else:
+            shown, more = published(case, list(table.index), euclidean)
+            notes += more
     comparison = None
     if options.compare:
         from cvig.scoring.other import ranks_of_other

@@ -26,7 +26,7 @@ def test_help_names_every_command():
 @pytest.mark.parametrize(
     ("command", "choices"),
     [
-        ("score", [TIES, ("euclidean", "dot", "cosine"), FORMS, LAYOUTS, UNITS]),
+        ("score", [TIES, ("euclidean", "dot", "cosine", "hamming"), FORMS, LAYOUTS, UNITS]),
         ("examine", [RULES, PRINTING]),
         ("check", [set(DATASETS) - {"world"}, SPLITS]),
         ("world", [SPLITS]),

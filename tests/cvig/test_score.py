@@ -344,5 +344,5 @@ def test_positives_that_are_no_integers(score, folder):
 
 def test_unknown_choices(score):
     assert_refused(score("--ties", "kind"), "'--ties'", "'kind' is not one of 'pessimistic', 'optimistic', 'expected'")
-    for words in (("--similarity", "hamming"), ("--form", "odd"), ("--unanswered", "maybe")):
+    for words in (("--similarity", "manhattan"), ("--form", "odd"), ("--unanswered", "maybe")):
         assert_refused(score(*words), f"'{words[0]}'", f"'{words[1]}' is not one of ")

@@ -111,7 +111,65 @@ def test_semi_positives_give_the_hit_rate_beside_recall(score):
     assert found(score("--positives", "first.npy", "--ignored", "label.npy", "--json", "-"))["summary"]["R@1"][
         "value"
     ] == pytest.approx(expected)
-    assert "--semi rest" in score("--positives", "label.npy")[1]
+    refused(score("--positives", "label.npy"), "--semi rest", "--semi none")
+    four = found(score("--positives", "label.npy", "--semi", "none", "--json", "-"))
+    assert four["truth"]["most_answers"] == 4
+    assert "hit rate" not in four["summary"]
+    np.save("classes.npy", 4 * (np.arange(N) // 4 % (N // 4))[:, None] + np.arange(4))  # no two overlap in part
+    assert score("--positives", "classes.npy", "--own-row", "keep")[0] == 0
+
+
+def test_vigors_own_label_file_tells_positives_from_semi_positives(score):
+    """Beside VIGOR's own loop (train_SAFA.py, validate_top), restated in NumPy."""
+    rng = np.random.default_rng(0)
+    query, gallery = pairs()
+    tiles = [f"satellite_41.{i:04d}_-87.{i:04d}.png" for i in range(N)]
+    order = rng.permutation(N)
+    label = (order[:, None] + [0, 1, -1, 2]) % N
+    offsets = rng.uniform(-320, 320, (N, 4, 2)).round(1)
+    lines = [
+        f"id_{i},41.8,-87.6,.jpg " + " ".join(f"{tiles[t]} {dx} {dy}" for t, (dx, dy) in zip(row, off, strict=True))
+        for i, (row, off) in enumerate(zip(label, offsets, strict=True))
+    ]
+    with open("same_area_balanced_test.txt", "w") as stream:
+        stream.write("\n".join(lines) + "\n")
+    with open("satellite_list.txt", "w") as stream:
+        stream.write("\n".join(tiles) + "\n")
+    np.save("q.npy", query[order])
+    words = ("--positives", "same_area_balanced_test.txt", "--gallery-names", "satellite_list.txt")
+    report = found(score(*words, "--json", "-"))
+    distance = 2 - 2 * query[order].astype(np.float64) @ gallery.T.astype(np.float64)
+    closer = distance < distance[np.arange(N), label[:, 0]][:, None]
+    assert report["summary"]["R@1"]["value"] == pytest.approx((closer.sum(axis=1) < 1).mean())
+    closer[np.arange(N)[:, None], label[:, 1:]] = False
+    assert report["summary"]["hit rate"]["value"] == pytest.approx((closer.sum(axis=1) < 1).mean())
+    assert "semi-positives: all but the first gallery row of each query" in report["understood"]
+    refused(score(*words[:2]), "--gallery-names")
+
+
+def test_packed_bits_are_compared_by_the_bits_that_differ(score):
+    rng = np.random.default_rng(0)
+    bits = rng.integers(0, 2, (2, N, 128))
+    bits[0] = bits[1] ^ (rng.random((N, 128)) < 0.35)
+    differing = (bits[0][:, None] != bits[1]).sum(axis=2)
+    own = np.diag(differing)[:, None]
+    worst = (differing <= own).sum(axis=1)
+    for rows in (np.packbits(bits, axis=2), np.packbits(bits, axis=2).view(np.uint32), 2.0 * bits - 1, bits.astype(bool)):
+        np.save("q.npy", rows[0])
+        np.save("g.npy", rows[1])
+        report = found(score("--similarity", "hamming", "--json", "-", "--per-query", "each.csv"))
+        assert report["summary"]["mean rank"]["value"] == pytest.approx(worst.mean())
+        assert report["tied_queries"] == (worst > (differing < own).sum(axis=1) + 1).sum() > 0
+        assert report["similarity"] == "hamming"
+        assert "query: 128 bits a row" in report["understood"]
+        assert (pd.read_csv("each.csv").first_1 == differing.argmin(axis=1)).all()
+        assert report["collapse"]["verdict"] == "healthy: no duplicates, no collapse"
+    np.save("q.npy", np.packbits(bits[0], axis=1))
+    np.save("g.npy", np.packbits(bits[1], axis=1))
+    assert "if they are packed binary codes (np.packbits), say --similarity hamming" in score()[1]
+    np.save("q.npy", pairs()[0])
+    np.save("g.npy", pairs()[1])
+    refused(score("--similarity", "hamming"), "query of type float32 with more than two values", "packed bits")
 
 
 def test_coordinates_within_a_radius_answer(score):

@@ -119,7 +119,8 @@ class InfoNCELoss(nn.Module):
     """Symmetric cross-entropy of finding one's partner in the batch, with a learned temperature (Radford et al. 2021).
 
     Embeddings are put on the unit sphere here, and similarity is their cosine over the temperature: rank by the cosine,
-    or by distance with the networks' `unit_norm`.
+    or by distance with the networks' `unit_norm`. Without `unit` they stay as they are, and similarity is minus half the
+    squared distance over the temperature, which is the same on the sphere up to a constant.
 
     Parameters
     ----------
@@ -127,23 +128,28 @@ class InfoNCELoss(nn.Module):
         To start from, in [0.01, 1]; it is learned on a log scale and kept in this range.
     label_smoothing : float
         Share of the target spread evenly over the batch, in [0, 1).
+    unit : bool
     """
 
-    def __init__(self, temperature: float = 0.1, label_smoothing: float = 0.0):
+    def __init__(self, temperature: float = 0.1, label_smoothing: float = 0.0, *, unit: bool = True):
         super().__init__()
         if not 0.01 <= temperature <= 1:
             raise ValueError(f"temperature {temperature}: expected 0.01 to 1")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing {label_smoothing}: expected 0 or more, and less than 1")
         self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
-        self.label_smoothing = label_smoothing
+        self.label_smoothing, self.unit = label_smoothing, unit
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
         """Loss of embeddings [B, D] and [B, D]: a scalar."""
         _check(ground, aerial)
         with torch.no_grad():  # on the parameter itself: clamping its use would stop its gradient at the bound for good
             self.log_scale.clamp_(0, math.log(100))
-        logits = self.log_scale.exp() * F.normalize(ground, dim=1) @ F.normalize(aerial, dim=1).T
+        if self.unit:
+            similarity = F.normalize(ground, dim=1) @ F.normalize(aerial, dim=1).T
+        else:
+            similarity = -squared_distances(ground, aerial) / 2
+        logits = self.log_scale.exp() * similarity
         partner = torch.arange(len(logits), device=logits.device)
         both = [F.cross_entropy(x, partner, label_smoothing=self.label_smoothing) for x in (logits, logits.T)]
         return (both[0] + both[1]) / 2

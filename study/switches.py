@@ -185,6 +185,21 @@ RECIPES = {
     "modern": SwitchedRecipe(MODERN),
 }
 
+# Losses to be compared at an equal budget: `modern` in everything but the loss and the length of embeddings.
+LOSSES = {
+    f"{loss}{suffix}": SwitchedRecipe(
+        replace(
+            MODERN,
+            name=f"{loss}{suffix}",
+            summary=f"the modern recipe with the loss {loss}, embeddings {'of unit length' if unit else 'of any length'}",
+            phases=(Phase(loss),),
+            unit_norm=unit,
+        )
+    )
+    for loss in ("max-margin", "soft-margin", "infonce")
+    for suffix, unit in (("", False), ("-unit", True))
+}
+
 
 def in_words(recipe: str, states: Mapping[str, bool]) -> str:
     """A recipe's name with the switches that are turned on or off.

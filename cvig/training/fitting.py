@@ -35,7 +35,7 @@ def make_loss(name: str, recipe: Recipe) -> nn.Module:
     if name == "soft-margin":
         return SoftMarginLoss(detached=recipe.detached_negatives, as_coded=recipe.soft_margin_as_coded)
     if name == "infonce":
-        return InfoNCELoss(temperature=0.1, label_smoothing=0.1)
+        return InfoNCELoss(temperature=0.1, label_smoothing=0.1, unit=recipe.unit_norm)
     if name == "triplet":
         return TripletLoss()
     raise ValueError(f"loss '{name}' of recipe '{recipe.name}': expected max-margin, soft-margin, infonce or triplet")

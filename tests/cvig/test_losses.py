@@ -270,3 +270,11 @@ def test_soft_margin_as_coded_has_one_right_direction_and_one_of_unrelated_pairs
     far = torch.tensor([[0.0], [0.0]]), torch.tensor([[3.0], [0.0]])  # 10 · 9 is beyond 88
     assert math.isinf(loss(*far))
     assert math.isfinite(SoftMarginLoss()(*far))
+
+
+def test_infonce_of_distances_is_that_of_cosines_on_the_sphere():
+    draw = torch.Generator().manual_seed(3)
+    ground, aerial = (torch.nn.functional.normalize(torch.randn(6, 4, generator=draw), dim=1) for _ in range(2))
+    assert torch.allclose(InfoNCELoss()(ground, aerial), InfoNCELoss(unit=False)(ground, aerial), atol=1e-6)
+    assert torch.allclose(InfoNCELoss()(3 * ground, aerial), InfoNCELoss()(ground, aerial), atol=1e-6)
+    assert not torch.allclose(InfoNCELoss(unit=False)(3 * ground, aerial), InfoNCELoss(unit=False)(ground, aerial))

@@ -22,8 +22,8 @@ from study.sessions import training as runs
 from study.sessions.evaluation import open_evaluation, saved_boxes
 from study.sessions.training import open_training
 from study.settings import EvaluateSettings, TrainSettings
+from study.switches import LOSSES, SWITCHES
 from study.switches import RECIPES as SWITCHED
-from study.switches import SWITCHES
 
 RECIPES = {name: entry.recipe for name, entry in SWITCHED.items()}
 
@@ -416,3 +416,12 @@ def test_june_1_mines_its_negatives_as_it_tests_and_trains_as_it_darkens(tmp_pat
         assert all(name.split(".")[2] == "block4" for name in changed if ".trunk." in name)
         assert not any("running" in name for name in changed)
         assert {f"{side}.head.fc1.1.weight" for side in ("ground", "aerial")} <= changed
+
+
+def test_losses_at_equal_budget_differ_in_nothing_but_loss_and_length():
+    modern = vars(RECIPES["modern"])
+    for name, entry in LOSSES.items():
+        changed = {field for field, value in vars(entry.recipe).items() if value != modern[field]}
+        assert changed <= {"name", "summary", "phases", "unit_norm"}
+        assert entry.recipe.unit_norm == name.endswith("-unit")
+    assert len(LOSSES) == 6

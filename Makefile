@@ -58,7 +58,7 @@ test: lint
 # a download of 3 GB.
 LOWEST := build/lowest
 EXTRA :=
-CORE_TESTS := wheel.py $(addprefix cvig/test_,metrics.py inference.py comparison.py theorems.py)
+CORE_TESTS := wheel.py $(patsubst %,cvig/test_%.py,ranking metrics inference comparison theorems collapse conventions score)
 test-lowest: setup
 	rm -rf $(LOWEST) build/wheel build/lib build/bdist*
 	uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build/wheel .
@@ -67,7 +67,7 @@ test-lowest: setup
 	uv pip install --quiet --python $(LOWEST)/bin/python --no-deps build/wheel/*.whl
 	uv pip install --quiet --python $(LOWEST)/bin/python pytest hypothesis
 	cd tests && OMP_NUM_THREADS=1 ../$(LOWEST)/bin/python -m pytest -q -p no:cacheprovider --rootdir . -c /dev/null \
-	  -o pythonpath=helpers $(CORE_TESTS)
+	  -o pythonpath=$(CURDIR)/tests/helpers $(CORE_TESTS)
 
 # After a change of dependencies in pyproject.toml.
 lock: setup

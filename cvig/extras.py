@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-EXTRAS = dict.fromkeys(("PIL", "filelock", "lightning", "sklearn", "torch", "torchmetrics", "torchvision"), "train")
+EXTRAS = dict.fromkeys(("PIL", "lightning", "sklearn", "torch", "torchmetrics", "torchvision"), "train")
 EXTRAS |= {"h5py": "formats", "matplotlib": "figures"}
 
 

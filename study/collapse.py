@@ -3,7 +3,9 @@
 from cvig.metrics.collapse import Tower
 from study.runs import Run
 
-NO_SPREAD = 1e-2  # relative spread below which a tower counts as collapsed; above that at which recall loses its meaning
+# Relative spread below which a training counts as collapsed: it has pulled the rows together, though they can still be told
+# apart. `cvig.metrics.collapse.NO_SPREAD`, a tenth of it, is where recall loses its meaning.
+LITTLE_SPREAD = 1e-2
 FEW = 0.1  # share of distinct rows below which it does; tiles that four views share leave a quarter
 
 
@@ -13,8 +15,8 @@ def towers(run: Run, test_set: str = "uncropped") -> tuple[Tower, Tower]:
 
 
 def is_collapsed(tower: Tower) -> bool:
-    """Whether a tower's spread is below `NO_SPREAD`, its distinct rows below the share `FEW`, or a tenth of it one point."""
-    return tower.spread < NO_SPREAD or tower.distinct < FEW * tower.rows or tower.is_one_point
+    """Whether a tower's spread is below `LITTLE_SPREAD`, its distinct rows below `FEW`, or a tenth of it one point."""
+    return tower.spread < LITTLE_SPREAD or tower.distinct < FEW * tower.rows or tower.is_one_point
 
 
 def collapsed(run: Run, test_set: str = "uncropped") -> str:

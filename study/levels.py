@@ -1,5 +1,11 @@
-"""The levels of significance, each named for what it decides; with the pages that use it."""
+"""The levels of significance, one a question, each named for what it decides; with the pages that use it.
+
+A page that asks two questions has two levels, and prints the level beside each answer.
+"""
+
+from cvig.printed import chance
 
 BEATS_CHANCE = 0.001  # whether a run's PSSR beats chance, one-sided: intro, results, single runs, causes
 LEARNS = 0.01  # whether a metric sees a run beat chance, one-sided: promises
-DIFFERS = 0.05  # whether two things differ, two-sided, adjusted by Holm's rule for all compared: examined, causes, promises
+# whether two things differ, two-sided, adjusted by Holm's rule for all compared: examined, causes, promises
+DIFFERS = chance.DIFFERS

@@ -44,9 +44,20 @@ def main(plan: str = "study/plans/quick.yaml", folder: str = "") -> None:
     width = max(map(len, found))
     for name, words in found.items():
         print(f"{name:{width}s}  {words}")
-    done = sum(words.startswith("finished") and "with another" not in words for words in found.values())
+    stopped = {name: error for name, settings in study["runs"].items() if (error := plans.diverged(out / name, settings))}
+    done = {name: Run(out / name) for name, settings in study["runs"].items() if plans.finished(out / name, settings)}
+    print(_counts(plans.Study(study["runs"], done, stopped), out))
+
+
+def _counts(study: plans.Study, out: Path) -> str:
+    """How many runs are finished: as the pages count them, the trunks that others start from by themselves."""
+    text = f"{len(study.runs)} of {len(study.planned)} runs in '{out}' are finished"
+    if stopped := len(study.diverged):
+        text += f", {stopped} diverged"
+    if study.starts:
+        text += f"; {len(study.trunks)} of {len(study.starts)} trunks that they start from"
     who = holder(out) if out.is_dir() else None
-    print(f"{done} of {len(found)} runs in '{out}' are finished" + (f"; a study is at work ({who})" if who else ""))
+    return text + (f"; a study is at work ({who})" if who else "")
 
 
 if __name__ == "__main__":

@@ -105,7 +105,7 @@ def _tests(table, counts, top, n: int, rule: str) -> Iterator[str]:
     """Counts behind the cells, and what they are by the side of chance."""
     import pandas as pd
 
-    from cvig.printed.chance import against_chance, scatter
+    from cvig.printed.chance import DIFFERS, against_chance, scatter
     from cvig.words import count, say_p
 
     shown = pd.concat([top.to_frame("chance").T.astype("Int64"), counts[top.index]]).astype(object)
@@ -117,9 +117,12 @@ def _tests(table, counts, top, n: int, rule: str) -> Iterator[str]:
         yield "\nNo count is certain: each cell stands for none or for several, so that none can be tested against chance"
         return
     cells = against_chance(counts, top, n)
-    far = cells[cells.holm < 0.05]
+    far = cells[cells.holm < DIFFERS]
     least = cells.loc[cells.p_value.idxmin()]
-    yield f"\nEach count against chance (exact binomial, two-sided; Holm over {len(cells)} cells): {len(far)} differ at 0.05"
+    yield (
+        f"\nEach count against chance (exact binomial, two-sided; Holm over {len(cells)} cells): "
+        f"{len(far)} differ at {DIFFERS}"
+    )
     yield f"  smallest p: {say_p(least.p_value)} ({least.row}, {least.column}), {say_p(least.holm)} after Holm"
     for row, part in far.groupby("row", sort=False):
         yield f"  {row}: " + ", ".join(

@@ -24,7 +24,7 @@ BLOCK = 2048  # rows at a time
 UNITS = {"float32": 2.0**-24, "bfloat16": 2.0**-8}  # unit roundoffs: whole numbers up to their inverse are exact
 
 ONE_POINT = 0.1  # share of a tower on one point
-NO_SPREAD = 1e-3  # relative spread
+NO_SPREAD = 1e-3  # relative spread: differences of rows are lost in the rounding of their distances
 LINE = 1.5  # effective rank
 HUB = 0.25  # share of queries that have one gallery row among their nearest
 UNRESOLVED = {"float32": 0.01, "bfloat16": 0.5}  # shares of near-ties

@@ -10,6 +10,7 @@ from scipy import stats
 from cvig.metrics import top_size
 from cvig.metrics.comparison import holm
 
+DIFFERS = 0.05  # level of Holm's adjusted p below which a count is not what chance gives
 # How many rows the rule of a table looks at beyond the k it names.
 RULES = {"plain": 0, "as-coded": 1}
 

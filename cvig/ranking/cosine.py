@@ -2,21 +2,25 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
 from cvig.ranking.answers import Answers
+from cvig.ranking.arithmetic import cached_rows
 from cvig.ranking.counted import Ranks
 from cvig.ranking.ranks import as_rows
 
-BLOCK = 512  # queries at a time
+QUERIES, COLUMNS = 1024, 2048  # queries and gallery rows at a time
 UNIT = 2.0**-53
 
 
-def _scaled(rows: np.ndarray) -> np.ndarray:
-    """Float64 rows, each divided by a power of two so that its largest number is near one: that turns no direction."""
+def _units(rows: np.ndarray) -> np.ndarray:
+    """Float64 rows of length one; a power of two first, which turns no direction, brings the largest number near one."""
     rows = np.asarray(rows, dtype=np.float64)
-    return np.ldexp(rows, -np.frexp(np.abs(rows).max(axis=1))[1][:, None])
+    rows = np.ldexp(rows, -np.frexp(np.abs(rows).max(axis=1))[1][:, None])
+    rows /= np.linalg.norm(rows, axis=1)[:, None]
+    return rows
 
 
 def _whole(row: np.ndarray) -> tuple[int, ...]:
@@ -88,46 +92,62 @@ def cosine_ranks(
             raise ValueError(f"{name}: {len(zero)} rows are zero and make no angle, the first is row {zero[0]}")
     count = len(query)
     answers = Answers.read(positives, ignored, count, len(gallery))
-    units = _scaled(gallery)
-    units /= np.linalg.norm(units, axis=1)[:, None]
     roundings = query.shape[1] + 16
     gamma = roundings * UNIT / (1 - roundings * UNIT)
     directions = _Directions(gallery)
     closer, tied, abreast = np.zeros((3, count), dtype=np.int64)
-    for start in range(0, count, BLOCK):
-        stop = min(start + BLOCK, count)
-        rows = _scaled(query[start:stop])
-        rows /= np.linalg.norm(rows, axis=1)[:, None]
-        scores = rows @ units.T
+    for start in range(0, count, QUERIES):
+        stop = min(start + QUERIES, count)
+        rows = _units(query[start:stop])
         own, out = (
-            pairs[slice(*np.searchsorted(pairs[:, 0], [start, stop]))] for pairs in (answers.pairs, answers.left_out)
+            pairs[slice(*np.searchsorted(pairs[:, 0], [start, stop]))] - [start, 0]
+            for pairs in (answers.pairs, answers.left_out)
         )
-        best = np.empty(stop - start, dtype=np.int64)
-        for i, mine in enumerate(
-            np.split(own[:, 1], np.cumsum(np.bincount(own[:, 0] - start, minlength=stop - start))[:-1])
-        ):
-            best[i], abreast[start + i] = _best(mine, scores[i], query[start + i], directions, 2 * gamma)
-        scores[out[:, 0] - start, out[:, 1]] = -np.inf
-        gap = scores - (rows * units[best]).sum(axis=1)[:, None]
-        closer[start:stop] = np.count_nonzero(gap > 4 * gamma, axis=1)
-        at, other = np.nonzero(np.abs(gap) <= 4 * gamma)
-        same = directions.numbers(other) == directions.numbers(best)[at]
-        tied[start:stop] = np.bincount(at[same], minlength=stop - start)
-        for i, row in zip(at[~same].tolist(), other[~same].tolist(), strict=True):
-            sign = _sign(_whole(query[start + i]), directions[row], directions[int(best[i])])
-            closer[start + i] += sign > 0
-            tied[start + i] += sign == 0
+        scores = _of_pairs(rows, gallery, own)
+        best, target = np.empty(len(rows), dtype=np.int64), np.empty(len(rows))
+        ends = np.searchsorted(own[:, 0], np.arange(len(rows) + 1))
+        for i, (a, b) in enumerate(pairwise(ends)):
+            top, abreast[start + i] = _best(own[a:b, 1], scores[a:b], query[start + i], directions, 2 * gamma)
+            best[i], target[i] = own[a + top, 1], scores[a + top]
+        alike = directions.numbers(best)
+        by_row = out[np.argsort(out[:, 1], kind="stable")]
+        for left in range(0, len(gallery), COLUMNS):
+            gap = rows @ _units(gallery[left : left + COLUMNS]).T
+            gap -= target[:, None]
+            struck = by_row[slice(*np.searchsorted(by_row[:, 1], [left, left + COLUMNS]))]
+            gap[struck[:, 0], struck[:, 1] - left] = -np.inf
+            closer[start:stop] += np.count_nonzero(gap > 4 * gamma, axis=1)
+            at, other = np.nonzero(np.abs(gap) <= 4 * gamma)
+            other += left
+            same = directions.numbers(other) == alike[at]
+            tied[start:stop] += np.bincount(at[same], minlength=len(rows))
+            for i, row in zip(at[~same].tolist(), other[~same].tolist(), strict=True):
+                sign = _sign(_whole(query[start + i]), directions[row], directions[int(best[i])])
+                closer[start + i] += sign > 0
+                tied[start + i] += sign == 0
     return answers.ranks(closer, tied, abreast)
+
+
+def _of_pairs(rows: np.ndarray, gallery: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Products of pairs [P, 2] of one of `rows`, of length one, and a gallery row brought to it: float64 [P]."""
+    scores, step = np.empty(len(pairs)), cached_rows(rows.shape[1])
+    for at in range(0, len(pairs), step):
+        i, row = pairs[at : at + step].T
+        scores[at : at + step] = np.einsum("nd,nd->n", rows[i], _units(gallery[row]))
+    return scores
 
 
 def _best(
     rows: np.ndarray, scores: np.ndarray, query: np.ndarray, directions: _Directions, margin: float
 ) -> tuple[int, int]:
-    """Which of a query's positives makes the smallest angle, and how many make the same."""
-    top, abreast = rows[np.argmax(scores[rows])], 1
-    for rival in rows[(scores[rows] >= scores[top] - 2 * margin) & (rows != top)].tolist():
-        sign = _sign(_whole(query), directions[rival], directions[int(top)])
+    """Which of a query's positives makes the smallest angle, as an index into `rows`, and how many make the same."""
+    top, abreast = int(np.argmax(scores)), 1
+    first = top
+    for rival in np.flatnonzero(scores >= scores[first] - 2 * margin).tolist():
+        if rival == first:
+            continue
+        sign = _sign(_whole(query), directions[int(rows[rival])], directions[int(rows[top])])
         if sign > 0:
             top, abreast = rival, 1
         abreast += sign == 0
-    return int(top), abreast
+    return top, abreast

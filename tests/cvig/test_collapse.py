@@ -4,7 +4,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import torch
+from optional import in_bfloat16
 
 from cvig.metrics import collapse, spectrum
 from cvig.metrics.collapse import (
@@ -25,10 +25,6 @@ HEALTHY = RNG.normal(size=(400, 8)).astype(np.float32)
 
 def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
-
-
-def in_bfloat16(rows):
-    return torch.from_numpy(np.asarray(rows, np.float32)).bfloat16().float().numpy()
 
 
 @pytest.mark.parametrize("value", [1.0, 0.1, 1e30, 0.0])

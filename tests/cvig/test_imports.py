@@ -1,8 +1,13 @@
 """Which room of the library uses which: the study never, and none in a circle."""
 
 import ast
+import re
+import sys
+import tomllib
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
+
+from cvig.extras import EXTRAS
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,6 +28,20 @@ def imported(path: Path) -> set[str]:
 
     walk(ast.parse(path.read_text()))
     return found
+
+
+def packages(path: Path) -> set[str]:
+    """The packages of others that a file imports, by the names under which they are installed."""
+    names = {"PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+    found = {name.split(".")[0] for name in imported(path)} - set(sys.stdlib_module_names) - {"cvig", "study"}
+    return {names.get(name, name) for name in found}
+
+
+def declared(*extras: str) -> set[str]:
+    """The packages that the core and these extras bring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    parts = [project["dependencies"], *(project["optional-dependencies"][extra] for extra in extras)]
+    return {re.match(r"[\w-]+", line)[0] for part in parts for line in part}
 
 
 def room(module: str) -> str:
@@ -64,3 +83,21 @@ def test_what_scores_needs_nothing_that_trains():
         reached.add(name)
         ahead.extend(uses[name] - reached)
     assert not reached & {"models", "training", "datasets", "filtering", "inspection"}
+
+
+def test_what_the_library_imports_is_declared_by_the_core_or_said_where_it_is_missing():
+    """What the core lacks has its extra in `cvig.extras`, which names it; training and the rest ask for that extra first."""
+    said = {{"PIL": "pillow", "sklearn": "scikit-learn"}.get(module, module) for module in EXTRAS}
+    assert not declared() & said
+    for path in (ROOT / "cvig").rglob("*.py"):
+        assert packages(path) <= declared() | said, path
+
+
+def test_what_the_study_imports_is_declared_by_the_core_training_or_book():
+    for path in (ROOT / "study").rglob("*.py"):
+        assert packages(path) <= declared("train", "book") | {"traitlets"}, path  # which ipykernel brings
+
+
+def test_files_that_the_core_writes_and_holds_need_the_core_alone():
+    for name in ("files.py", "words.py", "extras.py", "__init__.py", "cli/__init__.py"):
+        assert packages(ROOT / "cvig" / name) <= declared(), name

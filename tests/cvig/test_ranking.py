@@ -9,26 +9,27 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from optional import Optional, in_bfloat16, torch
 from threadpoolctl import threadpool_limits
 
 from cvig.ranking import (
     Ranks,
     arithmetic,
     certified,
+    cosine,
+    cosine_ranks,
     counting,
-    device,
     exact_ranks,
     pairs,
     reverse_positives,
     threads,
     tiles,
 )
-from cvig.ranking.device import DeviceTiles
 
+device = Optional("cvig.ranking.device")
 EXACT = settings(derandomize=True, deadline=None, max_examples=150)
 
 
@@ -132,7 +133,7 @@ def clouds():
     yield "one ulp apart", np.nextafter(np.float32(0.1), np.where(noise > 0.7, np.float32(1), np.float32(0.1))), query
     yield "permutations", rng.permuted(np.tile(noise[:1], (n, 1)), axis=1), np.repeat(query[:, :1], d, axis=1)
     yield "four copies", noise[: n // 4].repeat(4, axis=0).astype(np.float32), query
-    yield "bfloat16", torch.from_numpy(noise).bfloat16().float().numpy(), torch.from_numpy(query).bfloat16().float().numpy()
+    yield "bfloat16", in_bfloat16(noise), in_bfloat16(query)
     yield "int8", rng.integers(-128, 128, (n, d)).astype(np.int8), rng.integers(-128, 128, (n, d)).astype(np.int8)
     yield "bytes", rng.integers(0, 256, (n, 2 * d)).astype(np.uint8), rng.integers(100, 130, (n, 2 * d)).astype(np.uint8)
     wide = np.tile(rng.integers(2**22, 2**23, d), (n, 1))
@@ -180,8 +181,10 @@ def test_rows_whose_keys_collide_are_not_taken_for_copies(monkeypatch):
 @pytest.mark.parametrize("choice", ["legacy", "backend"])
 def test_the_callers_choice_of_products_survives_and_changes_nothing(monkeypatch, choice):
     seen = []
+    if not hasattr(torch.backends.mkldnn, "matmul"):
+        pytest.skip("this torch has one choice of products for all")
 
-    class Watched(DeviceTiles):
+    class Watched(device.DeviceTiles):
         def __init__(self, _):
             super().__init__("cpu")
 
@@ -189,7 +192,7 @@ def test_the_callers_choice_of_products_survives_and_changes_nothing(monkeypatch
             seen.append(torch.backends.mkldnn.matmul.fp32_precision)
             return super().tally(*given)
 
-    monkeypatch.setattr(device, "DeviceTiles", Watched)
+    monkeypatch.setattr("cvig.ranking.device.DeviceTiles", Watched)
     rng = np.random.default_rng(0)
     query, gallery = rng.normal(size=(2, 300, 64)).astype(np.float32)
     expected = exact_ranks(query, gallery)
@@ -296,7 +299,8 @@ def test_an_error_in_a_thread_reaches_the_caller(monkeypatch):
 
 @pytest.mark.parametrize(("gallery", "query"), [pytest.param(g, q, id=name) for name, g, q in clouds()])
 def test_a_device_of_torchs_ranks_as_numpy_does(monkeypatch, gallery, query):
-    monkeypatch.setattr(counting, "tiles_on", lambda device: nullcontext(DeviceTiles(device)))
+    tiles_of_torch = device.DeviceTiles
+    monkeypatch.setattr(counting, "tiles_on", lambda device: nullcontext(tiles_of_torch(device)))
     ranks = exact_ranks(query, gallery, device="cpu")
     assert (ranks.closer.tolist(), ranks.tied.tolist()) == integer_ranks(query, gallery)
 
@@ -320,10 +324,12 @@ def test_denormals_that_nobody_can_keep_are_said(monkeypatch):
         exact_ranks(np.eye(2), np.eye(2))
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64, torch.int32])
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32", "float64", "int32"])
 def test_tensors_of_any_type_rank_as_their_stored_numbers(dtype):
     generator = torch.Generator().manual_seed(0)
-    query, gallery = ((4 * torch.randn(20, 3, generator=generator)).to(dtype) for _ in range(2))
+    query, gallery = ((4 * torch.randn(20, 3, generator=generator)).to(getattr(torch, dtype)) for _ in range(2))
+    if dtype == "bfloat16":
+        assert (query.float().numpy() == in_bfloat16(query.float().numpy())).all()
     ranks = exact_ranks(query, gallery)
     assert (ranks.closer.tolist(), ranks.tied.tolist()) == oracle(
         query.double().numpy(), gallery.double().numpy(), range(20)
@@ -386,3 +392,25 @@ def test_boolean_codes_are_ranked_by_their_hamming_distance():
     ranks = exact_ranks(query, gallery, progress=False)
     np.testing.assert_array_equal(ranks.closer, (distance < own).sum(1))
     np.testing.assert_array_equal(ranks.tied, (distance == own).sum(1) - 1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-900, 2.0**900])
+def test_cosine_ranks_are_those_of_whole_numbers(monkeypatch, scale):
+    """Small whole numbers, whose angles are compared as fractions; in blocks that cut the rows anywhere."""
+    for name, size in (("QUERIES", 7), ("COLUMNS", 11)):
+        monkeypatch.setattr(cosine, name, size)
+    rng = np.random.default_rng(0)
+    query, gallery = (rng.integers(-3, 4, (rows, 3)) for rows in (20, 50))
+    for rows in (query, gallery):
+        rows[~rows.any(axis=1)] = 1
+    positives = [rng.choice(50, 2, replace=False).tolist() for _ in query]
+    ignored = [rng.choice(50, 3, replace=False).tolist() for _ in query]
+    ranks = cosine_ranks(query * scale, gallery / scale, positives, ignored=ignored)
+    for i, q in enumerate(query):
+        products = gallery @ q
+        angles = [Fraction(int(abs(x) * x), int(row @ row)) for x, row in zip(products, gallery, strict=True)]
+        best = max(angles[row] for row in positives[i])
+        others = [angles[row] for row in range(50) if row not in positives[i] + ignored[i]]
+        assert ranks.closer[i] == sum(angle > best for angle in others)
+        assert ranks.tied[i] == sum(angle == best for angle in others)
+        assert np.broadcast_to(ranks.best, 20)[i] == sum(angles[row] == best for row in positives[i])

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.io
-import torch
-from safetensors.torch import save_file
+from optional import torch
+from safetensors.numpy import save_file
 
 from cvig import cli
 from cvig.metrics import summary
@@ -202,7 +202,7 @@ def write(kind, names):
     elif kind == "pt":
         torch.save({name: torch.from_numpy(x) for name, x in rows.items()} | {"epoch": 3}, "both.pt")
     else:
-        save_file({name: torch.from_numpy(x) for name, x in rows.items()}, "both.safetensors")
+        save_file(rows, "both.safetensors")
     return f"both.{kind}"
 
 
@@ -277,10 +277,12 @@ def test_truncated_files(score, folder, kind, part):
     assert_refused(score(query=cut, gallery=cut), f"file '{cut}'")
 
 
-def test_text_named_like_an_array(score, folder):
-    for kind in ("npy", "npz", "pt", "safetensors", "mat"):
-        (folder / f"x.{kind}").write_text("this is no array of embeddings\n" * 20)
-        assert_refused(score(query=f"x.{kind}"), f"'x.{kind}'")
+@pytest.mark.parametrize("kind", ["npy", "npz", "pt", "safetensors", "mat"])
+def test_text_named_like_an_array(score, folder, kind):
+    if kind == "pt":
+        pytest.importorskip("torch")
+    (folder / f"x.{kind}").write_text("this is no array of embeddings\n" * 20)
+    assert_refused(score(query=f"x.{kind}"), f"'x.{kind}'")
 
 
 def test_pickled_objects_are_never_run(score, folder):

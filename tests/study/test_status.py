@@ -7,6 +7,8 @@ import yaml
 from cvig import files
 from study import folder as folders
 from study import provenance
+from study.chapters.causes.sentences import progress
+from study.plans import Study
 from study.status import main, stands
 
 SETTINGS = {"arch": "vgg16", "epochs": 2}
@@ -48,3 +50,16 @@ def test_a_study_is_a_line_a_run(tmp_path, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert lines == ["vgg16-0  not begun", "vgg16-1  not begun", f"0 of 2 runs in '{tmp_path}' are finished"]
     assert json.dumps(sorted(path.name for path in tmp_path.iterdir())) == '["plan.yaml"]'
+
+
+def test_the_count_is_that_of_the_pages(capsys):
+    """Of the committed causes study: 66 runs, 9 of them diverged, and the two trunks that others start from."""
+    main("study/plans/causes.yaml", "results/causes")
+    last = capsys.readouterr().out.splitlines()[-1]
+    study = Study.read("study/plans/causes.yaml", "results/causes")
+    assert f"**{len(study.runs)} of {len(study.planned)} planned runs are finished.**" in progress(study)
+    assert last == (
+        f"{len(study.runs)} of {len(study.planned)} runs in 'results/causes' are finished, {len(study.diverged)} diverged; "
+        f"{len(study.trunks)} of {len(study.starts)} trunks that they start from"
+    )
+    assert len(study.planned) + len(study.starts) == len(study.plan)

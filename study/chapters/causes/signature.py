@@ -14,7 +14,7 @@ from cvig.words import count
 from study import published
 from study.chapters.causes.effects import TEST_SET, key, variant
 from study.chapters.examined.made_embeddings import Line, on_a_line
-from study.collapse import NO_SPREAD, collapsed, towers
+from study.collapse import LITTLE_SPREAD, collapsed, towers
 from study.plans import Study
 from study.runs import Run
 from study.words import code, percent, span, tally
@@ -51,7 +51,7 @@ def epochs_alike(run: Run) -> int:
     """Number of epochs after which the validation embeddings had both towers' parts of the signature."""
     log = run.log
     few = log.aerial_distinct.between(*FEW) & (log.aerial_distinct * run.validation[-1].gallery_size > 1.5)
-    return int((few & (log.ground_distinct >= ALIVE) & (log.ground_spread >= NO_SPREAD)).sum())
+    return int((few & (log.ground_distinct >= ALIVE) & (log.ground_spread >= LITTLE_SPREAD)).sum())
 
 
 def signature(run: Run, test_set: str = TEST_SET) -> dict[str, float]:
@@ -70,7 +70,7 @@ def signature(run: Run, test_set: str = TEST_SET) -> dict[str, float]:
     distinct, largest = aerial.distinct / aerial.rows, aerial.largest / aerial.rows
     found = {
         "gallery": FEW[0] <= distinct <= FEW[1] and largest >= ONE_POINT and aerial.distinct > 1,
-        "queries": ground.distinct >= ALIVE * ground.rows and ground.spread >= NO_SPREAD,
+        "queries": ground.distinct >= ALIVE * ground.rows and ground.spread >= LITTLE_SPREAD,
         "plateau": recall["R@1%"] < recall["R@5%"] - FLAT
         and recall["R@5%"] >= FULL
         and recall["R@10%"] - recall["R@5%"] <= FLAT,

@@ -163,17 +163,22 @@ def looked_at(network: SiameseNetwork, val: PairedViews) -> dict[str, float]:
     return row | {f"seen_{name}": value for name, value in towers(seen["ground"], seen["aerial"]).items()}
 
 
+def coded_counts(ground: np.ndarray, aerial: np.ndarray) -> dict[str, int]:
+    """Queries that the paper's code counts as found at each of `TOPS`; one gallery row answers each."""
+    found = recalls(ground, aerial, list(TOPS), names=["image-locate"], progress=False)["image-locate"]
+    return {f"coded_{str(top).replace('%', 'pct')}": round(float(found[top]) * len(ground)) for top in TOPS}
+
+
 def tested(network: SiameseNetwork, test: PairedViews) -> dict[str, float]:
     """The test as exact ranks have it, as the paper's code counts it, and both towers."""
     ground, aerial = both(network, test)
     ranks = exact_ranks(ground, aerial, test.positives)
-    coded = recalls(ground, aerial, list(TOPS), names=["image-locate"], progress=False)["image-locate"]
     return {
         "pssr": pssr(ranks, ties="pessimistic"),
         "pssr_expected": pssr(ranks, ties="expected"),
         "recall_1": 100 * recall_at_k(ranks, 1, ties="pessimistic"),
         "recall_1pct": 100 * recall_at_k(ranks, "1%", ties="pessimistic"),
-        **{f"coded_{str(top).replace('%', 'pct')}": round(float(coded[top]) * len(ground) / 100) for top in TOPS},
+        **coded_counts(ground, aerial),
         **towers(ground, aerial),
     }
 

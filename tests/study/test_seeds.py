@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -14,7 +15,7 @@ from cvig.models import build
 from cvig.models.activity import silent_units
 from study import pretraining
 from study.sessions import seeds
-from study.sessions.seeds import TEXTS, SeedsPlan, make
+from study.sessions.seeds import TEXTS, SeedsPlan, coded_counts, make
 
 ROOT = Path(__file__).parents[2]
 PLANS = sorted((ROOT / "study" / "plans" / "seeds").glob("*.yaml"))
@@ -114,6 +115,13 @@ def test_a_study_that_was_cut_short_goes_on_and_is_not_made_twice(tmp_path, monk
     again = tables.runs.set_index("run")
     assert again.loc["ground/0", "coded_10pct"] >= again.loc["ground/0", "coded_1"]
     assert again.loc["ground/0", "key"] != again.loc["aerial/0", "key"]
+
+
+def test_queries_on_one_point_are_counted_one_place_too_far_by_the_code():
+    rows = np.random.default_rng(0).normal(size=(1000, 4))
+    counts = coded_counts(np.ones_like(rows), rows)
+    assert list(counts.values()) == [2, 6, 11, 11, 51, 101]
+    assert list(coded_counts(rows, np.ones_like(rows)).values()) == [1000] * 6
 
 
 def test_silent_units_are_those_that_no_image_wakes():

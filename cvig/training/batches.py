@@ -8,6 +8,7 @@ import torch
 
 from cvig.datasets import PairedViews
 from cvig.datasets.geometry import crop_resize, random_crop_boxes
+from cvig.training import processes
 from cvig.training.recipes import Recipe
 
 
@@ -17,6 +18,8 @@ class EpochBatches:
     Views of one place answer each other's aerial image, so they must not be negatives in one batch: an epoch takes one view
     of every place before it takes a second one. Only a batch where such rounds meet can hold two views of a place.
 
+    Of several processes each takes its share of every batch, in the order of the ranks.
+
     An epoch's views are set before the first batch is asked for, so worker processes see them too.
     """
 
@@ -25,6 +28,8 @@ class EpochBatches:
             raise ValueError(f"batch of {batch} is larger than the {len(data)} pairs of {data.name}")
         if batch < 2:
             raise ValueError(f"batch of {batch}: expected at least 2, for a pair needs others to differ from")
+        if batch % processes.count():
+            raise ValueError(f"batch of {batch} for {processes.count()} processes: expected a multiple of their number")
         self.data, self.batch, self.seed, self.epoch = data, batch, seed, epoch
 
     def __len__(self) -> int:
@@ -36,16 +41,22 @@ class EpochBatches:
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data))
         turn = pd.Series(order).groupby(self.data.places[order]).cumcount()
         order = order[np.argsort(turn.to_numpy(), kind="stable")]
-        return iter(order[: len(self) * self.batch].reshape(-1, self.batch).tolist())
+        own = processes.share(self.batch)
+        return iter(order[: len(self) * self.batch].reshape(-1, self.batch)[:, own.start : own.stop].tolist())
 
 
 def augment(aerial: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Crop and turn a batch of square aerial tiles as `recipe` asks: uint8 [B, 3, S, S] in and out."""
+    """Crop and turn a batch of square aerial tiles as `recipe` asks: uint8 [B, 3, S, S] in and out.
+
+    The tiles are this process's share of a batch, for all of which chance is drawn in every process.
+    """
+    whole = len(aerial) * processes.count()
+    own = processes.share(whole)
     if recipe.crop_min < 1:
-        boxes = random_crop_boxes(len(aerial), generator, recipe.crop_min).to(aerial.device)
+        boxes = random_crop_boxes(whole, generator, recipe.crop_min)[own.start : own.stop].to(aerial.device)
         aerial = crop_resize(aerial, boxes, tuple(aerial.shape[2:]))
     if recipe.quarter_turns:
-        turns = torch.randint(4, (len(aerial), 1, 1, 1), generator=generator).to(aerial.device)
+        turns = torch.randint(4, (whole, 1, 1, 1), generator=generator)[own.start : own.stop].to(aerial.device)
         upright = aerial
         for turn in range(1, 4):
             aerial = torch.where(turns == turn, upright.rot90(turn, (2, 3)), aerial)

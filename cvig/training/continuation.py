@@ -13,6 +13,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.plugins.io import TorchCheckpointIO
 
 from cvig.files import atomic, set_aside
+from cvig.training import processes
 
 
 class BesideTheFile(TorchCheckpointIO):
@@ -26,6 +27,9 @@ class BesideTheFile(TorchCheckpointIO):
 
 class KeepEpochs(Checkpoint):
     """After an epoch, keep in one file all that the rest of the training depends on: weights, optimizer, log.
+
+    Of several processes the first writes the file, and all read it; another number of them can go on from it, to the same
+    outcome but for rounding.
 
     Parameters
     ----------
@@ -57,25 +61,38 @@ class KeepEpochs(Checkpoint):
         Raises
         ------
         ValueError
-            The file is another training's: it is not this one's to take away.
+            The file is another training's: it is not this one's to take away. Or a process does not see it whole.
         """
-        if not self.path.exists():
-            return None
+        there = processes.first(self._find)
+        if there is not None and not all(processes.gather(processes.rank() == 0 or self._read() is not None)):
+            raise ValueError(f"'{self.path}': not every process can read it; name a folder that all machines share")
+        self.earlier = there or 0.0
+        return None if there is None else self.path
+
+    def _read(self) -> tuple[dict, float] | None:
+        """Which training the file keeps, and its seconds; None where it is not there or is damaged anywhere."""
         try:
             with ZipFile(self.path) as archive:
                 if bad := archive.testzip():
                     raise BadZipFile(bad)
             # memory-mapped: only what is looked at is read
             kept = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)["kept"]
-            run, seconds = kept["run"], float(kept["seconds"])
+            return kept["run"], float(kept["seconds"])
         except (UnpicklingError, RuntimeError, OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
+            return None
+
+    def _find(self) -> float | None:
+        """Seconds that the kept epochs took; None where there are none."""
+        if not self.path.exists():
+            return None
+        kept = self._read()
+        if kept is None:
             aside = set_aside(self.path)
             print(f"'{self.path}' is damaged: it is '{aside.name}' now, and the training begins anew", file=sys.stderr)
             return None
-        if run != self.run:
+        if kept[0] != self.run:
             raise ValueError(f"'{self.path}' keeps another training than this one: name another file, or delete it")
-        self.earlier = seconds
-        return self.path
+        return kept[1]
 
     def forget(self) -> None:
         """Take the file away: the training is finished, or another one begins."""
@@ -87,6 +104,6 @@ class KeepEpochs(Checkpoint):
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
         """Write, unless the last time was a moment ago."""
-        if time.perf_counter() - self._kept >= self.every:
+        if processes.first(lambda: time.perf_counter() - self._kept >= self.every):
             trainer.save_checkpoint(self.path)
             self._kept = time.perf_counter()

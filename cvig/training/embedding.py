@@ -14,18 +14,18 @@ def _embed(
     network: SiameseNetwork,
     tower: nn.Module,
     image: Callable[[int], torch.Tensor],
-    count: int,
+    rows: range,
     batch: int,
     device: str,
     bf16: bool,
 ) -> np.ndarray:
-    """Embed images 0 … count - 1, fetched one by one so that no more than a batch is held."""
+    """Embed images of successive numbers, fetched one by one so that no more than a batch is held."""
     was_training = tower.training
     tower.eval()
     parts = []
     with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
-        for first in range(0, count, batch):
-            images = torch.stack([image(i) for i in range(first, min(first + batch, count))])
+        for first in range(0, len(rows), batch):
+            images = torch.stack([image(i) for i in rows[first : first + batch]])
             x = network.prepare(images.to(device)).to(memory_format=torch.channels_last)
             parts.append(tower(x).float().cpu())
     tower.train(was_training)
@@ -33,10 +33,17 @@ def _embed(
 
 
 def embed_ground(
-    network: SiameseNetwork, data: PairedViews, *, batch: int = 128, device: str = "cpu", bf16: bool = False
+    network: SiameseNetwork,
+    data: PairedViews,
+    *,
+    rows: range | None = None,
+    batch: int = 128,
+    device: str = "cpu",
+    bf16: bool = False,
 ) -> np.ndarray:
-    """Embed every ground view of `data`: float32 [ground_count, D]."""
-    return _embed(network, network.ground, data.ground_image, data.ground_count, batch, device, bf16)
+    """Embed every ground view of `data`, or a range of them: float32 [ground_count, D]."""
+    rows = range(data.ground_count) if rows is None else rows
+    return _embed(network, network.ground, data.ground_image, rows, batch, device, bf16)
 
 
 def embed_gallery(
@@ -44,11 +51,12 @@ def embed_gallery(
     data: PairedViews,
     boxes: torch.Tensor | None = None,
     *,
+    rows: range | None = None,
     batch: int = 128,
     device: str = "cpu",
     bf16: bool = False,
 ) -> np.ndarray:
-    """Embed every gallery image of `data`: float32 [gallery_count, D].
+    """Embed every gallery image of `data`, or a range of them: float32 [gallery_count, D].
 
     Parameters
     ----------
@@ -61,4 +69,5 @@ def embed_gallery(
     def image(row: int) -> torch.Tensor:
         return data.aerial_image(row) if boxes is None else data.cropped_aerial(row, boxes[row])
 
-    return _embed(network, network.aerial, image, data.gallery_count, batch, device, bf16)
+    rows = range(data.gallery_count) if rows is None else rows
+    return _embed(network, network.aerial, image, rows, batch, device, bf16)

@@ -11,6 +11,7 @@ import lightning
 import numpy as np
 import pandas as pd
 import torch
+from lightning.pytorch.strategies import DDPStrategy
 from torch import nn
 from torch.utils.data import DataLoader
 
@@ -21,11 +22,14 @@ from cvig.metrics.collapse import distinct_rows, relative_spread
 from cvig.models import SiameseNetwork
 from cvig.models.trunks import batch_norms, freeze
 from cvig.ranking import Ranks, exact_ranks
+from cvig.ranking.shards import distributed_ranks
+from cvig.training import processes
 from cvig.training.batches import EpochBatches, augment
 from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.embedding import embed_gallery, embed_ground
 from cvig.training.mining import mined
 from cvig.training.recipes import Recipe
+from cvig.training.shared import gather_rows, share_batch_norms
 
 
 def make_loss(name: str, recipe: Recipe) -> nn.Module:
@@ -141,15 +145,17 @@ class SiameseTraining(lightning.LightningModule):
 
     def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
         """Loss of the current phase on one batch of pairs."""
-        seed = int(np.random.SeedSequence([self.seed, self.current_epoch, batch_idx]).generate_state(1)[0])
-        torch.manual_seed(seed)  # layers that draw depend on no step before, which may have been another process's
+        step = [self.seed, self.current_epoch, batch_idx]
+        seed, own = (int(np.random.SeedSequence(key).generate_state(1)[0]) for key in (step, [*step, processes.rank()]))
+        # layers that draw depend on no step before, which may have been another process's
+        torch.manual_seed(own if processes.rank() else seed)
         aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
         if self.recipe.phases[self.phase].loss == "triplet":
             loss = self._loss_of_triplets(batch["ground"], aerial, batch_idx, seed)
         else:
             g, a = self.network(self._input(batch["ground"]), self._input(aerial))
             with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
-                loss = self.losses[self.phase](g.float(), a.float())
+                loss = self.losses[self.phase](gather_rows(g.float()), gather_rows(a.float()))
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, "
@@ -190,9 +196,12 @@ class SiameseTraining(lightning.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Rank the validation views, write the log's row, and move to the next phase when this one is done."""
         where = {"device": str(self.device), "bf16": self.bf16}
-        ground = embed_ground(self.network, self.val, **where)
-        aerial = embed_gallery(self.network, self.val, **where)
-        ranks = exact_ranks(ground, aerial, self.val.positives, ignored=self.val.ignored)
+        ground = embed_ground(self.network, self.val, rows=processes.share(self.val.ground_count), **where)
+        aerial = embed_gallery(self.network, self.val, rows=processes.share(self.val.gallery_count), **where)
+        ground = np.concatenate(processes.gather(ground))
+        rank = exact_ranks if processes.count() == 1 else distributed_ranks  # of which each process holds its own rows
+        ranks = rank(ground, aerial, self.val.positives, ignored=self.val.ignored)
+        aerial = np.concatenate(processes.gather(aerial))
         row = {
             "epoch": self.current_epoch + 1,
             "phase": self.recipe.phases[self.phase].loss,
@@ -205,9 +214,10 @@ class SiameseTraining(lightning.LightningModule):
             "aerial_distinct": distinct_rows(aerial)[0] / len(aerial),
             "seconds": round(time.perf_counter() - self._started, 1),
         }
+        row = processes.first(lambda: row)  # rounding may differ between devices, and all must see the same phase end
         self.log_rows.append(row)
         self.val_ranks.append(ranks)
-        if self.report:
+        if self.report and processes.rank() == 0:
             self.report(row)
         self._advance(row["loss"])
 
@@ -254,11 +264,16 @@ def fit(
 ) -> tuple[pd.DataFrame, list[Ranks]]:
     """Train `network` in place; give the log, a row an epoch, and the validation ranks (see `SiameseTraining`).
 
+    In processes that ``torchrun``, ``srun`` or `cvig.training.starting.start` began, each of which calls this with the same
+    arguments, they train one network together: each takes its share of every batch, embeddings are gathered with gradient,
+    batch norm takes the statistics of the whole batch, and validation is embedded and ranked in shares. Loss and gradients
+    are those of one process but for rounding, unless layers draw by chance. All give the same log and ranks.
+
     Parameters
     ----------
     epochs : int
     batch, learning_rate : optional
-        The recipe's where None.
+        The recipe's where None. The batch is that of all processes together.
     seed : int
         Of the order of pairs and of the augmentation.
     workers : int
@@ -276,15 +291,26 @@ def fit(
     Raises
     ------
     ValueError
-        A batch larger than the data, or a network that does not take images of half the size, before any step.
+        A batch larger than the data or no multiple of the processes, fewer validation views than processes, or a network
+        that does not take images of half the size: before any step.
     FloatingPointError
         The loss is no longer finite.
     """
     if half_size_epochs and not network.takes_half_size():
         side = network.size
         raise ValueError(f"half_size_epochs={half_size_epochs}: this {network.arch} takes {side} × {side} images alone")
+<<<<<<< HEAD
     for tower in (network.ground, network.aerial):
         freeze(tower.trunk, recipe.trained_from.get(network.arch))
+=======
+    together = processes.join(device)
+    if val.gallery_count < together or val.ground_count < together:
+        raise ValueError(f"{val.name} of {val.gallery_count} aerial images for {together} processes: expected one each")
+    if together > 1:
+        if any(phase.loss == "triplet" for phase in recipe.phases):
+            raise ValueError(f"recipe '{recipe.name}' mines its triplets in the batch of one process: it trains in no more")
+        share_batch_norms(network, device)
+>>>>>>> d2c2d4d (Training in several processes: shares of one batch, embeddings gathered with gradient, shared batch norm and ranks)
     # the trainer's current_epoch is one behind while it opens the data to go on from a kept epoch
     batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: len(module.log_rows))
     module = SiameseTraining(
@@ -301,23 +327,30 @@ def fit(
     )
     loader = DataLoader(train, batch_sampler=batches, num_workers=workers)
     devices = [torch.cuda.current_device()] if device == "cuda" else []
+    kept = keep.find() if keep else None
+    several = {
+        # a later phase's loss may have weights, which are none of the gradient's before it
+        "strategy": DDPStrategy(find_unused_parameters=len(recipe.phases) > 1),
+        "num_nodes": together,
+    }
     with warnings.catch_warnings(), _quiet("lightning.pytorch"), torch.random.fork_rng(devices):
         # Lightning advises more workers and a device other than the one that was chosen.
         warnings.filterwarnings("ignore", module=r"lightning\..*")
         trainer = lightning.Trainer(
             max_epochs=epochs,
             accelerator="gpu" if device == "cuda" else "cpu",
-            devices=1,
+            devices=devices or 1,
             precision="bf16-mixed" if bf16 else "32-true",
             logger=False,
             callbacks=[keep] if keep else [],
-            plugins=[BesideTheFile()],
+            plugins=[BesideTheFile()] + [processes.Joined()] * (together > 1),
             enable_checkpointing=keep is not None,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
+            **(several if together > 1 else {}),
         )
-        trainer.fit(module, loader, ckpt_path=keep.find() if keep else None, weights_only=True)
+        trainer.fit(module, loader, ckpt_path=kept, weights_only=True)
     if len(module.log_rows) < epochs:
         # Lightning swallows Ctrl-C; a run cut short must not be taken for a finished one.
         raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 import cvig
-from cvig.datasets import PairedViews
 from cvig.metrics import pssr, recall_at_k
 from cvig.models import build
 from cvig.models.trunks import batch_norms
@@ -17,6 +16,7 @@ from cvig.training import fit
 from cvig.training.batches import EpochBatches, augment
 from cvig.training.continuation import KeepEpochs
 from cvig.training.recipes import Phase
+from noise import Noise
 from study.runs import find
 from study.sessions import training as runs
 from study.sessions.evaluation import open_evaluation, saved_boxes
@@ -26,26 +26,6 @@ from study.switches import LOSSES, SWITCHES
 from study.switches import RECIPES as SWITCHED
 
 RECIPES = {name: entry.recipe for name, entry in SWITCHED.items()}
-
-
-class Noise(PairedViews):
-    """Pairs that share a random pattern, so that matching them can be learned."""
-
-    def __init__(self, count: int = 24, seed: int = 0):
-        self.name, self.digest, self.gallery_count = f"noise/{seed}", f"noise{count}{seed}", count
-        self.places = self.positives = np.arange(count)
-        self.epochs: list[int] = []
-        generator = torch.Generator().manual_seed(seed)
-        self.images = torch.randint(0, 256, (count, 3, 32, 32), generator=generator, dtype=torch.uint8)
-
-    def ground_image(self, index):
-        return self.images[index]
-
-    def aerial_image(self, row):
-        return 255 - self.images[row]
-
-    def set_epoch(self, epoch):
-        self.epochs.append(epoch)
 
 
 def trained(recipe, seed=0, **options):

@@ -1,0 +1,94 @@
+"""One training, alone or as one of several processes: ``python together.py FOLDER``, where rank 0 leaves what came of it."""
+
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from noise import Noise
+
+from cvig.models import build
+from cvig.training import fit, processes
+from cvig.training.continuation import KeepEpochs
+from cvig.training.recipes import DESCRIBED, MODERN
+from cvig.training.shared import share_batch_norms
+
+RECIPES = {"modern": MODERN, "described": DESCRIBED, "frozen": replace(MODERN, frozen_batch_norm=True)}
+
+
+def train(folder: Path, name: str, epochs: int):
+    """Train on 8 pairs, a step an epoch; keep every epoch. The log, and the validation ranks."""
+    recipe = RECIPES[name]
+    network = build("resnet18", size=32, seed=0, unit_norm=recipe.unit_norm)
+    keep = KeepEpochs(folder / f"{name}.ckpt", {}, every=0)
+    options = {"epochs": epochs, "batch": 8, "bf16": False, "keep": keep}
+    return fit(network, recipe, Noise(8), Noise(7, seed=1), **options)
+
+
+def norm(folder: Path) -> None:
+    """Batch norm of eight values a channel, and its gradients for a sum of weighed squares over all."""
+    generator = torch.Generator().manual_seed(0)
+    values, weigh = torch.randn(2, 8, 3, 4, 4, generator=generator) * 3 + 5
+    own = slice(*(lambda part: (part.start, part.stop))(processes.share(8)))
+    layers = torch.nn.Sequential(torch.nn.BatchNorm2d(3))
+    if processes.count() > 1:
+        share_batch_norms(layers, "cpu")
+    x = values[own].clone().requires_grad_()
+    output = layers(x)
+    (output.square() * weigh[own]).sum().backward()
+    weights = [parameter.grad.numpy() for parameter in layers.parameters()]
+    found = {
+        "output": np.concatenate(processes.gather(output.detach().numpy())),
+        "input_gradient": np.concatenate(processes.gather(x.grad.numpy())),
+        "weight_gradient": sum(processes.gather(weights[0])),
+        "bias_gradient": sum(processes.gather(weights[1])),
+        "mean": layers[0].running_mean.numpy(),
+        "variance": layers[0].running_var.numpy(),
+    }
+    if processes.rank() == 0:
+        np.savez(folder / "norm.npz", **found)
+
+
+def run(folder: Path) -> None:
+    """One step of each recipe, and then a second epoch, gone on to; Adam's first moment is a tenth of the gradient."""
+    torch.set_num_threads(1)
+    norm(folder)
+    for name in RECIPES:
+        train(folder, name, 1)
+        processes.first(lambda name=name: (folder / f"{name}.ckpt").rename(folder / f"{name}-1.ckpt"))
+        finish(folder, name)
+
+
+def finish(folder: Path, name: str) -> None:
+    """Train two epochs of a recipe, or what is left of them, and leave what came of it."""
+    log, ranks = train(folder, name, 2)
+    if processes.rank() == 0:
+        np.savez(folder / f"{name}.npz", loss=log.loss, closer=np.stack([r.closer for r in ranks]), seconds=log.seconds)
+
+
+def main(folder: Path, how: str = "") -> None:
+    """As one of several processes."""
+    processes.join("cpu")
+    if how == "wait":
+        numbers = processes.gather(os.getpid())
+        print(*numbers, sep="\n", flush=True)
+        time.sleep(600)
+    if how == "kill" and processes.rank() == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if how == "fail" and processes.rank() == 1:
+        raise SystemExit("no such pair")
+    if how in ("kill", "fail"):
+        processes.gather(None)
+    elif how == "resume":
+        finish(folder, "frozen")
+    else:
+        run(folder)
+    processes.leave()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

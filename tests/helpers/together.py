@@ -1,6 +1,7 @@
 """One training, alone or as one of several processes: ``python together.py FOLDER``, where rank 0 leaves what came of it."""
 
 import os
+import shutil
 import signal
 import sys
 import time
@@ -14,10 +15,10 @@ from noise import Noise
 from cvig.models import build
 from cvig.training import fit, processes
 from cvig.training.continuation import KeepEpochs
-from cvig.training.recipes import DESCRIBED, MODERN
+from cvig.training.recipes import MODERN
 from cvig.training.shared import share_batch_norms
 
-RECIPES = {"modern": MODERN, "described": DESCRIBED, "frozen": replace(MODERN, frozen_batch_norm=True)}
+RECIPES = {"modern": MODERN, "frozen": replace(MODERN, frozen_batch_norm=True)}
 
 
 def train(folder: Path, name: str, epochs: int):
@@ -59,7 +60,7 @@ def run(folder: Path) -> None:
     norm(folder)
     for name in RECIPES:
         train(folder, name, 1)
-        processes.first(lambda name=name: (folder / f"{name}.ckpt").rename(folder / f"{name}-1.ckpt"))
+        processes.first(lambda name=name: shutil.copy(folder / f"{name}.ckpt", folder / f"{name}-1.ckpt"))
         finish(folder, name)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from noise import Noise
 
 import cvig
 from cvig.metrics import pssr, recall_at_k
@@ -16,7 +17,6 @@ from cvig.training import fit
 from cvig.training.batches import EpochBatches, augment
 from cvig.training.continuation import KeepEpochs
 from cvig.training.recipes import Phase
-from noise import Noise
 from study.runs import find
 from study.sessions import training as runs
 from study.sessions.evaluation import open_evaluation, saved_boxes

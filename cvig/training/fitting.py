@@ -299,10 +299,8 @@ def fit(
     if half_size_epochs and not network.takes_half_size():
         side = network.size
         raise ValueError(f"half_size_epochs={half_size_epochs}: this {network.arch} takes {side} × {side} images alone")
-<<<<<<< HEAD
     for tower in (network.ground, network.aerial):
         freeze(tower.trunk, recipe.trained_from.get(network.arch))
-=======
     together = processes.join(device)
     if val.gallery_count < together or val.ground_count < together:
         raise ValueError(f"{val.name} of {val.gallery_count} aerial images for {together} processes: expected one each")
@@ -310,7 +308,6 @@ def fit(
         if any(phase.loss == "triplet" for phase in recipe.phases):
             raise ValueError(f"recipe '{recipe.name}' mines its triplets in the batch of one process: it trains in no more")
         share_batch_norms(network, device)
->>>>>>> d2c2d4d (Training in several processes: shares of one batch, embeddings gathered with gradient, shared batch norm and ranks)
     # the trainer's current_epoch is one behind while it opens the data to go on from a kept epoch
     batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: len(module.log_rows))
     module = SiameseTraining(
@@ -328,11 +325,10 @@ def fit(
     loader = DataLoader(train, batch_sampler=batches, num_workers=workers)
     devices = [torch.cuda.current_device()] if device == "cuda" else []
     kept = keep.find() if keep else None
-    several = {
+    several = {}
+    if together > 1:
         # a later phase's loss may have weights, which are none of the gradient's before it
-        "strategy": DDPStrategy(find_unused_parameters=len(recipe.phases) > 1),
-        "num_nodes": together,
-    }
+        several = {"strategy": DDPStrategy(find_unused_parameters=len(recipe.phases) > 1), "num_nodes": together}
     with warnings.catch_warnings(), _quiet("lightning.pytorch"), torch.random.fork_rng(devices):
         # Lightning advises more workers and a device other than the one that was chosen.
         warnings.filterwarnings("ignore", module=r"lightning\..*")
@@ -348,7 +344,7 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
-            **(several if together > 1 else {}),
+            **several,
         )
         trainer.fit(module, loader, ckpt_path=kept, weights_only=True)
     if len(module.log_rows) < epochs:

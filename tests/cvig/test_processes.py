@@ -95,7 +95,7 @@ def test_processes_end_with_the_one_that_started_them(tmp_path):
 def test_batch_norm_of_two_shares_is_that_of_the_whole(folders):
     for name in ("output", "input_gradient", "weight_gradient", "bias_gradient", "mean", "variance"):
         one, two = (np.load(folder / "norm.npz")[name] for folder in folders)
-        np.testing.assert_allclose(two, one, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(two, one, rtol=1e-4, atol=1e-5)
 
 
 def test_shares_are_even_and_cover_all(monkeypatch):

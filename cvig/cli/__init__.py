@@ -10,6 +10,7 @@ import typer
 from cvig.cli.check import check
 from cvig.cli.examine import examine
 from cvig.cli.label import label
+from cvig.cli.locate import calibrate, locate
 from cvig.cli.score import score
 from cvig.cli.world import world
 from cvig.extras import needing
@@ -21,9 +22,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(calibrate)
 app.command()(check)
 app.command()(examine)
 app.command()(label)
+app.command()(locate)
 app.command()(score)
 app.command()(world)
 

@@ -1,0 +1,1 @@
+"""What a search says, and the files that say it."""

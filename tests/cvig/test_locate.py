@@ -1,0 +1,182 @@
+"""The search for a photograph: order, levels, regions and their ground, and what the calibration promises."""
+
+import json
+
+import numpy as np
+import pytest
+from galleries import grid, make_model, noise_tiles
+from scipy import stats
+
+from cvig.locate import Calibration, Gallery, calibrate, gallery, region
+from cvig.locate.calibration import FEWEST
+from cvig.locate.geometry import areas, ground_of_first, squares, tiles_that_hold
+from cvig.locate.resemblance import open_world, p_unlike
+from cvig.metrics.conformal import conformal_bound
+from cvig.ranking import exact_ranks
+
+
+def made_gallery(rows: np.ndarray, corners: np.ndarray | None = None) -> Gallery:
+    return Gallery(noise_tiles(grid(1, len(rows)) if corners is None else corners), [rows])
+
+
+def made_calibration(gap: np.ndarray, square: np.ndarray | None = None, **columns) -> Calibration:
+    n = len(gap)
+    given = {"share": gap, "nearest": gap, "nearest_without": gap + 1, "kind": [""] * n} | columns
+    return Calibration(gap=gap, square=np.arange(n) if square is None else square, model="", tiles=n, side=1.0, **given)
+
+
+def test_a_search_ranks_as_the_certified_ranking_does_and_shows_its_ties():
+    rng = np.random.default_rng(0)
+    rows = rng.integers(-2, 3, (300, 6)).astype(np.float32) / 7
+    query = rng.integers(-2, 3, 6).astype(np.float32) / 7
+    found = made_gallery(rows).search(query)
+    ranks = exact_ranks(np.repeat(query[None], 300, axis=0), rows)
+    assert (found.rank == ranks.closer + ranks.tied + 1).all()
+    assert (np.diff(found.rank[found.order]) >= 0).all()
+    assert ranks.tied.max() > 3
+
+
+def test_distances_that_float64_cannot_tell_apart_are_ordered_exactly():
+    query = np.zeros(2)
+    rows = np.array([[1, 2.0**-30], [1, 0], [1, -(2.0**-30)], [1, 2.0**-31]])
+    found = made_gallery(rows).search(query)
+    assert found.rank.tolist() == [4, 1, 4, 2]
+
+
+def test_a_region_is_what_the_conformal_bound_lets_in():
+    rng = np.random.default_rng(1)
+    made = made_calibration(rng.integers(0, 12, 60).astype(float), rng.integers(0, 25, 60))
+    scores = np.arange(-1, 14).astype(float)
+    for coverage in (0.3, 0.5, 0.8, 0.9, 0.95):
+        bound = conformal_bound(made.gap, coverage, made.square)
+        assert ((made.level("gap", scores) < coverage - 1e-9) == (scores <= bound)).all()
+
+
+@pytest.mark.parametrize("score", ["gap", "share"])
+@pytest.mark.parametrize("several", [1, 3])
+def test_regions_of_new_squares_hold_the_place_as_often_as_promised(score, several):
+    rng, corners = np.random.default_rng(2), grid(1, 40)
+    tiles = rng.normal(size=(40, 5)).astype(np.float32)
+    kept = {0.5: 0, 0.8: 0, 0.9: 0}
+    trials = 300
+
+    def photographs(count, blur):
+        place = rng.integers(0, 40, count)
+        return place, tiles[place] + blur[:, None] * rng.normal(size=(count, 5)).astype(np.float32)
+
+    built = made_gallery(tiles, corners)
+    for _ in range(trials):
+        blur = rng.uniform(0.2, 2, 19).repeat(2)  # photographs of one square are alike
+        place, query = photographs(38, blur)
+        found = [built.search(q) for q in query]
+        columns = {
+            "gap": np.array([f.gap[p] for f, p in zip(found, place, strict=True)]),
+            "share": np.array([f.share[p] for f, p in zip(found, place, strict=True)]),
+        }
+        made = made_calibration(columns["gap"], np.arange(19).repeat(2), share=columns["share"])
+        new = rng.integers(0, 40)
+        blur = rng.uniform(0.2, 2)
+        shown = [built.search(tiles[new] + blur * rng.normal(size=5).astype(np.float32)) for _ in range(several)]
+        where = region(shown, made, corners, score=score)
+        for coverage in kept:
+            kept[coverage] += new in where.order[: where.count(coverage)]
+    for coverage, times in kept.items():
+        assert stats.binomtest(times, trials, coverage, alternative="less").pvalue > 1e-3
+        if several == 1:  # 20 squares with the new one: these coverages are whole numbers of them
+            assert stats.binomtest(times, trials, coverage).pvalue > 1e-4
+
+
+def test_a_gallery_on_one_point_rules_nothing_out():
+    made = made_calibration(np.full(30, 0.0), share=np.ones(30))
+    found = made_gallery(np.ones((7, 3), np.float32)).search(np.zeros(3))
+    for score in ("gap", "share"):
+        assert region([found], made, grid(1, 7), score=score).count(0.5) == 7
+    assert found.rank.tolist() == [7] * 7
+
+
+def test_too_few_squares_rule_nothing_out():
+    made = made_calibration(np.zeros(50), np.arange(50) % 8)
+    found = made_gallery(np.eye(9, dtype=np.float32)).search(np.eye(9)[0])
+    where = region([found], made, grid(1, 9))
+    assert (where.count(0.85), where.count(0.9)) == (1, 9)
+
+
+def test_the_ground_of_overlapping_tiles_counts_once():
+    corners = grid(5, 5, side=100, stride=50, at=(10.0, 0.0))
+    assert areas(corners) == pytest.approx(np.full(25, 1e4), rel=1e-6)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(25)
+        assert ground_of_first(corners, order)[-1] == pytest.approx(300**2, rel=1e-6)
+    assert ground_of_first(corners, np.arange(25))[1] == pytest.approx(1.5e4, rel=1e-6)
+
+
+def test_a_place_lies_in_every_tile_that_covers_it_the_nearest_middle_first():
+    corners = grid(5, 5, side=100, stride=50)
+    middle = corners[12].mean(axis=0)
+    assert tiles_that_hold(corners, middle[None] + 1e-9)[0][0] == 12
+    assert len(tiles_that_hold(corners, middle[None] + 1e-7)[0]) == 4
+    assert len(tiles_that_hold(corners, middle[None] + 1)[0]) == 0
+
+
+def test_squares_of_ground_are_metres_wide_at_every_latitude():
+    for latitude in (0.0, 70.0):
+        points = grid(1, 12, side=1, stride=75, at=(5.0, latitude))[:, 0]
+        assert np.bincount(squares(points, 299.0)).tolist() == [4, 4, 4]
+
+
+def test_an_embedding_that_is_cut_short_goes_on_and_a_changed_picture_is_embedded_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(gallery, "BLOCK", 4)
+    model, corners = make_model(tmp_path / "model"), grid(1, 10)
+    with pytest.raises(KeyboardInterrupt):
+        Gallery(noise_tiles(corners, fail_after=6)).embed(model, tmp_path / "cache")
+    tiles = noise_tiles(corners)
+    built = Gallery(tiles).embed(model, tmp_path / "cache")
+    assert tiles.read == [4, 5, 6, 7, 8, 9]
+    assert all(isinstance(block, np.memmap) for block in built.blocks)
+    tiles.key = lambda row: "other" if row == 9 else f"0-{row}"
+    tiles.read.clear()
+    again = Gallery(tiles).embed(model, tmp_path / "cache")
+    assert tiles.read == [8, 9]
+    assert (again.rows(np.arange(8)) == built.rows(np.arange(8))).all()
+    (tmp_path / "cache").rename(tmp_path / "moved")
+    whole = Gallery(noise_tiles(corners)).embed(model, tmp_path / "cache")
+    assert whole.rows(np.arange(10)) == pytest.approx(built.rows(np.arange(10)), abs=1e-5)
+
+
+def test_a_calibration_reads_back_and_one_of_its_field_of_view_is_taken_where_it_is_large(tmp_path):
+    rng = np.random.default_rng(3)
+    kind = ["90"] * FEWEST + ["60"] * 5
+    made = made_calibration(rng.random(FEWEST + 5), kind=kind)
+    made.write(tmp_path / "calibration.json")
+    read = Calibration.read(tmp_path)
+    assert (read.gap == made.gap).all()
+    assert (len(read.of_kind("90")), len(read.of_kind("60")), len(read.of_kind(""))) == (FEWEST, FEWEST + 5, FEWEST + 5)
+    content = json.loads((tmp_path / "calibration.json").read_text())
+    (tmp_path / "calibration.json").write_text(json.dumps({**content, "gap": [1.0]}))
+    with pytest.raises(ValueError, match=r"is no calibration"):
+        Calibration.read(tmp_path)
+
+
+def test_calibration_scores_are_the_best_tile_of_those_that_hold_the_place():
+    corners = grid(1, 6, side=100, stride=50)
+    rows = np.eye(6, dtype=np.float32)
+    at = corners[2].mean(axis=0) + np.array([1e-7, 0])  # in tiles 1, 2 and 3, on the edges of two
+    made = calibrate(made_gallery(rows, corners), rows[[3]] * 2, at[None], model="")
+    assert (made.gap[0], made.share[0], made.nearest[0]) == (0, 1 / 6, 1)
+    assert made.nearest_without[0] == pytest.approx(5**0.5)
+    with pytest.raises(ValueError, match=r"1 of 1 calibration photographs were taken where no tile lies"):
+        calibrate(made_gallery(rows, corners), rows[[3]], at[None] + 1, model="")
+
+
+def test_photographs_like_the_calibration_are_seldom_called_unlike_and_others_often():
+    rng = np.random.default_rng(4)
+    made = made_calibration(rng.normal(size=200), nearest=rng.normal(size=200), nearest_without=rng.normal(4, 1, size=200))
+    for count in (1, 3, 12):
+        p = np.array([p_unlike(made, rng.normal(size=count)) for _ in range(300)])
+        other = np.array([p_unlike(made, rng.normal(4, 1, size=count)) for _ in range(50)])
+        assert stats.binomtest(int((p <= 0.05).sum()), 300, 0.08, alternative="greater").pvalue > 1e-3
+        assert (other <= 0.05).mean() > 0.8
+    judged = open_world(made, 8.0)
+    assert judged.abstains
+    assert judged.low < 0.99 < judged.high
+    assert not open_world(made, 0.0).abstains

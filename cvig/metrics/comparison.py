@@ -104,7 +104,8 @@ def compare(
     Returns
     -------
     DataFrame
-        Rows R@1, R@5, R@10, R@1%, R@5%, R@10% (counts beyond the gallery are left out), PSSR, MRR and mean rank. Columns
+        Rows R@1, R@5, R@10, R@1%, R@5%, R@10% (counts beyond the gallery are left out), mAP where all positives of both
+        were ranked, PSSR, MRR and mean rank. Columns
         ``a``, ``b``, ``difference`` (a - b), its paired interval ``low``, ``high`` (`cluster_interval`), the two-sided
         ``p_value`` of `sign_flip_test`, and ``p_holm``, adjusted for the number of rows. The median is left out: a
         difference of medians is no mean of differences.
@@ -138,6 +139,8 @@ def compare(
     ours, theirs = per_query_values(a, ties), per_query_values(b, ties)
     rows = {}
     for name, values in ours.items():
+        if name not in theirs:
+            continue  # mAP, where one model's positives were not all ranked
         difference = values - theirs[name]
         least, greatest = value_range(name, a)
         low, high = cluster_interval(

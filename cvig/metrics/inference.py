@@ -5,12 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from cvig.metrics import chance
+from cvig.metrics import chance, precision
 from cvig.metrics.ground import grouped
 from cvig.metrics.intervals import check_confidence, cluster_interval, median_interval, share_interval
 from cvig.metrics.orders import mean_reciprocal
-from cvig.metrics.precision import by_chance as average_precision_by_chance
-from cvig.metrics.precision import per_query_average_precision
 from cvig.metrics.values import (
     TIES,
     check_ties,
@@ -45,7 +43,7 @@ def per_query_values(ranks: Ranks, ties: str, top: Sequence[int | str] = RECALL_
     """
     recall = {f"R@{k}": per_query_recall(ranks, k, ties=ties) for k in counts_within(ranks, top)}
     if ranks.every is not None:
-        recall["mAP"] = per_query_average_precision(ranks, ties=ties)
+        recall["mAP"] = precision.per_query_average_precision(ranks, ties=ties)
     return recall | {
         "PSSR": per_query_pssr(ranks, ties=ties),
         "MRR": per_query_reciprocal_rank(ranks, ties=ties),
@@ -114,7 +112,7 @@ class _Chance:
         ruled_out = (n - self.rank) / n
         value = float(np.mean(1 - (n + 1) / ((m + 1) * n)))
         if n.min() < n.max() and m.max() > 1:
-            return self._simulated(value, ruled_out, lambda query: lambda ranks: (n[query] - ranks) / n[query])
+            return self._simulated(value, ruled_out, lambda query: self._means(query, lambda r: (n[query] - r) / n[query]))
         low_high = chance.pssr_interval(self.tail, *self.one)
         return self._row(
             value, low_high, lambda query: chance.pssr_tail(float(np.mean(ruled_out[query])), *self._galleries(query))
@@ -123,14 +121,26 @@ class _Chance:
     def mrr(self) -> dict[str, float]:
         n, m = self.sizes, self.positives
         value = float(np.mean(mean_reciprocal(np.zeros_like(n), n, m)))
-        return self._simulated(value, 1 / self.rank, lambda query: lambda ranks: 1 / ranks)
+        return self._simulated(value, 1 / self.rank, lambda query: self._means(query, lambda ranks: 1 / ranks))
 
-    def _simulated(self, value: float, each: np.ndarray, function: Callable) -> dict[str, float]:
+    def average_precision(self) -> dict[str, float]:
+        if self.positives.max() == 1:
+            return self.mrr()  # the same of a single answer
+        value = float(precision.by_chance(self.sizes, self.positives).mean())
+        each = precision.per_query_average_precision(self.ranks, ties="pessimistic")
+        return self._simulated(
+            value, each, lambda query: precision.simulated_means(*self._galleries(query), SIMULATED, self.seed)
+        )
+
+    def _means(self, query: np.ndarray, of_ranks: Callable) -> np.ndarray:
+        return chance.simulated_means(of_ranks, *self._galleries(query), SIMULATED, self.seed)
+
+    def _simulated(self, value: float, each: np.ndarray, means: Callable) -> dict[str, float]:
         def draws(query: np.ndarray) -> np.ndarray:
             n, m = self._galleries(query)
             key = (value, n.tobytes(), m.tobytes())
             if key not in self.drawn:
-                self.drawn[key] = chance.simulated_means(function(query), n, m, SIMULATED, self.seed)
+                self.drawn[key] = means(query)
             return self.drawn[key]
 
         def test(query: np.ndarray) -> float:
@@ -203,7 +213,7 @@ def summary(
             One-sided: the probability that chance does as well or better. Always of the pessimistic ranks, so that no tie
             rule can make it small. Exact for recall and the median (binomial, or its like with unequal probabilities), for
             PSSR and mean rank (`rank_sum_cdf`); a simulation test for MRR, valid at every size, whose smallest value is
-            1/2000 (Dwass 1957). mAP has no test, only chance's mean.
+            1/2000 (Dwass 1957), and one for mAP (`cvig.metrics.precision.simulated_means`).
 
     Notes
     -----
@@ -245,8 +255,7 @@ def summary(
     table["tied"] = tied_fraction(ranks)
     expected = {f"R@{k}": by_chance.recall(k) for k in counts_within(ranks, top)}
     if ranks.every is not None:
-        mean = average_precision_by_chance(ranks.sizes, ranks.each("positives")).mean()
-        expected["mAP"] = dict(zip(("chance", "chance_low", "chance_high", "p_value"), (mean, *3 * [np.nan]), strict=True))
+        expected["mAP"] = by_chance.average_precision()
     expected |= {"PSSR": by_chance.pssr(), "MRR": by_chance.mrr()}
     expected |= {"mean rank": by_chance.mean_rank(), "median rank": by_chance.median_rank()}
     return table.join(pd.DataFrame(expected).T).astype(float)

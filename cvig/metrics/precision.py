@@ -6,6 +6,8 @@ from scipy import special
 from cvig.metrics.values import check_ties
 from cvig.ranking import Ranks
 
+POOL = 4096  # random orders of each kind of query, that is, of so many positives in a gallery of one size
+
 
 def _level(before: np.ndarray, others: np.ndarray, marked: np.ndarray, tied: np.ndarray) -> np.ndarray:
     """Expected sum of precisions at `marked` positives among `tied` other rows in random order, after so many of both.
@@ -62,6 +64,31 @@ def mean_average_precision(ranks: Ranks, *, ties: str = "pessimistic") -> float:
     0.75
     """
     return float(per_query_average_precision(ranks, ties=ties).mean())
+
+
+def random_precisions(size: int, positives: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """Average precisions of so many positives in random orders of `size` rows: float64 [draws]."""
+    # how many others stand between one positive and the next: every way to part them is as likely
+    others = rng.multinomial(size - positives, rng.dirichlet(np.ones(positives + 1), draws))[:, :-1].cumsum(axis=1)
+    found = np.arange(1, positives + 1)
+    return (found / (found + others)).mean(axis=1)
+
+
+def simulated_means(sizes: np.ndarray, positives: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Mean average precisions of independent queries in random orders of their galleries, sorted: float64 [draws].
+
+    Each query takes one of `POOL` random orders of its kind, whose precisions are moved to have the exact mean.
+    """
+    rng = np.random.default_rng(seed)
+    total = np.zeros(draws)
+    kinds, counts = np.unique(np.stack([sizes, positives]), axis=1, return_counts=True)
+    for size, m, count, mean in zip(*kinds.tolist(), counts.tolist(), by_chance(*kinds), strict=True):
+        pool = random_precisions(size, m, POOL, rng)
+        pool += mean - pool.mean()
+        step = max(1, 2**22 // draws)
+        for at in range(0, count, step):
+            total += pool[rng.integers(POOL, size=(draws, min(step, count - at)))].sum(axis=1)
+    return np.sort(total / len(sizes))
 
 
 def by_chance(sizes: np.ndarray, positives: np.ndarray) -> np.ndarray:

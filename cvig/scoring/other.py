@@ -36,7 +36,8 @@ def ranks_of_other(case: Case, options: Options) -> Ranks:
             f"{case.truth.gallery}"
         )
     query = query if len(case.kept) == case.given else query[case.kept]
-    return rank_case(case, similarity=options.compared, closer=None, query=query, gallery=gallery)
+    ways = {"similarity": options.compared, "closer": None, "every": options.average_precision}
+    return rank_case(case, **ways, query=query, gallery=gallery)
 
 
 def _of_file(case: Case, path: Path) -> Ranks:

@@ -1,16 +1,19 @@
 """Average precision against every order of the tied rows, and against scikit-learn."""
 
-from itertools import permutations
+import dataclasses
+from itertools import combinations, permutations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import average_precision_score
 
 from cvig.metrics import mean_average_precision, per_query_average_precision, summary
-from cvig.metrics.precision import by_chance
+from cvig.metrics.precision import by_chance, random_precisions, simulated_means
 from cvig.ranking import Ranks, exact_ranks
+from cvig.ranking.counted import PositiveRanks
 
 SOME = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -70,3 +73,42 @@ def test_the_best_placed_alone_are_not_enough():
     assert mean_average_precision(Ranks([1], [1], 5), ties="expected") == pytest.approx((1 / 2 + 1 / 3) / 2)
     with pytest.raises(ValueError, match="average precision needs the ranks of all positives"):
         mean_average_precision(Ranks([1], [1], 5, 2))
+
+
+def test_random_orders_have_the_average_precision_of_all_orders():
+    ways = [average_precision(np.isin(np.arange(6), way)) for way in combinations(range(6), 2)]
+    drawn = random_precisions(6, 2, 30_000, np.random.default_rng(0))
+    for value in set(np.round(ways, 9)):
+        share = np.mean(np.abs(np.array(ways) - value) < 1e-8)
+        assert np.mean(np.abs(drawn - value) < 1e-8) == pytest.approx(share, abs=0.01)
+
+
+def noise(rng, positives, size=50):
+    """Ranks of all positives in random orders, without ties."""
+    query = np.repeat(np.arange(len(positives)), positives)
+    places = [np.sort(rng.choice(size, m, replace=False)) for m in positives]
+    closer = np.concatenate([place - np.arange(len(place)) for place in places])
+    every = PositiveRanks(query, closer, np.zeros_like(closer))
+    return Ranks([place[0] for place in places], np.zeros(len(positives)), size, positives, every=every)
+
+
+def test_the_test_of_average_precision_keeps_its_level_on_noise():
+    rng = np.random.default_rng(0)
+    positives = rng.choice([1, 2, 9], 40)
+    drawn = simulated_means(np.full(40, 50), positives, 1999, seed=0)
+    found = np.array([mean_average_precision(noise(rng, positives)) for _ in range(300)])
+    assert stats.kstest((1 + (drawn >= found[:, None]).sum(axis=1)) / 2000, "uniform").pvalue > 0.01
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    assert 0.92 < np.mean((found >= low) & (found <= high)) < 0.98
+    row = summary(noise(rng, positives), resamples=2).loc["mAP"]
+    assert (row.chance_low, row.chance_high) == pytest.approx((low, high))
+    better = noise(rng, positives)
+    none = np.zeros_like(better.every.query)
+    better = dataclasses.replace(better, closer=0 * better.closer, every=PositiveRanks(better.every.query, none, none))
+    assert summary(better, resamples=2).loc["mAP", "p_value"] == 1 / 2000
+
+
+def test_of_one_answer_average_precision_is_reciprocal_rank():
+    ranks = noise(np.random.default_rng(0), np.ones(30, np.int64))
+    table = summary(ranks, resamples=50)
+    assert table.loc["mAP"].tolist() == table.loc["MRR"].tolist()

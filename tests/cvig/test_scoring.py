@@ -377,3 +377,18 @@ def test_values_of_the_sources_own_functions():
     values = recalls_of_answers(query, gallery, np.column_stack([np.arange(12), answer]), [1, 5, 10])
     for name in ("Sample4Geo", "TransGeo"):
         assert [values[name][k][0] for k in (1, 5, 10)] == pytest.approx([0, 1 / 12, 1 / 6])
+
+
+def test_average_precision_of_two_models(score):
+    """Chance and a test of their own, and a row of the comparison where all positives of both were ranked."""
+    label = np.arange(N) // 3
+    np.save("l.npy", label)
+    np.save("other.npy", pairs(noise=2)[0])
+    labels = ("--query-labels", "l.npy", "--gallery-labels", "l.npy", "--average-precision", "--no-conventions")
+    report = found(score(*labels, "--compare", "other.npy", "--compare", "g.npy", "--json", "-"))
+    row = report["summary"]["mAP"]
+    assert row["chance_low"] < row["chance"] < row["chance_high"] < row["value"]
+    assert row["p_value"] < 0.01
+    assert report["comparison"]["mAP"]["difference"] > 0
+    score(*labels, "--per-query", "each.csv")
+    assert "mAP" not in found(score(*labels, "--compare", "each.csv", "--json", "-"))["comparison"]

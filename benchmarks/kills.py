@@ -33,7 +33,6 @@ from study.sessions.evaluation import open_evaluation
 from study.settings import EvaluateSettings
 """
 PHOTOS = """
-import os
 import numpy as np
 from pathlib import Path
 from PIL import Image
@@ -43,7 +42,6 @@ for folder in ("clean_ground", "clean_aerial"):
         path = Path("data", folder, f"{i}.png")
         if not path.exists():
             Image.fromarray(np.random.default_rng(i).integers(0, 256, (300, 300, 3), dtype=np.uint8)).save("x.png")
-            os.utime("x.png", (10**9, 10**9))  # a cache is of files of one time of change
             Path("x.png").rename(path)
 """
 # what a part needs beforehand, and the part: both are Python, in the folder of one try

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 ROOT = Path(__file__).parents[1]
 CVIG = Path(sys.executable).with_name("cvig")
@@ -55,3 +56,23 @@ def test_what_needs_an_extra_says_which():
         done = run("world", "folder")
         assert done.returncode == 2
         assert done.stderr.endswith("pip install 'cvig[train]'\n")
+
+
+@pytest.mark.skipif(find_spec("lightning") is None, reason="of the extra 'train'")
+def test_it_trains_saves_and_loads_where_training_is_installed(tmp_path):
+    import cvig
+    from cvig.models import build
+    from cvig.training import fit
+    from cvig.training.embedding import embed_gallery, embed_ground
+    from cvig.training.recipes import MODERN
+
+    options = {"size": 32, "extent": 1536}
+    train, val = (cvig.load_data("world", tmp_path, split, count=24, **options) for split in ("train", "val"))
+    network = build("resnet18", size=32, seed=0)
+    log, ranks = fit(network, MODERN, train, val, epochs=2, batch=8, seed=0)
+    assert log.loss.notna().all()
+    assert len(log) == len(ranks) == 2
+    network.save(tmp_path / "network")
+    again = cvig.load_network(tmp_path / "network")
+    for embed in (embed_ground, embed_gallery):
+        np.testing.assert_array_equal(embed(again, val), embed(network, val))

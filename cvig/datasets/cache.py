@@ -4,11 +4,10 @@ A cache is a folder of two NumPy arrays, ``ground.npy`` and ``aerial.npy`` (uint
 CRC-32 of each file. An image is read from the mapped file, so a cache can be larger than memory, and processes that read it
 share what the system holds of it.
 
-The folder's name ends in a key: a digest of all that the images depend on, which is the data set's digest (names and sizes
-of the files, size and geometry of the views), the files' times of change, and the versions of the decoder and of this
-format. Changed data have another key and another folder; a folder that no data have the key of can be deleted. A file whose
-content is exchanged while its name, size and time stay is not noticed: to read all files at every start would cost what the
-cache saves.
+The folder's name ends in a key: a digest of all that the images depend on, which is the data set's digest (names and
+contents of the files, size and geometry of the views) and the versions of the decoder and of this format. Changed data have
+another key and another folder; a folder that no data have the key of can be deleted. For the key all files are read at every
+start, which takes a twentieth of the time to decode them.
 
 A cache is read whole when it is opened, about a second a gigabyte, and what differs from its sums is set aside as
 ``….damaged`` and built anew. It is built in a folder beside its own, which gets its name when all is on the disk. A build
@@ -45,8 +44,7 @@ SUMS = "sums.json"
 
 def key(source: PairedViews) -> str:
     """Digest of all that the decoded images of `source` depend on."""
-    changed = [str(path.stat().st_mtime_ns) for files in (source.ground, source.aerial) for path in files]
-    return digest(FORMAT, DECODING, PIL.__version__, source.digest, *changed)
+    return digest(FORMAT, DECODING, PIL.__version__, source.digest)
 
 
 class CachedViews(Wrapper):

@@ -5,6 +5,8 @@ import os
 import struct
 import sys
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 from PIL import ExifTags, Image, ImageOps
 
 from cvig.datasets.base import PairedViews
-from cvig.files import digest
+from cvig.files import digest, digest_file
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
@@ -273,19 +275,18 @@ class FileViews(PairedViews):
         for path in (*self.ground, *self.aerial):
             read_image(path)
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Digest of the files' names, sizes and ends, in order, and of the size they are scaled to.
+        """Digest of the files' names and contents, in order, and of the size they are scaled to.
 
-        The ends are the first and the last 4096 bytes: to read all bytes of a large set takes as long as an epoch.
+        Every byte is read, once an object: files that the system holds in memory take about two seconds a gigabyte on two
+        cores, a twentieth of the time to decode them; others take as long as the disk needs.
         """
-        parts: list[str | bytes] = [self.name, str(self.size)]
-        for path in (*self.ground, *self.aerial):
-            with path.open("rb") as stream:
-                first, length = stream.read(4096), stream.seek(0, os.SEEK_END)
-                stream.seek(max(0, length - 4096))
-                parts += [f"{path.name}:{length}", first, stream.read()]
-        return digest(*parts)
+        paths = [*self.ground, *self.aerial]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            contents = pool.map(digest_file, paths)
+            files = (f"{path.name}:{content}" for path, content in zip(paths, contents, strict=True))
+            return digest(self.name, str(self.size), *files)
 
 
 def pair_files(

@@ -97,12 +97,13 @@ def test_what_the_images_depend_on_is_in_the_key(source, tmp_path):
     folder = CachedViews(source, tmp_path / "cache").folder
     other = FileViews(source.name, source.ground, source.aerial, source.positives, size=(10, 15))
     assert CachedViews(other, tmp_path / "cache").folder != folder
-    # another picture of exactly as many bytes under the same name
-    path, size = source.ground[3], source.ground[3].stat().st_size
+    # another picture of exactly as many bytes, as old, under the same name
+    path, before = source.ground[3], source.ground[3].stat()
     Image.fromarray(np.zeros((24, 132, 3), np.uint8)).save(path)
-    path.write_bytes(path.read_bytes() + bytes(size - path.stat().st_size))
-    os.utime(path, ns=(1, 1))
-    fresh = CachedViews(source, tmp_path / "cache")
+    path.write_bytes(path.read_bytes() + bytes(before.st_size - path.stat().st_size))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    changed = FileViews(source.name, source.ground, source.aerial, source.positives, size=source.size)
+    fresh = CachedViews(changed, tmp_path / "cache")
     assert fresh.folder != folder
     assert fresh.ground_image(3).max() == 0
 

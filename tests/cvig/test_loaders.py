@@ -1,5 +1,6 @@
 """The loaders of published data sets, on generated trees of their layouts and on real split files where there are some."""
 
+import os
 import shutil
 
 import layouts
@@ -447,3 +448,23 @@ def test_training_keeps_what_the_filter_listed_and_the_test_stays_whole(data, ma
     kept_list.write_text("absent.jpg\n")
     with pytest.raises(ValueError, match="none of its 1 names is one of the"):
         load(data, str(root), "train", keep=str(kept_list))
+
+
+def test_the_digest_is_of_contents(tmp_path):
+    """One byte in the middle of a large file, which keeps its size, its ends and its time; elsewhere the same data."""
+
+    def views(folder) -> FileViews:
+        return FileViews("some", Paths(folder, ["a.png"]), Paths(folder, ["b.png"]), np.array([0]))
+
+    content = bytes(range(256)) * 200
+    for folder in (tmp_path / "one", tmp_path / "other"):
+        folder.mkdir()
+        for name in ("a.png", "b.png"):
+            (folder / name).write_bytes(content)
+    first = views(tmp_path / "one").digest
+    assert views(tmp_path / "other").digest == first
+    path = tmp_path / "one" / "b.png"
+    time = path.stat().st_mtime_ns
+    path.write_bytes(content[:20000] + b"x" + content[20001:])
+    os.utime(path, ns=(time, time))
+    assert views(tmp_path / "one").digest != first

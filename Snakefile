@@ -27,10 +27,11 @@ RUNS = STUDY["runs"]
 LOGS = f"out/logs/{OUT.strip('/')}"
 # what a run computes with, whole folders of it, and what an evaluation adds
 ROOMS = ("datasets", "models", "training", "ranking", "metrics")
+TRAIN_MODULES = ("__init__", "settings", "switches", "provenance", "folder", "execute", "train", "watching")
 TRAIN_CODE = [
     *glob("cvig/*.py"),
     *[path for room in ROOMS for path in glob(f"cvig/{room}/**/*.py", recursive=True)],
-    *[f"study/{name}.py" for name in ("__init__", "settings", "switches", "provenance", "folder", "execute")],
+    *[f"study/{name}.py" for name in TRAIN_MODULES],
     *[f"study/sessions/{name}.py" for name in ("__init__", "training")],
 ]
 EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("plans", "runs", "sessions/evaluation", "sessions/figure_data")]]

@@ -5,6 +5,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
@@ -43,6 +45,7 @@ threads = 2
 workers = 0
 cache = ""  # folder that keeps images of a data set of files decoded; filled on first use
 device = "auto"
+devices = 1  # processes that train together, each with a device of its own; the batch is that of all
 precision = "auto"  # of the towers: bf16, 32, or auto: bf16 where the device computes in it
 overwrite = False  # make anew what lies finished in the folder, and replace it at the end
 

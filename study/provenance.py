@@ -91,9 +91,17 @@ def provenance(
         "threads": threads,
         **more,
     }
-    chosen = {name: value for name, value in parameters.items() if name not in PLACES}
-    identity = digest(json.dumps({**made_of, "parameters": chosen}, sort_keys=True))
-    return {**made_of, "identity": identity, "commit": commit(), "seconds": round(seconds, 1)}
+    return {**made_of, "identity": identity_of(made_of), "commit": commit(), "seconds": round(seconds, 1)}
+
+
+NOT_OF_IT = ("identity", "commit", "seconds")  # of a record, what is no part of the run's identity
+
+
+def identity_of(record: dict, apart_from: tuple[str, ...] = ()) -> str:
+    """Digest of all that a run's outcome depends on, of parameters `apart_from` some."""
+    made_of = {name: value for name, value in record.items() if name not in NOT_OF_IT}
+    chosen = {name: value for name, value in made_of["parameters"].items() if name not in (*PLACES, *apart_from)}
+    return digest(json.dumps({**made_of, "parameters": chosen}, sort_keys=True))
 
 
 def difference(one: dict, two: dict) -> str:

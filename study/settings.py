@@ -133,6 +133,7 @@ class TrainSettings(Settings):
     workers: NonNegativeInt = 0
     cache: Text = ""  # folder of decoded images, or none
     device: Device = "auto"
+    devices: PositiveInt = 1  # processes that train together, each with a device of its own
     precision: Annotated[Literal["auto", "bf16", "32"], BeforeValidator(_as_text)] = "auto"
     overwrite: bool = False  # make anew what lies finished in the folder, and replace it at the end
 

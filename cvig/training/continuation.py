@@ -69,6 +69,17 @@ class KeepEpochs(Checkpoint):
         self.earlier = there or 0.0
         return None if there is None else self.path
 
+    def of(self) -> dict | None:
+        """Which training the file keeps, as its `run` says; None where there is none, or a damaged one."""
+        kept = self._read()
+        return kept and kept[0]
+
+    def epochs(self) -> int:
+        """How many epochs the file keeps; zero where there is none, or a damaged one."""
+        if self._read() is None:
+            return 0
+        return torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
+
     def _read(self) -> tuple[dict, float] | None:
         """Which training the file keeps, and its seconds; None where it is not there or is damaged anywhere."""
         try:

@@ -5,9 +5,11 @@ the run's folder is touched before all of the new run is there (`study.folder`).
 """
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -17,24 +19,16 @@ from cvig import files, training
 from cvig.datasets import PairedViews, load
 from cvig.models import SiameseNetwork, load_network, preprocess
 from cvig.ranking import Ranks
-from cvig.training import devices
+from cvig.training import devices, processes
 from cvig.training.batches import EpochBatches
 from cvig.training.continuation import KeepEpochs
 from cvig.training.recipes import Recipe
-from study import provenance
-from study.folder import KEPT, Work, open_work
+from cvig.training.starting import ProcessFailed, start
+from study import provenance, watching
+from study.folder import KEPT, Work, open_work, unfinished
 from study.settings import TrainSettings
 
 SAMPLES = 256  # training pairs that NetVLAD's first clusters, or batch norm's statistics, come from
-
-
-def _print_row(row: dict) -> None:
-    print(
-        f"epoch {row['epoch']:3d}  {row['phase']:11s} loss {row['loss']:.4f}  val R@1% {row['val_recall_1pct']:6.2f}  "
-        f"PSSR {row['val_pssr']:.4f}  spread {row['ground_spread']:.3f} / {row['aerial_spread']:.3f}  "
-        f"{row['seconds']:.0f} s",
-        flush=True,
-    )
 
 
 @dataclass
@@ -66,11 +60,35 @@ class TrainingSession:
         )
 
     def hold(self) -> None:
-        """Hold the run's folder: from here on nobody else writes there."""
-        folder = self.settings.folder_of(self.record["identity"])
-        self.work = open_work(folder, "train", self.record, overwrite=self.settings.overwrite)
+        """Hold the run's folder: from here on nobody else writes there. Of several processes the first one holds it.
+
+        Raises
+        ------
+        ValueError
+            Another process holds it or another run lies there; processes see other data or code than the first; or what is
+            kept there was trained by another number of processes, which would round otherwise.
+        """
+        for number, record in enumerate(processes.gather(self.record)):
+            if record["identity"] != self.record["identity"]:
+                raise ValueError(f"process {number}: {provenance.difference(self.record, record)}; expected all to be alike")
+        folder, identity = self.settings.folder_of(self.record["identity"]), self.record["identity"]
+        alike = provenance.identity_of(self.record, apart_from=("devices",))
+        self.work = processes.first(lambda: self._open(folder, alike))
         # a training whose parameters, data, code or versions differ in anything is another one, and goes on elsewhere
-        self.keep = KeepEpochs(self.work.path / KEPT, {"identity": self.record["identity"]})
+        kept = {"identity": identity, "alike": alike, "devices": self.settings.devices}
+        self.keep = KeepEpochs(self.work.path / KEPT, kept)
+
+    def _open(self, folder: Path, alike: str) -> Work:
+        work = open_work(folder, "train", self.record, overwrite=self.settings.overwrite)
+        for other in unfinished(folder, "train"):
+            kept = KeepEpochs(other / KEPT, {}).of()
+            if kept and kept.get("alike") == alike and kept["devices"] != self.settings.devices:
+                files.let_go(folder)
+                raise ValueError(
+                    f"'{other / KEPT}' keeps epochs of this training by devices={kept['devices']}: "
+                    f"go on with as many, or delete it to begin anew with devices={self.settings.devices}"
+                )
+        return work
 
     @property
     def batch(self) -> int:
@@ -94,6 +112,7 @@ class TrainingSession:
             "recipe": self.recipe.summary,
             "switches": ", ".join(self.settings.switched.on) or "none",
             "device": self.device,
+            "devices": self.settings.devices,
             "precision": self.precision,
             "folder": str(self.work.folder),
         }
@@ -106,10 +125,13 @@ class TrainingSession:
     def fit(self, report: Callable[[dict], None] | None = None) -> pd.DataFrame:
         """Train; print each epoch's row of the log or `report` it. A training that was cut short goes on from what it kept.
 
-        Of a run that is finished the log is read.
+        Of a run that is finished the log is read. With `devices` above one, processes of ``python -m study.train`` make the
+        whole run, unless this is one of them.
 
         Raises
         ------
+        ProcessFailed
+            One of several processes ended badly, and so all have.
         FloatingPointError
             The loss is no longer finite. What it says is left in ``diverged.json``: of a study that is a result too.
         """
@@ -117,6 +139,9 @@ class TrainingSession:
         if self.work.finished:
             self.log = pd.read_csv(self.work.folder / "log.csv")
             return self.log
+        report = report or watching.print_row
+        if s.devices > processes.count():
+            return self._fit_apart(report)
         try:
             self.log, self.val_ranks = training.fit(
                 self.network,
@@ -131,21 +156,53 @@ class TrainingSession:
                 device=self.device,
                 bf16=self.precision == "bf16",
                 half_size_epochs=s.half_size_epochs,
-                report=report or _print_row,
+                report=report,
                 keep=self.keep,
             )
         except FloatingPointError as error:
-            self.work.place("diverged.json", self._ended() | {"error": str(error)})
+            word = self._ended() | {"error": str(error)}
+            processes.first(lambda: self.work.place("diverged.json", word))
             raise
         return self.log
 
+    def _fit_apart(self, report: Callable[[dict], None]) -> pd.DataFrame:
+        """Let processes of their own make the run, and read what they made."""
+        folder = self.work.folder
+        files.let_go(folder)  # the first of them holds it
+
+        def say(line: str) -> None:
+            try:
+                row = json.loads(line)
+            except ValueError:
+                row = None
+            report(row) if isinstance(row, dict) and "epoch" in row else print(line, flush=True)
+
+        with TemporaryDirectory() as temporary:
+            settings = Path(temporary, "settings.json")
+            files.write_json(settings, self.settings.to_dict() | {"out": str(folder)})
+            words = ["-m", "study.train", str(settings), "--rows", "--keep-every", str(self.keep.every)]
+            try:
+                start([sys.executable, *words], self.settings.devices, say)
+            except ProcessFailed:
+                if (folder / "diverged.json").exists():
+                    raise FloatingPointError(json.loads((folder / "diverged.json").read_text())["error"]) from None
+                raise
+        self.work = replace(self.work, finished=True)
+        self.network.load_state_dict(load_network(folder).state_dict())
+        self.log = pd.read_csv(folder / "log.csv")
+        return self.log
+
     def _ended(self) -> dict:
-        return self.record | {"seconds": round(self.keep.seconds, 1)}
+        seconds = round(self.keep.seconds, 1)
+        return self.record | {"seconds": seconds, "device_seconds": round(seconds * self.settings.devices, 1)}
 
     def finish(self) -> dict:
-        """Write log, network and, last, ``train.json``; give back the provenance."""
+        """Write log, network and, last, ``train.json``; give back the provenance. Of several processes the first writes."""
         if self.work.finished:
             return json.loads((self.work.folder / "train.json").read_text())
+        return processes.first(self._write)
+
+    def _write(self) -> dict:
         folder, identity = self.work.path, self.record["identity"]
         files.write_csv(folder / "log.csv", self.log)
         files.write_arrays(
@@ -188,6 +245,12 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         One line that names what is wrong and where.
     """
     device = devices.set_up(settings.device, settings.threads)
+    together = processes.join(device)
+    if together > 1 and settings.devices not in (1, together):
+        raise ValueError(
+            f"parameter devices={settings.devices}: {together} processes were started; expected {together}, or 1"
+        )
+    settings = settings.model_copy(update={"devices": max(together, settings.devices)})
     train, val = (
         load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split, device))
         for split in ("train", "val")
@@ -200,8 +263,10 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         network.take_trunks(load_network(settings.start))
     session = TrainingSession(settings, recipe, train, val, network, device)
     EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
+    if session.batch % settings.devices:
+        raise ValueError(f"batch of {session.batch} for devices={settings.devices}: expected a multiple of their number")
     session.hold()
-    if session.work.finished:
+    if session.work.finished or settings.devices > together:
         return session
     network.to(device)
     samples = [torch.from_numpy(x).to(device) for x in session.samples(SAMPLES)]

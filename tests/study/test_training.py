@@ -373,7 +373,7 @@ def test_a_run_cut_short_goes_on_and_leaves_nothing_unfinished(tmp_path, monkeyp
         return session
 
     with monkeypatch.context() as patch:
-        patch.setattr(runs, "_print_row", cut_after(2))
+        patch.setattr(runs.watching, "print_row", cut_after(2))
         with pytest.raises(CutShort):
             opened().fit()
     (file,) = (tmp_path / "run").glob(".train-*/unfinished.ckpt")

@@ -1,5 +1,5 @@
 # make setup: the locked environment   make book: study and rendered book   make test: every check
-# make test-lowest: the wheel, with the oldest versions that it declares
+# make check-book: every page in a browser   make test-lowest: the wheel, with the oldest versions that it declares
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -10,7 +10,7 @@ OUTER := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: setup book status test test-lowest lint lock clean
+.PHONY: setup book check-book status test test-lowest lint lock clean
 
 setup: $(VENV)/.complete
 
@@ -40,6 +40,13 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 book: setup
 	@snakemake --cores $(CORES) book --quiet all
 	@echo "the book is there: open book/_build/html/index.html"
+
+# Every page of the built book by axe-core, fetched by npm, in headless Chromium: minutes, and not part of make test.
+AXE := build/axe/node_modules/axe-core/axe.min.js
+$(AXE):
+	@npm install --silent --no-audit --no-fund --prefix build/axe axe-core@4
+check-book: book $(AXE)
+	@python book/axe.py book/_build/html $(AXE)
 
 # Where a study stands, a line a run: make status PLAN=study/plans/world.yaml
 status: setup

@@ -107,7 +107,7 @@ def browser() -> Iterator[Browser]:
             session = Browser(f"http://127.0.0.1:{port}")
             _wait(session)
             flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}"]
-            options = {"goog:chromeOptions": {"args": flags}, "pageLoadStrategy": "normal"}
+            options = {"goog:chromeOptions": {"args": flags}, "timeouts": {"script": 300_000}}
             made = session.ask("POST", "/session", capabilities={"alwaysMatch": options})
             session.address += f"/session/{made['sessionId']}"
             yield session

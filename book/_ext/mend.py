@@ -55,6 +55,7 @@ def named(text: str) -> str:
     """The page with names for what has none: the folds of its contents, the entries of its bibliography."""
     text = TOGGLE.sub(r'\1<summary aria-label="Pages below \2">', text)
     text = text.replace('role="doc-biblioentry"', 'role="listitem"').replace(' role="doc-backlink"', "")
+    text = text.replace('<i class="theme-switch', '<i aria-hidden="true" class="theme-switch')
     # a button's text is its name
     return re.sub(r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1", text)
 

@@ -54,7 +54,8 @@ def _lines(table, name: str, sizes: range, stated: int | None, rule: str, printi
     count_tests.tops_under(ks, sizes[-1], rule)  # a mistyped rule ends here, before anything is printed
     found = scan(table, sizes, printing)
     cells = len(found.cells)
-    yield f"{name}: {cells} cells, {len(set(found.cells))} different values, {count(len(table), 'row')}"
+    different = count(len(set(found.cells)), "different value")
+    yield f"{name}: {count(cells, 'cell')}, {different}, {count(len(table), 'row')}"
 
     yield f"\nSize of the test set, {sizes[0]} to {sizes[-1]}"
     n = found.best if found.adjusted < LEVEL else None

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from cvig.printed.tables import CELL, check_table
@@ -16,6 +17,8 @@ HEADER = re.compile(
     r"(?:recall|r|hit|hits)\s*[@-]\s*(?P<top>top)?\s*-?(?P<k>\d+(?:\.\d+)?)\s*(?P<share>%)?(?:\s*\(%\))?", re.IGNORECASE
 )
 LIKE_RECALL = re.compile(r"(?:recall|r|hits?)\s*@", re.IGNORECASE)
+# a mean's spread over runs: ± 0.2, +/- 0.2, \pm 0.2, (±0.2), _{\pm 0.2}
+SPREAD = re.compile(r"\s*\$?\s*_?\{?\(?\s*(?:±|\+/?-|\\pm)\s*\$?\s*\{?\d*[.,]?\d+\}?\s*%?\s*\)?\s*\$?\s*$")
 MARKUP = re.compile(r"\\(?:textbf|textit|underline|emph|mathbf|textcolor\{[^{}]*\})\s*\{([^{}]*)\}")
 
 
@@ -104,10 +107,15 @@ def _understand(rows: list[list[str]], unit: str | None) -> PrintedTable:
     for name, given in zip(names, header[1:], strict=True):
         if name is None and LIKE_RECALL.match(given):
             raise ValueError(f"column '{given}': expected R@k or R@k%, such as R@5 or R@1%")
+    if not names:
+        raise ValueError(
+            f"a first line of one cell, '{header[0]}': expected the models' column and recalls such as R@5, parted by "
+            "commas, semicolons, tabs, & or |"
+        )
     other = [given or "without a name" for name, given in zip(names, header[1:], strict=True) if name is None]
     if len(other) == len(names):
         raise ValueError(
-            f"no column of recalls among {', '.join(map(repr, other)) or 'none'}: expected R@k or R@k%, such as R@5 or R@1%"
+            f"no column of recalls among {', '.join(map(repr, other))}: expected R@k or R@k%, such as R@5 or R@1%"
         )
     if other:
         notes.append(f"left out, for it is no recall at k: {', '.join(other)}")
@@ -117,9 +125,12 @@ def _understand(rows: list[list[str]], unit: str | None) -> PrintedTable:
     doubled = next((name for name in names if name is not None and names.count(name) > 1), None)
     if doubled:
         raise ValueError(f"column '{doubled}' twice: expected different cut-offs")
+    if short := [row[0] for row in body if len(row) < len(header)]:
+        notes.append(f"rows of fewer cells than the first, whose last cells count as not given: {', '.join(short)}")
     cells = [_fitted(row, len(header), number) for number, row in enumerate(body, start=2)]
     table = pd.DataFrame([row[1:] for row in cells], columns=names, dtype=str).loc[:, [n for n in names if n is not None]]
     table.index = _distinct([row[0] for row in cells], notes)
+    table = _without_spreads(table, notes)
     return PrintedTable(_in_percent(table.map(_number), unit, notes), notes)
 
 
@@ -150,6 +161,28 @@ def _distinct(names: list[str], notes: list[str]) -> list[str]:
     return found
 
 
+def _without_spreads(table: pd.DataFrame, notes: list[str]) -> pd.DataFrame:
+    """The values of cells that carry a spread, ``55.11 ± 0.2``."""
+    bare = table.map(lambda cell: SPREAD.sub("", cell))
+    if count := int((bare != table).to_numpy().sum()):
+        said = "which is left out; a mean of several runs need be no count of queries"
+        notes.append(f"{count} cells carry a spread (±), {said}")
+    return bare
+
+
+def _suspects(table: pd.DataFrame) -> list[str]:
+    """Percentages that look like fractions: at most 1, and a hundred times as much fits the column's other cells."""
+    found = []
+    for column in table:
+        values = pd.to_numeric(table[column], errors="coerce").to_numpy()
+        for row, value in enumerate(values):
+            others = np.delete(values, row)
+            middle = np.nanmedian(others) if np.isfinite(others).any() else 0.0
+            if 0 < value <= 1 and middle > 1 and middle / 2 <= 100 * value <= 2 * middle:
+                found.append(f"{table.index[row]}, {column}: {table.iloc[row][column]}")
+    return found
+
+
 def _number(cell: str) -> str:
     """A printed number with a decimal point and without a percent sign; ``""`` where none is given."""
     cell = cell.removesuffix("%").strip()
@@ -170,6 +203,8 @@ def _in_percent(table: pd.DataFrame, unit: str | None, notes: list[str]) -> pd.D
             "Say --unit fraction or --unit percent"
         )
     if unit != "fraction":
+        if suspects := _suspects(table):
+            notes.append(f"read as percentages, though they look like fractions among them: {'; '.join(suspects)}")
         return table
     if not small and any(float(cell) > 1 for cell in given):
         raise ValueError(f"--unit fraction: {max(given, key=float)} is above 1")

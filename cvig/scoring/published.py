@@ -43,12 +43,16 @@ def published(case: Case, metrics: list[str], ranks: Ranks | None) -> tuple[dict
     shown = {
         name: {
             "source": known[name].source,
+            "least_rows": CONVENTIONS[name].least_rows,
             "rule": known[name].rule,
             "values": {metric: values[k][0] for metric, k in ks.items()},
             "bounds": {metric: list(values[k][1:]) for metric, k in ks.items() if values[k][2] - values[k][1] > LEAST},
         }
         for name, values in found.items()
     }
+    if refusing := {name: least for name in shown if (least := CONVENTIONS[name].least_rows or 0) > case.shape[1]}:
+        named = ", ".join(f"{name} ({least} rows)" for name, least in refusing.items())
+        notes.append(f"Scripts that end with an error on so small a gallery, where their rule alone is applied: {named}.")
     if PAPER_CODE in shown:
         shown[PAPER_CODE]["values"]["PSSR"] = float(pssr_as_coded(case.query, case.gallery).mean())
     return shown, notes

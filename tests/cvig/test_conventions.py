@@ -17,6 +17,29 @@ CHANCE = ("University-1652", "OpenVPRLab", "VPR-methods-evaluation", "torchmetri
 PERFECT_FOR_NAN = (*OPTIMISTIC, "WITW")
 
 
+def test_the_smallest_gallery_of_a_script_is_the_first_that_its_lines_index_within():
+    """SAFA's and image-locate's lines, restated: one looks up column 10 of int(.01 n) + 1, the other entry 500 of n."""
+
+    def ends(lines, n):
+        try:
+            lines(n)
+        except IndexError:
+            return True
+        return False
+
+    def safa(n):
+        return np.zeros((1, int(n * 0.01) + 1))[0, [1, 5, 10]]
+
+    def image_locate(n):
+        return np.zeros((1, n))[:, [1, 5, 10, 50, 100, 500]]
+
+    for name, lines in {"SAFA": safa, "image-locate": image_locate}.items():
+        least = CONVENTIONS[name].least_rows
+        assert ends(lines, least - 1)
+        assert not ends(lines, least)
+    assert CONVENTIONS["torchmetrics"].least_rows is None
+
+
 def unit(rows):
     return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
 

@@ -28,6 +28,8 @@ from cvig.ranking import (
     threads,
     tiles,
 )
+from cvig.ranking.threads import Threads
+from cvig.ranking.tiles import HostTiles
 
 device = Optional("cvig.ranking.device")
 EXACT = settings(derandomize=True, deadline=None, max_examples=150)
@@ -165,6 +167,34 @@ def test_the_oracle_test_bites_when_a_bound_is_dropped(monkeypatch, bound, cloud
         monkeypatch.setattr(module, bound, 0.0)
     ranks = exact_ranks(query, gallery)
     assert (ranks.closer.tolist(), ranks.tied.tolist()) != expected
+
+
+def far_from_center(dimensions, largest):
+    """Whole numbers whose answers tie exactly, far from the median of the gallery, which lies halfway between two."""
+    rng = np.random.default_rng(0)
+    query = largest - rng.integers(largest // 16, largest // 8, (3, dimensions))
+    offset = rng.integers(-largest // 20, largest // 20, dimensions)
+    near = [query[i] + rng.permutation(offset) for i in (0, 1, 2, 0, 1, 2)]
+    far = rng.integers(0, 2, (8, dimensions)) - largest
+    far[:, 0] = np.arange(8) - largest
+    return query, np.concatenate([near, far])
+
+
+def test_integers_whose_sums_float64_rounds_are_not_taken_for_whole():
+    query, gallery = far_from_center(512, 2**24 - 1)
+    assert integer_ranks(query, gallery) == ([0, 0, 0], [1, 1, 1])
+    ranks = exact_ranks(query, gallery, np.arange(3))
+    assert (ranks.closer.tolist(), ranks.tied.tolist()) == ([0, 0, 0], [1, 1, 1])
+
+
+@pytest.mark.parametrize(("largest", "whole"), [(200, True), (2**23, False)])
+def test_the_center_of_whole_numbers_is_whole(largest, whole):
+    """Halves would take two bits more, which the bound on sums does not leave."""
+    query, gallery = far_from_center(512, largest)
+    search = certified.Search(query, gallery[:3], gallery, True, HostTiles(), Threads(1, map))
+    assert (np.median(gallery, axis=0) % 1 == 0.5).any()
+    assert search.pairs.whole == whole
+    assert (search.center == np.rint(search.center)).all() == whole
 
 
 def test_rows_whose_keys_collide_are_not_taken_for_copies(monkeypatch):

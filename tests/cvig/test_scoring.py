@@ -336,8 +336,8 @@ def test_published_evaluators_are_one_line(score):
     # 1% of 150 rows is one row here, two to CVM-Net, VIGOR and SAFA's kin that add one
     assert "R@1% " in line
     assert "the first 2 rows, not 1" in line
-    assert "SAFA" not in output
-    assert "SAFA" in score("--all-conventions")[1]
+    assert "SAFA" not in line
+    assert "\nSAFA " in score("--all-conventions")[1]
 
 
 def test_recall_at_any_cut_off(score):
@@ -377,6 +377,11 @@ def test_values_of_the_sources_own_functions():
     values = recalls_of_answers(query, gallery, np.column_stack([np.arange(12), answer]), [1, 5, 10])
     for name in ("Sample4Geo", "TransGeo"):
         assert [values[name][k][0] for k in (1, 5, 10)] == pytest.approx([0, 1 / 12, 1 / 6])
+
+
+def test_scripts_that_would_end_with_an_error_are_named(score):
+    said = score()[1]
+    assert "so small a gallery, where their rule alone is applied: image-locate (501 rows), SAFA (1000 rows)." in said
 
 
 def test_average_precision_of_two_models(score):

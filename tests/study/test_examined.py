@@ -302,6 +302,7 @@ def test_examine_does_not_read_more_out_of_a_table_than_is_in_it(monkeypatch, ca
         ("model,R@1\na,\n", (), "table of empty cells"),
         ("model,R@1\na,101.0\n", (), "row 'a', column 'R@1': '101.0' is not a percentage"),
         ("model,R@1\na,12 of 20\n", (), "row 'a', column 'R@1': '12 of 20' is not a percentage"),
+        ("model\na\n", (), "a first line of one cell, 'model': expected the models' column and recalls such as R@5"),
         ("model,AP,PSSR\na,1.0,.5\n", (), "no column of recalls among 'AP', 'PSSR'"),
         ("model,R@0\na,1.0\n", (), "column 'R@0': expected R@k or R@k%"),
         ("model,R@1,Recall@1\na,1.0,2.0\n", (), "column 'R@1' twice"),
@@ -375,6 +376,26 @@ def test_what_is_read_otherwise_or_left_out_is_said(monkeypatch, capsys, tmp_pat
         ["S4G", "8767", "8873"],
         ["S4G", "(2)", "?", "-"],
     ]
+
+
+@pytest.mark.parametrize(
+    "spread", ["±0.2", " ± 0,2", " +/- 1", "(±0.20)", " (± .2%)", "$\\pm$0.2", " \\pm 0.2", "_{\\pm 0.2}"]
+)
+def test_a_spread_is_left_out_and_said(spread, tmp_path):
+    path = tmp_path / "table"
+    path.write_text(f"Model & R@1 & R@5 \\\\\nA & 55.11{spread} & 80.10 \\\\\n")
+    cells, notes = read_table(path)
+    assert cells.loc["A"].tolist() == ["55.11", "80.10"]
+    assert "1 cells carry a spread (±), which is left out" in notes[0]
+
+
+def test_short_rows_and_a_fraction_among_percentages_are_said(tmp_path):
+    path = tmp_path / "table"
+    path.write_text("model,R@1,R@5\na,61.48,87.5\nb,55.1\nc,0.5511,81.2\nd,0.02,0.08\n")
+    cells, notes = read_table(path)
+    assert cells.loc["b"].tolist() == ["55.1", ""]
+    assert "rows of fewer cells than the first, whose last cells count as not given: b" in notes
+    assert "read as percentages, though they look like fractions among them: c, R@1: 0.5511" in notes
 
 
 def test_cells_that_stand_for_several_counts_each_are_not_tested(monkeypatch, capsys, tmp_path):

@@ -27,6 +27,10 @@ class Convention:
         Key of `TOP_OF_PERCENT`: how many rows a percentage means.
     any_order : callable, optional
         Where its library leaves the order of equals open: the hits with every tie lost (+1) or won (-1).
+    least_rows : int, optional
+        The smallest gallery that its script reports on, as its own lines say; below it ends with an error. None: not known.
+    least_source : str
+        The lines that say so, where it is more than 1.
     """
 
     name: str
@@ -36,6 +40,8 @@ class Convention:
     hits: Callable[[Counts, int], np.ndarray]
     percent: str
     any_order: Callable[[Counts, int, int], np.ndarray] | None = None
+    least_rows: int | None = None
+    least_source: str = ""
 
 
 def _optimistic(counts: Counts, k: int) -> np.ndarray:
@@ -110,6 +116,8 @@ _TABLE = [
         DIFFERENCES,
         _optimistic_index_k,
         "int(.01 n)",
+        least_rows=501,
+        least_source="src/testModel.py calls recall_at_k, which takes sorted_dists[:, 500]",
     ),
     Convention(
         "CVM-Net",
@@ -118,6 +126,7 @@ _TABLE = [
         "float64 product",
         _optimistic,
         "int(.01 n) + 1",
+        least_rows=1,
     ),
     Convention(
         "SAFA",
@@ -126,6 +135,8 @@ _TABLE = [
         "float64 product",
         _optimistic,
         "int(.01 n)",
+        least_rows=1000,
+        least_source="script/test_cvusa.py prints val_accuracy[0, 10], of int(.01 n) + 1 columns",
     ),
     Convention(
         "DSM",
@@ -134,6 +145,7 @@ _TABLE = [
         "float64 product with a normalized gallery",
         _optimistic,
         "int(.01 n)",
+        least_rows=1,
     ),
     Convention(
         "GeoDTR+",
@@ -142,6 +154,7 @@ _TABLE = [
         "float64 product",
         _optimistic,
         "int(.01 n)",
+        least_rows=1,
     ),
     Convention(
         "VIGOR",
@@ -150,6 +163,7 @@ _TABLE = [
         "float64 product",
         _optimistic,
         "int(.01 n) + 1",
+        least_rows=1,
     ),
     Convention(
         "TransGeo",
@@ -158,6 +172,7 @@ _TABLE = [
         "float64 cosine",
         _optimistic,
         "n // 100",
+        least_rows=1,
     ),
     Convention(
         "Sample4Geo",
@@ -166,6 +181,7 @@ _TABLE = [
         "float32 product",
         _optimistic,
         "n // 100",
+        least_rows=1,
     ),
     Convention(
         "WITW",
@@ -174,6 +190,8 @@ _TABLE = [
         "float32 cosine",
         _pessimistic,
         "n // 100",
+        least_rows=2,
+        least_source="model/cvig_fov.py indexes torch.squeeze(distances), a number where there is one row",
     ),
     Convention(
         "University-1652",
@@ -183,6 +201,8 @@ _TABLE = [
         _argsort_backwards,
         "round(.01 n) + 1",
         _argsort_any,
+        least_rows=10,
+        least_source="evaluate_gpu.py prints CMC[9]",
     ),
     Convention(
         "OpenVPRLab",
@@ -192,6 +212,7 @@ _TABLE = [
         _faiss,
         "n // 100",
         _faiss_any,
+        least_rows=1,
     ),
     Convention(
         "VPR-methods-evaluation",
@@ -201,6 +222,7 @@ _TABLE = [
         _faiss,
         "n // 100",
         _faiss_any,
+        least_rows=1,
     ),
     Convention(
         "torchmetrics",

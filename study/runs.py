@@ -25,7 +25,6 @@ TITLES = {  # of the studies, by the names of their folders
     "world": "world study",
     "world-224": "world study at 224 px",
     "causes": "causes study",
-    "signature": "signature study",
     "local": "this machine",
 }
 

@@ -16,7 +16,7 @@ from cvig import files
 from cvig.metrics import collapse
 from study import collapse as study_collapse
 from study import plans as studies
-from study.chapters.causes import effects, figures, sentences, signature, tables
+from study.chapters.causes import effects, figures, sentences, tables
 from study.chapters.causes.effects import BASE, MEASURES
 from study.levels import DIFFERS
 from study.plans import Study
@@ -41,12 +41,6 @@ STUDY = {
         },
     ],
     "evaluate": {"test_count": N},
-}
-# one run that tries for the signature
-ATTEMPTS = STUDY | {
-    "out": "results/signature",
-    "train": STUDY["train"] | {"learning_rate": 0.001},
-    "runs": [{"architectures": ["resnet50"], "recipes": ["as-coded"], "seeds": [0]}],
 }
 
 
@@ -271,69 +265,6 @@ def test_every_switch_has_its_words_and_its_source():
     assert all(row.iloc[0] == SWITCHES[name].what for name, row in table.iterrows())
 
 
-def test_the_published_row_has_its_own_signature_and_collapse_or_health_has_not(tmp_path):
-    line = signature.published_lines()["T1 resnet50"]
-    three = embeddings("neither", 800)
-    runs = {
-        "line": write_run(tmp_path / "line", {}, line.query, line.gallery),
-        "three points": write_run(tmp_path / "points", {}, three[0], np.where(np.arange(800)[:, None] < 2, three[1], 1)),
-        **{kind: write_run(tmp_path / kind, {}, *embeddings(kind, 200)) for kind in ("aerial", "ground", "both", "neither")},
-    }
-    study = Study({name: {} for name in runs}, runs)
-    found = signature.signatures(study)
-    assert found.index[0] == "line"
-    assert found.parts["line"] == len(signature.PARTS)
-    assert found.factor["line"] == pytest.approx(1, abs=0.02)
-    assert (found.parts.drop("line") < len(signature.PARTS)).all()
-    assert not found.gallery["aerial"]
-    assert not found.gallery["three points"]
-    assert "1 of 6 finished runs reproduce the ResNet50 row**: line" in signature.verdict(found)
-    assert "None of the 5 finished runs" in signature.verdict(found.drop("line"))
-    text = signature.mirror(found)
-    assert "for the ground tower alone in 1 of 6 runs, for the aerial tower alone in 3, for both in 1." in text
-    assert "In 1 it is the **mirror image**" in text
-    assert "(`ground`)" in text
-    assert "mirror" not in signature.mirror(found.drop("ground"))
-    assert signature.closest_table(found).loc["line", "parts there"] == "gallery, queries, plateau"
-
-
-def test_attempts_are_grouped_by_variant_and_learning_rate_and_those_that_diverged_are_told(tmp_path):
-    line = signature.published_lines()["T1 resnet50"]
-    common = {"arch": "resnet50", "recipe": "as-coded", "switches": {}, "learning_rate": 0.001, "epochs": 2}
-    turned, slow = common | {"switches": {"linear-head": False}}, common | {"learning_rate": 1e-5, "start": "other"}
-    planned = {"a-0": common, "a-1": common, "b-0": turned, "c-0": slow}
-    runs = {
-        "a-0": write_run(tmp_path / "a-0", {}, line.query, line.gallery),
-        "a-1": write_run(tmp_path / "a-1", {}, *embeddings("both", 200)),
-    }
-    table = signature.attempts_table(Study(planned, runs, {"b-0": "loss is inf"}))
-    assert list(table.index) == [
-        ("as-coded", "rate 0.001, random trunks, 2 epochs"),
-        ("as-coded without linear-head", "rate 0.001, random trunks, 2 epochs"),
-        ("as-coded", "rate 1e-05, another run's trunks, 2 epochs"),
-    ]
-    assert table.runs.tolist() == ["2 of 2", "0 of 1, 1 diverged", "0 of 1"]
-    first = table.iloc[0]
-    assert first["parts there"] == "0 to 3"
-    assert first["queries distinct"].startswith("0.50% to ")
-    assert first.collapsed == "aerial 1 of 2, both 1 of 2"
-    assert table.iloc[1]["gallery distinct"] == ""
-
-
-@pytest.mark.parametrize(
-    ("change", "epochs"),
-    [
-        ({}, 1),
-        ({"aerial_distinct": [0.025, 1.0]}, 0),  # one row only
-        ({"ground_distinct": [0.1, 1.0]}, 0),
-        ({"ground_spread": [0.001, 1.0]}, 0),
-    ],
-)
-def test_epochs_are_alike_where_the_gallery_is_a_few_points_and_the_queries_differ(change, epochs, tmp_path):
-    log = {"aerial_distinct": [0.05, 1.0], "ground_distinct": 1.0, "ground_spread": 0.5} | change
-    assert signature.epochs_alike(write_run(tmp_path, {}, *embeddings("neither"), log=log)) == epochs
-
-
 def run_page(folder: Path, monkeypatch) -> str:
     """Run the page's cells from `folder`; everything they would show, as text."""
     shown = []
@@ -365,9 +296,7 @@ def run_page(folder: Path, monkeypatch) -> str:
 )
 def test_the_page_runs_with_whatever_is_finished(kinds, said, tmp_path, monkeypatch):
     write_study(tmp_path, kinds)
-    write_study(tmp_path, {"resnet50-as-coded-0": "both"}, ATTEMPTS)
     (tmp_path / "book").mkdir()
     text = run_page(tmp_path / "book", monkeypatch)
     assert said in text
     assert ("may change" in text) == (len(kinds) < 18)
-    assert "None of the" in text

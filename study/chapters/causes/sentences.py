@@ -1,12 +1,9 @@
 """Sentences of the page on causes, in Markdown, computed from the finished runs."""
 
-from collections import Counter
-from collections.abc import Callable
-
 import pandas as pd
 
 from cvig.words import count
-from study.chapters.causes.effects import BASE, ENDS, SCORING, interval, key, variant
+from study.chapters.causes.effects import BASE, ENDS, SCORING, interval, variant
 from study.levels import BEATS_CHANCE, DIFFERS
 from study.plans import Study
 from study.switches import SWITCHES
@@ -44,37 +41,6 @@ def progress(study: Study) -> str:
     if count + len(study.diverged) < len(study.planned):
         text += " What follows speaks of the finished ones alone, and may change."
     return text
-
-
-def _every(parts: dict[str, pd.DataFrame], test: Callable[[pd.DataFrame], pd.Series]) -> str:
-    found = {switch: test(part) for switch, part in parts.items()}
-    some = [f"`{switch}` ({its.sum()} of {len(its)})" for switch, its in found.items() if its.any() and not its.all()]
-    text = code([switch for switch, its in found.items() if its.all()])
-    return f"{text}; in some seeds {', '.join(some)}" if some else text
-
-
-def conclusion(study: Study, table: pd.DataFrame) -> str:
-    """Say what turning one switch does in every seed that was run; `table` as `effects.frame` makes it."""
-    stopped = Counter(key(study.plan[name]) for name in study.diverged)
-    said = []
-    for arch in table.arch.unique():
-        lost, parts = {}, {}
-        for end in ENDS:
-            its = table[(table.arch == arch) & (table.end == end)]
-            lost[end] = [switch for switch in SWITCHES if stopped[end, arch, switch]]
-            ran = [switch for switch in SWITCHES if (its.switch == switch).any() and switch not in lost[end]]
-            parts[end] = {switch: its[its.switch == switch] for switch in ran}
-        on, off = parts.values()
-        collapsing = _every(on, lambda part: part.collapsed != "neither")
-        healthy = _every(off, lambda part: part.collapsed == "neither")
-        said.append(
-            f"- {arch}, turned **on** alone. A tower collapses: {collapsing}. The loss is no longer finite, in a seed or "
-            f"more: {code(lost[ENDS[0]])}. Not better than chance at the level of {BEATS_CHANCE:g}: "
-            f"{_every(on, lambda part: part.p_value >= BEATS_CHANCE)}.\n"
-            f"- {arch}, turned **off** alone. No tower collapses: {healthy}. The loss is no longer finite, in a seed or "
-            f"more: {code(lost[ENDS[1]])}. Better than chance: {_every(off, lambda part: part.p_value < BEATS_CHANCE)}."
-        )
-    return "\n".join(said)
 
 
 def both_ends(table: pd.DataFrame) -> str:

@@ -1,0 +1,1 @@
+"""The page on experiment E1: which tower dies, and why."""

@@ -205,21 +205,6 @@ def test_the_ends_are_held_against_chance_seed_by_seed(whole):
     assert coded.endswith("as coded 100.00%; collapsed: aerial.")
 
 
-def test_the_conclusion_names_what_does_harm_alone_and_what_is_needed_for_it(whole):
-    lost = [name for name in whole.planned if "described-with-linear-head" in name]
-    study = dataclasses.replace(whole, diverged=dict.fromkeys(lost[:1], "loss is inf"))
-    on, off = sentences.conclusion(study, effects.frame(whole).drop(lost)).splitlines()
-    assert "A tower collapses: `detached-negatives`. The loss" in on
-    assert "in a seed or more: `linear-head`. Not better" in on
-    assert on.endswith("of 0.001: `detached-negatives`.")
-    assert "No tower collapses: `detached-negatives`. The loss" in off
-    assert "in a seed or more: none. Better than chance: `detached-negatives`." in off
-    table = effects.frame(whole)
-    table.loc["vgg16-described-with-linear-head-1", "collapsed"] = "both"
-    on, _ = sentences.conclusion(whole, table).splitlines()
-    assert "A tower collapses: `detached-negatives`; in some seeds `linear-head` (1 of 3). The loss" in on
-
-
 def test_tables_of_effects_have_a_row_a_switch_and_their_verdict(whole):
     table = effects.frame(whole)
     lost = [name for name in whole.planned if "described-with-linear-head" in name]

@@ -169,6 +169,8 @@ def verdicts(towers: Experiment, long: Experiment) -> pd.DataFrame:
 
     for number, what, ending in (("H2", "with one preprocessing", "one-1e-3"), ("H3", "at a rate of 1e-5", "1e-5")):
         its = towers.runs[towers.runs.arm.str.endswith(ending)]
+        if its.empty:
+            continue
         dead = its.filter(regex="^dead_").any(axis=1)
         low, high = exact(int(dead.sum()), len(its))
         add(

@@ -24,7 +24,7 @@ BEGIN = "print('begin', flush=True)"
 TRAIN = """
 from study.sessions.training import open_training
 from study.settings import TrainSettings
-s = open_training(TrainSettings(arch="resnet18", out="run", size=32, options={"extent": 1536}, train_count=32, val_count=8,
+s = open_training(TrainSettings(arch="resnet18", out="run", size=32, options={"spacing": 16}, train_count=32, val_count=8,
                                 epochs=6, batch=4, threads=1))
 s.keep.every = 0
 """
@@ -64,7 +64,7 @@ PARTS = {
 from study.sessions.filtering import open_filter
 from study.settings import FilterSettings
 {BEGIN}
-s = open_filter(FilterSettings(options={{"extent": 1536}}, count=60, labelled=40, size=32, trees=10, threads=1, out="run",
+s = open_filter(FilterSettings(options={{"spacing": 16}}, count=60, labelled=40, size=32, trees=10, threads=1, out="run",
                                features="features", chunk=8))
 s.train(); s.apply(); s.finish()
 """,

@@ -1,13 +1,16 @@
-"""How fast the world is made and rendered: python benchmarks/world.py [--threads N] [--pairs N]."""
+"""How fast the world is made and rendered: python benchmarks/world.py [--threads N] [--pairs N] [--kilometres N]."""
 
 import argparse
 import math
+import resource
 import time
 
 import torch
 
-from cvig.datasets.world import WorldViews
-from cvig.datasets.world.countryside import make_countryside
+from cvig.datasets.world import WorldViews, places_of
+from cvig.datasets.world.countries import KNOWN
+from cvig.datasets.world.countryside import PIECE, make_countryside
+from cvig.datasets.world.lattice import Window
 from cvig.datasets.world.views import aerial_tiles, exposure, ground_views, weather
 
 
@@ -24,25 +27,33 @@ def seconds(work) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    for name, default in (("threads", 2), ("pairs", 2048), ("extent", 4096)):
+    for name, default in (("threads", 1), ("pairs", 2048), ("kilometres", 12)):
         parser.add_argument(f"--{name}", type=int, default=default)
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    for number in range(len(KNOWN)):
+        start = time.perf_counter()
+        for row in range(given.kilometres * 10**6 // PIECE**2):
+            make_countryside(Window(row * PIECE, 0, PIECE, PIECE), number)
+        area = given.kilometres * 10**6 // PIECE**2 * PIECE**2 / 1e6
+        print(f"country {number}: {area / (time.perf_counter() - start):.1f} square kilometres of land a second")
     start = time.perf_counter()
-    land = make_countryside(given.extent)
-    print(f"map of {given.extent} m: {time.perf_counter() - start:.1f} s on {torch.get_num_threads()} threads")
-    data = WorldViews("train", count=given.pairs, fresh=True, extent=given.extent)
+    apart = WorldViews("test", count=given.pairs)
+    print(f"{given.pairs / (time.perf_counter() - start):.0f} pairs a second at 64 × 64 of places apart, land included")
+    del apart
+    data = WorldViews("train", count=given.pairs, fresh=True)
     epoch = iter(range(1, 100))
     total = seconds(lambda: data.set_epoch(next(epoch)))
-    print(f"{given.pairs / total:.0f} pairs a second at 64 × 64, everything included")
+    print(f"{given.pairs / total:.0f} training pairs a second at 64 × 64, everything included")
+    print(f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB of memory at most so far")
 
     for device in ["cpu"] + ["cuda"] * torch.cuda.is_available():
-        count = given.pairs // 4
-        large = WorldViews("train", size=224, count=count, fresh=True, extent=given.extent, device=device)
+        count = max(1, given.pairs // 4)
+        large = WorldViews("train", size=224, count=count, fresh=True, device=device)
         print(f"{count / seconds(lambda data=large: data.set_epoch(next(epoch))):.0f} pairs a second at 224 × 224, {device}")
 
-    batch = min(256, given.pairs)
-    where, heading = (torch.rand(batch, 2) / 2 + 0.25) * given.extent, torch.rand(batch) * 6
+    block = next(places_of("train", spacing=24))
+    land, where, heading = block.land, block.where[: given.pairs], block.heading[: given.pairs]
     generator = torch.Generator().manual_seed(0)
     color, depth = ground_views(land, where, heading, fov=math.pi / 2, size=(64, 64))
     stages = {
@@ -52,7 +63,7 @@ def main() -> None:
         "cut tiles": lambda: aerial_tiles(land, where, span=128, size=64),
     }
     for name, work in stages.items():
-        print(f"  {name}: {1e6 * seconds(work) / batch:.0f} µs a pair")
+        print(f"  {name}: {1e6 * seconds(work) / len(where):.0f} µs a pair")
 
 
 if __name__ == "__main__":

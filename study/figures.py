@@ -11,6 +11,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from study.runs import Run
 
@@ -226,29 +227,32 @@ def pairs(ground: np.ndarray, aerial: np.ndarray) -> Plot:
     return figure, alt
 
 
-def world_map(land, bounds: Mapping[str, tuple[int, int]], coordinates: Mapping[str, np.ndarray], step: int = 2) -> Plot:
-    """The overhead map of a `Countryside`, its split regions, and the places in them.
+def world_map(land, coordinates: np.ndarray, span: int, step: int = 2) -> Plot:
+    """A window of the world from above, the places on it and their tiles.
 
     Parameters
     ----------
-    bounds : mapping of split to (first, last) row in metres south
-    coordinates : mapping of split to float array [Q, 2], metres east and north
+    land : Countryside
+    coordinates : float array [Q, 2], metres east and north
+    span : int
+        Metres a side of a tile.
     step : int
         Metres a drawn pixel.
     """
     figure, axes = new(size=(6.4, 6))
     axis = axes[0, 0]
-    extent = land.extent
-    axis.imshow(land.overhead[::step, ::step].numpy(), extent=(0, extent, 0, extent))
-    for color, (split, (top, bottom)) in zip(PALETTE, bounds.items(), strict=False):
-        axis.axhspan(extent - bottom, extent - top, fill=False, edgecolor="white", lw=1.5)
-        axis.scatter(*coordinates[split].T, s=7, color=color, edgecolors="white", linewidths=0.4, label=split)
-    axis.set(xlabel="meters east", ylabel="meters north")
+    high, wide = land.height.shape
+    edges = (land.left, land.left + wide, -land.top - high, -land.top)
+    axis.imshow(land.overhead[::step, ::step].numpy(), extent=edges)
+    east, north = coordinates.T
+    shown = (east > edges[0]) & (east < edges[1]) & (north > edges[2]) & (north < edges[3])
+    axis.scatter(east[shown], north[shown], s=9, color=PALETTE[0], edgecolors="white", linewidths=0.4)
+    for x, y in coordinates[shown] - span / 2:
+        axis.add_patch(Rectangle((x, y), span, span, fill=False, edgecolor="white", lw=0.8))
+    axis.set(xlabel="meters east", ylabel="meters north", xlim=edges[:2], ylim=edges[2:])
     axis.grid(False)
-    axis.legend(loc="upper right", markerscale=2)
-    sizes = ", ".join(f"{split} {bottom - top} m" for split, (top, bottom) in bounds.items())
     alt = (
-        f"Map of {extent} by {extent} meters of fields, woods, villages, roads and lakes, with three bands from north "
-        f"to south: {sizes} high; {', '.join(f'{len(c)} {s} places' for s, c in coordinates.items())}."
+        f"Land of {wide} by {high} meters from above: fields, woods, villages, roads and lakes; {shown.sum()} places and "
+        f"squares of {span} m round them."
     )
     return figure, alt

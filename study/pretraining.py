@@ -67,7 +67,7 @@ def main(arch: str = "conv4", size: int = 32, epochs: int = 12, out: str = "") -
         print(f"'{folder}': finished ({MARK})")
         return
     device = devices.set_up("cpu", 1)
-    options = {"size": size, "seed": SEED, "extent": 4096}
+    options = {"size": size, "seed": SEED}
     train, val = (load("world", "", split, count=count, **options) for split, count in (("train", COUNT), ("val", 500)))
     parameters = {"arch": arch, "size": size, "epochs": epochs, "seed": SEED, "count": COUNT, "batch": BATCH, "rate": RATE}
     record = provenance.provenance(

@@ -194,6 +194,8 @@ class TrainSettings(Settings):
         options = {"size": self.pixels, **self.options}
         if self.data == "world":
             options |= {"view": self.view, "seed": self.seed_of_data, "device": device}
+            if self.view == "panorama":
+                options["square"] = True  # as the networks, and the paper's code, take all images
             if split == "train":
                 options |= {"count": self.train_count, "fresh": self.fresh}
             elif split == "val":

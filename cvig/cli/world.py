@@ -11,8 +11,9 @@ def world(
     split: Annotated[Literal["train", "val", "test"], typer.Option(help="The region that the places lie in.")] = "test",
     count: Annotated[int, typer.Option(help="Places.", min=1)] = 100,
     size: Annotated[int, typer.Option(help="Pixels a side.", min=8)] = 256,
-    extent: Annotated[int, typer.Option(help="Metres a side of the map.")] = 2048,
-    seed: Annotated[int, typer.Option(help="Of the map and the places.")] = 0,
+    spacing: Annotated[int | None, typer.Option(help="Metres between places; by default tiles of test places part.")] = None,
+    country: Annotated[int, typer.Option(help="Number of the country.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Of the land and the places.")] = 0,
 ) -> None:
     """Write pairs of the world in the paper's flat layout, and what is known of them.
 
@@ -28,7 +29,7 @@ def world(
 
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f"'{folder}' is not empty: name a new folder")
-    views = load("world", None, split, count=count, size=size, extent=extent, seed=seed)
+    views = load("world", None, split, count=count, size=size, spacing=spacing, country=country, seed=seed)
     names = [f"{i + 1:07d}.jpg" for i in range(count)]
     for i, name in enumerate(tqdm(names, desc="writing", unit="pair", delay=2)):
         for side, picture in (("clean_ground", views.ground_image(i)), ("clean_aerial", views.aerial_image(i))):

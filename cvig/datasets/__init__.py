@@ -61,7 +61,7 @@ def load(
 
     Examples
     --------
-    >>> views = load("world", split="test", count=8, size=32, extent=1536)
+    >>> views = load("world", split="test", count=8, size=32, spacing=16)
     >>> views.ground_count, views.gallery_count, tuple(views.ground_image(0).shape)
     (8, 8, (3, 32, 32))
     """

@@ -19,7 +19,7 @@ from cvig.datasets.wrappers import KeptViews
 from cvig.files import digest_file
 from cvig.filtering import read_labels
 
-WORLD = {"useless": 0.3, "extent": 2048}  # enough views that face a wall to learn from, on the quick map
+WORLD = {"useless": 0.3, "spacing": 96}  # enough views that face a wall to learn from, and room to find walls in
 
 
 @dataclass(frozen=True)

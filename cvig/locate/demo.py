@@ -12,6 +12,8 @@ import pandas as pd
 from PIL import Image
 
 from cvig.datasets import load
+from cvig.datasets.world.countryside import land_of
+from cvig.datasets.world.lattice import Window
 from cvig.files import atomic, write, write_csv, write_json
 from cvig.locate.answer.folder import check_folder, write_answer
 from cvig.locate.gallery import Gallery
@@ -22,9 +24,9 @@ from cvig.locate.search import calibrate_folder, locate
 from cvig.reading.coordinates import EARTH
 
 MODEL = Path(__file__).with_name("model_of_demo")  # study.demo trains it
-WORLD = {"split": "test", "seed": 1, "extent": 3072, "count": 360, "useless": 0.0}  # not the map it was trained on
+WORLD = {"split": "test", "seed": 1, "spacing": 48, "count": 360, "useless": 0.0}  # not the land it was trained on
 TILE, STRIDE = 128, 64  # metres
-ORIGIN = (0.0, 0.0)  # made-up latitude and longitude of the map's south-western corner: open sea in truth
+ORIGIN = (0.0, 0.0)  # made-up latitude and longitude of the world's origin: open sea in truth
 SQUARE = 250.0
 DEGREE = np.degrees(1 / EARTH)  # of a metre, at the equator
 
@@ -44,8 +46,8 @@ def write_map(path: Path, views) -> None:
     east, north = views.coordinates.min(axis=0), views.coordinates.max(axis=0)
     left, bottom = (int(v) for v in np.floor(east - TILE / 2))
     right, top = (int(v) for v in np.ceil(north + TILE / 2))
-    extent = views.land.extent
-    picture = views.land.overhead[extent - top : extent - bottom, left:right].numpy()
+    land = land_of(Window(-top, left, top - bottom, right - left), views.countries[0], views.seed)
+    picture = land.overhead.numpy()
     with atomic(path) as temporary:
         Image.fromarray(picture).save(temporary, quality=88)
     first = (ORIGIN[1] + (left + 0.5) * DEGREE, ORIGIN[0] + (top - 0.5) * DEGREE)

@@ -59,7 +59,7 @@ def test_a_bad_call_is_one_line_that_says_what_was_expected(monkeypatch, capsys,
 def test_world_writes_pairs_in_the_flat_layout_and_never_into_a_full_folder(monkeypatch, capsys, tmp_path):
     from cvig.datasets import load
 
-    words = ("world", tmp_path / "w", "--count", 9, "--size", 32, "--extent", 1536)
+    words = ("world", tmp_path / "w", "--count", 9, "--size", 32, "--spacing", 16)
     assert call(monkeypatch, capsys, *words)[0] == 0
     table = pd.read_csv(tmp_path / "w" / "views.csv")
     assert len(table) == 9

@@ -30,7 +30,7 @@ def keep_all(views, folder):
 
 
 def test_a_wrapper_that_changes_nothing_is_its_source():
-    source = WorldViews("train", size=16, count=6, extent=1536, each=2)
+    source = WorldViews("train", size=16, count=6, spacing=16, each=2)
     source.ignored, source.aligned, source.polar = [np.array([1])] * 6, True, True
     wrapper = pickle.loads(pickle.dumps(Wrapper(source)))
     for name in (*PairedViews.__annotations__, "ground_count", "heading"):
@@ -43,7 +43,7 @@ def test_a_wrapper_that_changes_nothing_is_its_source():
 
 @pytest.mark.parametrize("made", [Wrapper, RepeatedTiles])
 def test_what_an_epoch_draws_anew_is_new_behind_a_wrapper(made):
-    source = WorldViews("train", size=16, count=6, extent=1536, each=2, fresh=True)
+    source = WorldViews("train", size=16, count=6, spacing=16, each=2, fresh=True)
     wrapper = made(source)
     before = wrapper.coordinates.copy()
     wrapper.set_epoch(1)

@@ -16,7 +16,7 @@ STUDY = {
     "runs": [{"architectures": ["resnet18"], "recipes": ["modern"], "seeds": [0]}],
     "train": {
         "data": "world",
-        "options": {"extent": 1536},
+        "options": {"spacing": 16},
         "size": 32,
         "train_count": 64,
         "val_count": 16,
@@ -32,7 +32,7 @@ LITTLE = {
     "precision": ("32 2 1", "cvm-net-i"),
     "ranking": ("--pairs 64", "cloud 1e-7 wide with the queries in it"),
     "study_time": ("study.yaml 1", "1 runs"),
-    "world": ("--pairs 4 --extent 1536 --threads 1", "cut tiles"),
+    "world": ("--pairs 4 --kilometres 1 --threads 1", "cut tiles"),
 }
 
 

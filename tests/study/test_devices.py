@@ -33,7 +33,7 @@ def test_a_gpu_trains_and_tests_the_same_each_time(tmp_path):
     found = []
     for folder in ("a", "b"):
         out = str(tmp_path / folder)
-        sizes = {"size": 64, "train_count": 32, "val_count": 16, "epochs": 2, "batch": 16, "options": {"extent": 1536}}
+        sizes = {"size": 64, "train_count": 32, "val_count": 16, "epochs": 2, "batch": 16, "options": {"spacing": 16}}
         session = open_training(TrainSettings(arch="resnet18", out=out, device="cuda", **sizes))
         session.fit()
         assert session.finish()["device"] == torch.cuda.get_device_name()

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 def settings(folder, **options):
     sizes = {
         "size": 32,
-        "options": {"extent": 1536},
+        "options": {"spacing": 16},
         "train_count": 16,
         "val_count": 4,
         "epochs": 1,

@@ -64,7 +64,7 @@ def test_nbval_runs_every_cell_and_a_broken_cell_makes_it_red(tmp_path):
     run = tmp_path / "run"
     train = prepared("train", tmp_path, **TINY["train"], arch="resnet18", threads=1, out=str(run))
     evaluate = prepared("evaluate", tmp_path, **TINY["evaluate"], threads=1, run=str(run))
-    small = {"options": {"extent": 1536}, "count": 60, "labelled": 40, "size": 32, "trees": 10, "threads": 1}
+    small = {"options": {"spacing": 16}, "count": 60, "labelled": 40, "size": 32, "trees": 10, "threads": 1}
     sieve = prepared("filter", tmp_path, **small, out=str(tmp_path / "filter"), features=str(tmp_path / "features"))
     templates = (train, evaluate, sieve)
     cells = sum(c.cell_type == "code" for path in templates for c in nbformat.read(path, as_version=4).cells)

@@ -31,7 +31,7 @@ PLAN = {
         "val_count": 8,
         "fresh": False,
         "epochs": 2,
-        "options": {"extent": 1536},
+        "options": {"spacing": 16},
     },
     "arms": {"ground": {}, "aerial": {"switches": {"aerial-anchor": True}}},
     "seeds": [0, 1],
@@ -83,8 +83,8 @@ def test_arms_blocks_and_seeds_are_crossed_and_a_part_of_them_is_balanced(tmp_pa
     blocks = {"north": {"options": {"seed": 5}}, "south": {}}
     runs = SeedsPlan.read(written(tmp_path, blocks=blocks)).runs
     assert list(runs)[:5] == ["ground/north/0", "aerial/north/0", "ground/south/0", "aerial/south/0", "ground/north/1"]
-    assert runs["ground/north/1"].options == {"extent": 1536, "seed": 5}
-    assert runs["aerial/south/1"].options == {"extent": 1536}
+    assert runs["ground/north/1"].options == {"spacing": 16, "seed": 5}
+    assert runs["aerial/south/1"].options == {"spacing": 16}
 
 
 def test_a_study_that_was_cut_short_goes_on_and_is_not_made_twice(tmp_path, monkeypatch):

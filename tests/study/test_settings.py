@@ -66,7 +66,7 @@ def test_a_notebooks_own_names_are_no_parameters():
         ({"learning_rate": float("inf")}, "learning_rate=inf: expected a finite number"),
         ({"learning_rate": float("nan")}, "learning_rate=nan: expected a finite number"),
         ({"learning_rate": "1e-5"}, "learning_rate='1e-5': expected a valid number"),
-        ({"options": {"extent": float("inf")}}, "options={'extent': inf}: expected a finite number"),
+        ({"options": {"spacing": float("inf")}}, "options={'spacing': inf}: expected a finite number"),
         ({"switches": {"linear-head": 1}}, "switches={'linear-head': 1}: expected a valid boolean"),
         ({"switches": {"liner-head": True}}, "unknown switch 'liner-head': expected one of detached-negatives"),
         ({"cache": "cache"}, "cache='cache': expected '', for the world is rendered in memory"),

@@ -15,7 +15,7 @@ from study.settings import TrainSettings
 def small(folder, **options):
     sizes = {
         "size": 32,
-        "options": {"extent": 1536},
+        "options": {"spacing": 16},
         "train_count": 16,
         "val_count": 5,
         "epochs": 2,

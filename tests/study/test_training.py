@@ -120,7 +120,7 @@ def test_a_checkpoint_brings_back_what_both_towers_share(tmp_path):
         embedding=8,
         size=32,
         out=str(tmp_path / "run"),
-        options={"extent": 1536},
+        options={"spacing": 16},
         train_count=16,  # 4 local features each: as many as NetVLAD's clusters
         val_count=4,
         epochs=1,
@@ -199,7 +199,7 @@ def small(folder, **options):
             "arch": "resnet18",
             "size": 32,
             "out": str(folder),
-            "options": {"extent": 1536},
+            "options": {"spacing": 16},
             "train_count": 16,
             "val_count": 4,
             "epochs": 1,
@@ -227,7 +227,7 @@ def test_a_run_starts_from_the_trunks_of_another(tmp_path):
 
 def test_duplicate_tiles_give_every_view_its_own_copy(tmp_path):
     settings = small(
-        tmp_path / "unused", recipe="described", switches={"duplicate-tiles": True}, options={"extent": 1536, "each": 4}
+        tmp_path / "unused", recipe="described", switches={"duplicate-tiles": True}, options={"spacing": 16, "each": 4}
     )
     session = open_training(settings)
     assert session.train.gallery_count == 16
@@ -238,7 +238,7 @@ def test_duplicate_tiles_give_every_view_its_own_copy(tmp_path):
 
 
 def test_as_coded_trains_and_is_scored_by_both_rules(tmp_path):
-    options = {"extent": 1536, "each": 2}
+    options = {"spacing": 16, "each": 2}
     session = open_training(small(tmp_path / "run", recipe="as-coded", options=options))
     session.fit()
     session.finish()

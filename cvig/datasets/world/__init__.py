@@ -1,5 +1,6 @@
 """A procedural countryside: places, and views of them, rendered on demand."""
 
-from cvig.datasets.world.places import COUNTS, SPACING, WorldViews, choose_places, load, regions
+from cvig.datasets.world.data import COUNTS, WorldViews, load
+from cvig.datasets.world.places import places_of
 
-__all__ = ["COUNTS", "SPACING", "WorldViews", "choose_places", "load", "regions"]
+__all__ = ["COUNTS", "WorldViews", "load", "places_of"]

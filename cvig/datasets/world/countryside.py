@@ -1,37 +1,43 @@
-"""A procedural countryside: one colour map and one height map, a metre a cell.
+"""A procedural countryside: one colour map and one height map, a metre a cell, made in pieces.
 
 Fields, meadows, woods, villages and bare ground fill irregular cells; roads or hedges run along the cells' edges and meet
-where cells do; buildings, single trees and water come on top of a gentle relief. Everything follows from one seed.
+where cells do; buildings, single trees and water come on top of a gentle relief. Everything follows from a seed and a
+country. The land has no end: any window of it can be made, and is the same whatever was made before.
 """
 
-from dataclasses import dataclass, fields
-from functools import lru_cache
+from collections import OrderedDict
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-MEADOW, CROP, WOOD, VILLAGE, BARE = range(5)
-CELL = 90  # metres between the middles of neighbouring cells
-GROUND = torch.tensor([[0.36, 0.52, 0.25], [0.62, 0.58, 0.30], [0.16, 0.32, 0.15], [0.42, 0.47, 0.34], [0.60, 0.50, 0.38]])
-ROOFS = torch.tensor([[0.55, 0.25, 0.20], [0.40, 0.40, 0.45], [0.75, 0.72, 0.68], [0.30, 0.22, 0.20], [0.35, 0.45, 0.55]])
+from cvig.datasets.world.countries import CROP, LARGEST_CROWN, LARGEST_HOUSE, VILLAGE, WOOD, Country, country
+from cvig.datasets.world.lattice import Window, key_of, mixed, normal, smooth, uniform
+from cvig.datasets.world.parcels import cells_of, nearest
+
+PIECE = 512  # metres a side of what is made at a time
+SHADE = (1, 2, 3, 5, 7, 9)  # metres toward the sun at which something may stand in the light
+MARGIN = LARGEST_HOUSE // 2 + SHADE[-1] + LARGEST_CROWN  # what stands so far outside a piece shows in it
+KEPT = 300 * 2**20  # bytes of pieces that are kept for the windows to come
 
 
 @dataclass(frozen=True)
 class Countryside:
-    """A square map, row 0 in the north.
+    """A rectangle of land, row 0 in the north.
 
     Attributes
     ----------
-    color : uint8 tensor [n, n, 3]
+    color : uint8 tensor [h, w, 3]
         Surface colour without shadows, as a ground view meets it.
-    overhead : uint8 tensor [n, n, 3]
+    overhead : uint8 tensor [h, w, 3]
         The same from above, with the shadows of a sun in the south-east.
-    height : float32 tensor [n, n]
+    height : float32 tensor [h, w]
         Top of whatever stands there, in metres.
-    terrain : float32 tensor [n, n]
+    terrain : float32 tensor [h, w]
         The ground below it, in metres.
-    road, water : bool tensors [n, n]
+    road, water : bool tensors [h, w]
+    top, left : int
+        Metres south and east of the world's origin at which the first row and column lie.
     """
 
     color: torch.Tensor
@@ -40,170 +46,230 @@ class Countryside:
     terrain: torch.Tensor
     road: torch.Tensor
     water: torch.Tensor
+    top: int = 0
+    left: int = 0
 
     @property
-    def extent(self) -> int:
-        """Metres a side."""
-        return len(self.height)
+    def layers(self) -> dict[str, torch.Tensor]:
+        """The maps by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name not in ("top", "left")}
 
     def to(self, device: str) -> "Countryside":
-        """The same map on another device."""
-        return Countryside(*(getattr(self, layer.name).to(device) for layer in fields(self)))
+        """The same land on another device."""
+        return replace(self, **{name: layer.to(device) for name, layer in self.layers.items()})
 
 
-def _noise(n: int, scale: float, rng: np.random.Generator) -> torch.Tensor:
-    """Smooth noise [n, n] of mean 0 and deviation 1 that varies over `scale` metres."""
-    coarse = max(4, int(np.ceil(n / scale)) + 3)
-    grid = torch.from_numpy(rng.standard_normal((1, 1, coarse, coarse), dtype=np.float32))
-    smooth = F.interpolate(grid, size=(n, n), mode="bicubic", align_corners=True)[0, 0]
-    whole = smooth.numpy()  # summed in one order however many threads torch has
-    return (smooth - whole.mean(dtype=np.float64).item()) / whole.std(dtype=np.float64, ddof=1).item()
+def _put_buildings(height, color, terrain, window: Window, allowed, land: Country, key: int) -> None:
+    """Houses on jittered lots where `allowed`, each with a roof of its own colour and height."""
+    first_y, first_x = window.top // land.lot, window.left // land.lot
+    last_y, last_x = (window.top + window.height) // land.lot, (window.left + window.width) // land.lot
+    lot_y, lot_x = np.meshgrid(np.arange(first_y, last_y + 1), np.arange(first_x, last_x + 1), indexing="ij")
+
+    def drawn(layer: int) -> np.ndarray:
+        return uniform(key_of(key, layer), lot_y, lot_x)
+
+    stray = land.lot // 6
+    y, x = (
+        at * land.lot + land.lot // 2 + np.floor(drawn(layer) * (2 * stray + 1)).astype(int) - stray - corner
+        for layer, (at, corner) in enumerate(((lot_y, window.top), (lot_x, window.left)))
+    )
+    inside = (y >= 0) & (y < window.height) & (x >= 0) & (x < window.width)
+    built = inside & (drawn(2) < land.built) & allowed[y.clip(0, window.height - 1), x.clip(0, window.width - 1)]
+    low, high = land.house
+    half = [(low + drawn(layer) * (high - low + 1)).astype(int).clip(low, high) // 2 for layer in (3, 4)]
+    eaves = land.house_height[0] + drawn(5) * (land.house_height[1] - land.house_height[0])
+    roof = np.asarray(land.roofs, np.float32)[(drawn(6) * len(land.roofs)).astype(int)]
+    tint = np.stack([normal(key_of(key, 7, channel), lot_y, lot_x) for channel in range(3)], axis=-1)
+    roof = roof + np.float32(0.04) * tint
+    for at in zip(*built.nonzero(), strict=True):
+        tall, wide = half[0][at], half[1][at]
+        y0, y1, x0, x1 = y[at] - tall, y[at] + tall, x[at] - wide, x[at] + wide
+        across = np.linspace(-1, 1, 2 * tall)[:, None] if wide > tall else np.linspace(-1, 1, 2 * wide)[None]
+        across = np.broadcast_to(across, (2 * tall, 2 * wide)).astype(np.float32)
+        # what lies beyond the window is cut off
+        rows, columns = slice(max(y0, 0), min(y1, window.height)), slice(max(x0, 0), min(x1, window.width))
+        across = across[rows.start - y0 : rows.stop - y0, columns.start - x0 : columns.stop - x0]
+        height[rows, columns] = terrain[y[at], x[at]] + eaves[at] + np.float32(land.ridge) * (1 - np.abs(across))
+        shade = 0.12 if land.ridge > 1 else 0.03
+        color[:, rows, columns] = roof[at][:, None, None] * (1 - np.float32(shade) * np.sign(across))
 
 
-def _cells(n: int, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Nearest and second nearest cell of each metre, int64 [n, n], and the distance to the edge between them, float32.
+def _put_trees(height, color, terrain, window: Window, allowed, land: Country, key: int, side: int, stray: float) -> None:
+    """Single round trees, at most one to each square of `side` metres, where its middle is allowed."""
+    reach = land.crown
+    outer = window.grown(reach)
+    rows = np.arange(outer.top // side, (outer.top + outer.height) // side + 1)
+    columns = np.arange(outer.left // side, (outer.left + outer.width) // side + 1)
+    square_y, square_x = (part.ravel() for part in np.meshgrid(rows, columns, indexing="ij"))
 
-    Each square of CELL metres holds one middle, so the nearest two of any point lie among its 3 × 3 squares.
-    """
-    side = n // CELL + 3
-    middles = torch.from_numpy(rng.uniform(0.1, 0.9, (side, side, 2)).astype(np.float32))
-    squares = torch.stack(torch.meshgrid(torch.arange(side), torch.arange(side), indexing="ij"), dim=-1)
-    middles = ((middles + squares - 1) * CELL).reshape(-1, 2)
-    bend = [_noise(n, 40, rng) * 7 for _ in range(2)]
-    first, second = torch.empty(n, n, dtype=torch.int64), torch.empty(n, n, dtype=torch.int64)
-    edge = torch.empty(n, n)
-    column = torch.arange(n, dtype=torch.float32)[None]
-    for top in range(0, n, 128):  # bands that stay in the cache
-        band = slice(top, min(top + 128, n))
-        y = torch.arange(band.start, band.stop, dtype=torch.float32)[:, None] + bend[0][band]
-        x = column + bend[1][band]
-        row, col = (y / CELL).floor().long() + 1, (x / CELL).floor().long() + 1
-        best, next_best = torch.full_like(x, torch.inf), torch.full_like(x, torch.inf)
-        who, next_who = torch.zeros_like(row), torch.zeros_like(row)
-        for dy in (-1, 0, 1):
-            for dx in (-1, 0, 1):
-                index = (row + dy).clamp(0, side - 1) * side + (col + dx).clamp(0, side - 1)
-                distance = (middles[index, 0] - y).square() + (middles[index, 1] - x).square()
-                nearer, near = distance < best, distance < next_best
-                next_best = torch.where(nearer, best, torch.where(near & (index != who), distance, next_best))
-                next_who = torch.where(nearer, who, torch.where(near & (index != who), index, next_who))
-                best, who = torch.where(nearer, distance, best), torch.where(nearer, index, who)
-        apart = (middles[who] - middles[next_who]).norm(dim=-1).clamp(min=1)
-        first[band], second[band], edge[band] = who, next_who, (next_best - best) / (2 * apart)
-    return first, second, edge
+    def drawn(layer: int) -> np.ndarray:
+        return uniform(key_of(key, layer), square_y, square_x)
+
+    y, x = (
+        at * side + np.floor(side / 2 + (drawn(layer) - 0.5) * side * stray).astype(int) - corner
+        for layer, (at, corner) in enumerate(((square_y, window.top), (square_x, window.left)))
+    )
+    keep = (y >= reach) & (y < window.height - reach) & (x >= reach) & (x < window.width - reach)
+    keep[keep] = allowed[y[keep], x[keep]]
+    rise = land.tree_height[0] + drawn(2) * (land.tree_height[1] - land.tree_height[0])
+    tint = np.stack([normal(key_of(key, 3, channel), square_y, square_x) for channel in range(3)])
+    leaf = np.asarray(land.leaf, np.float32)[:, None] + np.float32(0.04) * tint
+    y, x, rise, leaf = y[keep], x[keep], rise[keep], leaf[:, keep]
+    top = terrain[y, x] + rise
+    for dy in range(-reach, reach + 1):
+        for dx in range(-reach, reach + 1):
+            far = float(np.hypot(dy, dx))
+            if far <= reach:
+                # where crowns meet, the last tree wins in colour and height alike
+                height[y + dy, x + dx] = top - np.float32(0.25 * far * far + land.pointed * far)
+                color[:, y + dy, x + dx] = leaf * np.float32(1 - 0.06 * (dx - dy))
 
 
-def _put_buildings(height, color, terrain, allowed, rng: np.random.Generator) -> None:
-    """Houses on jittered lots where `allowed`, each with a ridged roof of its own colour and height."""
-    n, lot = len(height), 24
-    middles = [
-        (y + int(rng.integers(-4, 5)), x + int(rng.integers(-4, 5)))
-        for y in range(lot, n - lot, lot)
-        for x in range(lot, n - lot, lot)
-    ]
-    for y, x in middles:
-        if not allowed[y, x] or rng.random() < 0.25:
-            continue
-        tall, wide = (int(side) for side in rng.integers(8, 18, 2))
-        area = (slice(y - tall // 2, y + tall // 2), slice(x - wide // 2, x + wide // 2))
-        roof = ROOFS[int(rng.integers(len(ROOFS)))] + torch.from_numpy(rng.normal(0, 0.04, 3).astype(np.float32))
-        across = (
-            torch.linspace(-1, 1, 2 * (tall // 2))[:, None] if wide > tall else torch.linspace(-1, 1, 2 * (wide // 2))[None]
-        )
-        height[area] = terrain[y, x] + float(rng.uniform(3.5, 12)) + 2.5 * (1 - across.abs())
-        color[area] = roof * (1 - 0.12 * torch.sign(across))[..., None]
+def _shadows(height: np.ndarray) -> np.ndarray:
+    """Light from the south-east at 45°: float32 [h, w], 1 in the sun and less in the shade."""
+    light = np.ones_like(height)
+    for step in SHADE:
+        toward_sun, here = height[step:, step:], height[:-step, :-step]
+        light[:-step, :-step] -= np.float32(0.12) * (toward_sun - here > np.float32(1.4 * step))
+    return np.maximum(light, np.float32(0.4), out=light)
 
 
-def _put_trees(height, color, terrain, allowed, rng: np.random.Generator) -> None:
-    """Single round trees, one to about 700 square metres of allowed ground."""
-    n = len(height)
-    y, x = (torch.from_numpy(rng.integers(4, n - 4, n * n // 700)) for _ in range(2))
-    keep = allowed[y, x]
-    y, x = y[keep], x[keep]
-    top = terrain[y, x] + torch.from_numpy(rng.uniform(4, 10, len(y)).astype(np.float32))
-    leaf = torch.tensor([0.18, 0.36, 0.16]) + torch.from_numpy(rng.normal(0, 0.04, (len(y), 3)).astype(np.float32))
-    for dy in range(-3, 4):
-        for dx in range(-3, 4):
-            far = (dy * dy + dx * dx) ** 0.5
-            if far <= 3:
-                # Where crowns meet, the last tree wins in colour and height alike. NumPy says so of repeated indices;
-                # torch, with more than one thread, lets any of them win.
-                height.numpy()[y + dy, x + dx] = top - 0.25 * far * far
-                color.numpy()[y + dy, x + dx] = leaf * (1 - 0.06 * (dx - dy))
+def _to_bytes(color: np.ndarray) -> torch.Tensor:
+    """Planes of colour in [0, 1], float32 [3, h, w], as uint8 [h, w, 3]."""
+    out = np.empty((*color.shape[1:], 3), np.uint8)
+    for channel in range(3):
+        plane = np.clip(color[channel], 0, 1)
+        plane *= np.float32(255)
+        out[..., channel] = np.rint(plane, out=plane)
+    return torch.from_numpy(out)
 
 
-def _shadows(height: torch.Tensor) -> torch.Tensor:
-    """Light from the south-east at 45°: float32 [n, n], 1 in the sun and less in the shade."""
-    light = torch.ones_like(height)
-    for step in (1, 2, 3, 5, 7, 9):
-        toward_sun = torch.roll(height, (-step, -step), (0, 1))
-        light -= 0.12 * (toward_sun - height > 1.4 * step)
-    return light.clamp(min=0.4)
-
-
-@lru_cache(maxsize=2)
-def make_countryside(extent: int = 4096, seed: int = 0) -> Countryside:
-    """Make the map; the same extent and seed give the same bytes, with any number of threads.
+def make_countryside(window: Window, number: int = 0, seed: int = 0) -> Countryside:
+    """Make a window of the land: the same metres of the same country and seed are the same bytes in any window.
 
     Parameters
     ----------
-    extent : int
-        Metres a side, at least 1536.
+    window : Window
+        In metres south and east of the world's origin.
+    number : int
+        Of the country.
     seed : int
+
+    Raises
+    ------
+    ValueError
+        A negative country.
     """
-    if extent < 1536:
-        raise ValueError(f"extent {extent}: expected at least 1536 metres, for three split regions and what lies between")
-    n, rng = extent, np.random.default_rng([seed, 4])
-    terrain = 7 * _noise(n, 350, rng) + 1.5 * _noise(n, 70, rng)
-    cell, neighbour, edge = _cells(n, rng)
-    count = int(max(cell.max(), neighbour.max())) + 1
-    settled, wooded = (_noise(n, 500, rng) for _ in range(2))
-    # what a cell is: villages and woods gather, the rest is dealt out
-    kind = torch.from_numpy(rng.choice([MEADOW, CROP, BARE], count, p=[0.4, 0.45, 0.15]))
-    for noise, level, which in ((wooded, 0.55, WOOD), (settled, 0.6, VILLAGE)):
-        mean = torch.zeros(count).scatter_reduce(0, cell.ravel(), noise.ravel(), "mean", include_self=False)
-        kind[mean > level] = which
-    cover = kind[cell]
-    color = (GROUND[kind] + torch.from_numpy(rng.normal(0, 0.05, (count, 3)).astype(np.float32)))[cell]
+    land, key = country(number), key_of(seed, number, 4)
+    outer = Window(*window).grown(MARGIN)
+    rows = np.arange(outer.top, outer.top + outer.height)[:, None]
+    columns = np.arange(outer.left, outer.left + outer.width)[None]
+    cells, squares = cells_of(outer, land, key)
+    cell, neighbour, edge = nearest(outer, land, key, cells, squares)
+    kind = cells.kind.astype(np.int8)[cell]
 
-    axis = torch.arange(n, dtype=torch.float32)
-    turn = torch.from_numpy(rng.uniform(0, np.pi, count).astype(np.float32))[cell]
-    period = torch.from_numpy(rng.uniform(5, 14, count).astype(np.float32))[cell]
-    stripes = torch.sin((axis[None] * turn.cos() + axis[:, None] * turn.sin()) * 2 * torch.pi / period)
-    color += (0.06 * stripes * (cover == CROP))[..., None]
-    del turn, period, stripes
+    terrain = smooth(outer, 230, key_of(key, 21)) * np.float32(land.relief[0])
+    terrain += smooth(outer, 45, key_of(key, 22)) * np.float32(land.relief[1])
+    grain, patches = smooth(outer, 1.8, key_of(key, 23)), smooth(outer, 12, key_of(key, 24))
+    water = smooth(outer, 170, key_of(key, 25)) > land.water
+    wood = (kind == WOOD) & (edge > 5)
 
-    grain, patches = _noise(n, 2.5, rng), _noise(n, 18, rng)
-    color += (0.03 * patches)[..., None]
-    height = terrain.clone()
-    wood = (cover == WOOD) & (edge > 5)
-    height[wood] += (9 + 2.5 * grain + 1.5 * patches)[wood].clamp(min=3)
-    color[wood] += (0.06 * grain)[wood][:, None]
+    shade = patches * np.float32(0.03)
+    shade += np.float32(0.02) * normal(key_of(key, 26), rows, columns)
+    striped = np.flatnonzero((kind == CROP).ravel())
+    who = cell.ravel()[striped]
+    from_middle = (
+        rows.repeat(outer.width, 1).ravel()[striped] - cells.y[who],
+        columns.repeat(outer.height, 0).ravel()[striped] - cells.x[who],
+    )
+    rates = cells.stripes[who]
+    waves = np.sin(from_middle[0].astype(np.float32) * rates[:, 0] + from_middle[1].astype(np.float32) * rates[:, 1])
+    shade.ravel()[striped] += rates[:, 2] * waves
+    shade += np.float32(0.06) * grain * wood
+    color = np.stack([cells.color[:, channel][cell] for channel in range(3)])
+    color += shade
+
+    height = terrain.copy()
+    height[wood] += np.maximum(9 + 2.5 * grain + 1.5 * patches, 3)[wood].astype(np.float32)
 
     # an edge is a road or a hedge along its whole length: the same for both cells it parts
-    low, high = torch.minimum(cell, neighbour), torch.maximum(cell, neighbour)
-    lot = (low * 7919 + high * 104729 + seed * 31) % 100
-    along_road = lot < 70
-    water = _noise(n, 260, rng) > 1.35
-    road = (edge < 4) & along_road & ~water
-    hedge = (edge < 1.5) & ~along_road & (lot < 90) & (patches > -0.8) & ~water
+    near = np.flatnonzero((edge < land.road_half_width + 1).ravel() & ~water.ravel())
+    lot = mixed(cells.name[cell.ravel()[near]] + cells.name[neighbour.ravel()[near]]) >> np.uint32(8)
+    lot = lot.astype(np.float32) * np.float32(2**-24)
+    close = edge.ravel()[near]
+    along_road = lot < land.road
+    road_at = near[along_road & (close < land.road_half_width)]
+    line_at = near[along_road & (close < 0.7)]
+    hedge_at = near[~along_road & (lot < land.road + land.hedge) & (close < 1.5)]
+    hedge_at = hedge_at[patches.ravel()[hedge_at] > -0.8]
 
-    open_ground = (edge > 8) & (cover != WOOD)
-    village = (cover == VILLAGE) & (edge > 14) & ~water
-    farm = open_ground & (edge > 25) & ~water & (torch.from_numpy(rng.random(count).astype(np.float32))[cell] < 0.06)
-    _put_trees(height, color, terrain, open_ground & ~water, rng)
-    _put_buildings(height, color, terrain, village | farm, rng)
-    height[hedge] = terrain[hedge] + 2.8 + 0.4 * grain[hedge]
-    color[hedge] = torch.tensor([0.15, 0.30, 0.13]) + 0.03 * grain[hedge][:, None]
-    height[road], color[road] = terrain[road], torch.tensor([0.40, 0.40, 0.42])
-    color[(edge < 0.7) & road] = torch.tensor([0.80, 0.80, 0.68])
-    height[water] = terrain[water] - 0.3
-    color[water] = torch.tensor([0.15, 0.28, 0.42]) + 0.02 * grain[water][:, None]
-    color += torch.from_numpy(rng.standard_normal((n, n, 1), dtype=np.float32)) * 0.02
+    open_ground = (edge > 8) & (kind != WOOD) & ~water
+    village = (kind == VILLAGE) & (edge > 14) & ~water
+    farm = open_ground & (edge > 25) & cells.farm[cell]
+    _put_trees(height, color, terrain, outer, open_ground, land, key_of(key, 31), land.tree, 1.0)
+    if land.orchard:
+        _put_trees(height, color, terrain, outer, open_ground & cells.orchard[cell], land, key_of(key, 32), 9, 0.12)
+    _put_buildings(height, color, terrain, outer, village | farm, land, key_of(key, 33))
 
-    overhead = color * _shadows(height)[..., None]
-    return Countryside(_to_bytes(color), _to_bytes(overhead), height, terrain, road, water)
+    flat_height, flat_color, flat_terrain, flat_grain = height.ravel(), color.reshape(3, -1), terrain.ravel(), grain.ravel()
+
+    def paint(at: np.ndarray, what: tuple[float, float, float], rough: float = 0.0) -> None:
+        flat_color[:, at] = np.asarray(what, np.float32)[:, None] + np.float32(rough) * flat_grain[at]
+
+    flat_height[hedge_at] = flat_terrain[hedge_at] + np.float32(land.hedge_height) + np.float32(0.4) * flat_grain[hedge_at]
+    paint(hedge_at, land.hedge_color, 0.03)
+    flat_height[road_at] = flat_terrain[road_at]
+    paint(road_at, land.road_color, 0.01)
+    if land.line_color:
+        paint(line_at, land.line_color)
+    wet = np.flatnonzero(water.ravel())
+    flat_height[wet] = flat_terrain[wet] - np.float32(0.3)
+    paint(wet, (0.15, 0.28, 0.42), 0.02)
+    road = np.zeros_like(water)
+    road.ravel()[road_at] = True
+
+    inner = (slice(MARGIN, MARGIN + window[2]), slice(MARGIN, MARGIN + window[3]))
+    light = _shadows(height)[inner]
+    color = color[:, *inner]
+    return Countryside(
+        _to_bytes(color),
+        _to_bytes(color * light),
+        *(torch.from_numpy(layer[inner].copy()) for layer in (height, terrain, road, water)),
+        window[0],
+        window[1],
+    )
 
 
-def _to_bytes(color: torch.Tensor) -> torch.Tensor:
-    return (255 * color.clamp(0, 1)).round_().to(torch.uint8)
+_pieces: OrderedDict[tuple[int, int, int, int], Countryside] = OrderedDict()  # the last used is the last
+
+
+def _piece(number: int, seed: int, row: int, column: int) -> Countryside:
+    name = (number, seed, row, column)
+    if name in _pieces:
+        _pieces.move_to_end(name)
+        return _pieces[name]
+    piece = make_countryside(Window(row * PIECE, column * PIECE, PIECE, PIECE), number, seed)
+    _pieces[name] = piece
+    size = sum(layer.nbytes for layer in piece.layers.values())
+    while len(_pieces) * size > KEPT:
+        _pieces.popitem(last=False)
+    return piece
+
+
+def land_of(window: Window, number: int = 0, seed: int = 0) -> Countryside:
+    """A window of the land, as `make_countryside` makes it, put together from pieces.
+
+    A piece is made when it is first needed. The pieces used last are kept, as many as `KEPT` bytes hold, and the others
+    dropped: windows in a sweep over the land share their pieces, and a land of any size takes the same memory.
+    """
+    top, left, height, width = window
+    rows = []
+    for row in range(top // PIECE, (top + height - 1) // PIECE + 1):
+        columns = range(left // PIECE, (left + width - 1) // PIECE + 1)
+        cut = []
+        for piece in (_piece(number, seed, row, column) for column in columns):
+            y = slice(max(top - piece.top, 0), min(top + height - piece.top, PIECE))
+            x = slice(max(left - piece.left, 0), min(left + width - piece.left, PIECE))
+            cut.append({name: layer[y, x] for name, layer in piece.layers.items()})
+        rows.append({name: torch.cat([part[name] for part in cut], dim=1) for name in cut[0]})
+    return Countryside(**{name: torch.cat([part[name] for part in rows]) for name in rows[0]}, top=top, left=left)

@@ -14,7 +14,7 @@ EYE = 1.7  # metres above the ground
 REACH = 200.0  # metres that a ground view sees
 NEAR = 4.0  # metres; a view filled by things nearer than this shows no place
 BLOCKED = 0.6  # share of the pixels that fills a view
-RISE = math.radians(72)  # vertical field of view
+RISE = math.radians(72)  # vertical field of view, a fifth of a turn
 SKY = torch.tensor([0.62, 0.74, 0.88])
 
 
@@ -33,7 +33,7 @@ def ground_views(
     Parameters
     ----------
     where : float tensor [B, 2]
-        Metres east and south of the map's corner.
+        Metres east and south of the world's origin, of places on `land`.
     heading : float tensor [B]
         Azimuth of the middle column in radians, clockwise from north.
     fov : float
@@ -50,24 +50,25 @@ def ground_views(
     device = land.height.device
     r = ray_distances().to(device)
     azimuth = heading[:, None] + ((torch.arange(width, device=device) + 0.5) / width - 0.5) * fov
-    last = land.extent - 1
-    x = (where[:, 0, None, None] + azimuth.sin()[..., None] * r).round_().long().clamp_(0, last)
-    y = (where[:, 1, None, None] - azimuth.cos()[..., None] * r).round_().long().clamp_(0, last)
-    cell = y * land.extent + x  # [B, W, S]
+    rows, columns = land.height.shape
+    where = where - torch.tensor([land.left, land.top], device=device)
+    x = (where[:, 0, None, None] + azimuth.sin()[..., None] * r).round_().long().clamp_(0, columns - 1)
+    y = (where[:, 1, None, None] - azimuth.cos()[..., None] * r).round_().long().clamp_(0, rows - 1)
+    cell = y * columns + x  # [B, W, S]
     top = land.height.view(-1)[cell]
     middle = where.round().long()
     eye = land.terrain[middle[:, 1], middle[:, 0]] + EYE
     # a surface is seen where its slope from the eye exceeds every nearer one's
     slope = ((top - eye[:, None, None]) / r).cummax(dim=-1).values
-    rows = torch.tan(RISE / 2 - (torch.arange(height, device=device) + 0.5) / height * RISE)
-    step = torch.searchsorted(slope, rows.expand(len(where), width, height).contiguous())  # [B, W, H]
+    rise = torch.tan(RISE / 2 - (torch.arange(height, device=device) + 0.5) / height * RISE)
+    step = torch.searchsorted(slope, rise.expand(len(where), width, height).contiguous())  # [B, W, H]
     sky = step == len(r)
     step.clamp_(max=len(r) - 1)
     seen = torch.gather(cell, 2, step)
     color = land.color.view(-1, 3)[seen].float() / 255
     depth = r[step]
     # below the top of what is hit, the ray meets its side: darker, and by the way it faces
-    side = torch.gather(top, 2, step) - (eye[:, None, None] + rows * depth) > 0.4
+    side = torch.gather(top, 2, step) - (eye[:, None, None] + rise * depth) > 0.4
     facing = 0.62 + 0.2 * torch.cos(azimuth - 0.8)
     color = torch.where(side[..., None], color * facing[:, :, None, None], color)
     color = torch.where(sky[..., None], SKY.to(device), color)
@@ -120,13 +121,13 @@ def aerial_tiles(land: Countryside, where: torch.Tensor, *, span: int, size: int
     Parameters
     ----------
     where : float tensor [B, 2]
-        Metres east and south of the map's corner.
+        Metres east and south of the world's origin, of places on `land`.
     span : int
         Metres a side; a pixel covers span / size metres.
     size : int
         Pixels a side.
     """
-    corner = where.round().long() - span // 2
+    corner = where.round().long() - span // 2 - torch.tensor([land.left, land.top], device=where.device)
     tiles = [land.overhead[y : y + span, x : x + span] for x, y in corner.tolist()]
     color = torch.stack(tiles).permute(0, 3, 1, 2).float() / 255
     return color if size == span else F.interpolate(color, size=(size, size), mode="bilinear", antialias=size < span)

@@ -1,10 +1,15 @@
 """Figures of the data: galleries, the filter's report, how the paper's pairs came about, what leaks between splits."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.patches import Rectangle
 
+from cvig.datasets import load
+from cvig.datasets.world.countryside import land_of
+from cvig.datasets.world.data import overlapping
+from cvig.datasets.world.lattice import Window
 from cvig.filtering import FilterReport
 from study.figures import PALETTE, Plot, draw, new
 
@@ -113,3 +118,61 @@ def leak(table: pd.DataFrame) -> Plot:
         axis.set(xlabel=f"{metric}{'' if scale == 1 else ', %'} (dotted: chance)", ylim=(-0.6, len(part) - 0.4))
         said += [f"{metric} after training on {name}: {v:.3g}" for name, v in zip(part.training, value, strict=True)]
     return figure, "Dots with 95% intervals. " + "; ".join(said) + "."
+
+
+def overlaps(spacings: Sequence[int], side: int = 400) -> tuple[Plot, pd.DataFrame]:
+    """The same land with places at several spacings and their tiles, and how many other tiles each overlaps.
+
+    Parameters
+    ----------
+    spacings : metres
+    side : int
+        Metres of land that are drawn.
+
+    Returns
+    -------
+    Plot
+    data frame
+        A row a spacing: other tiles that share ground with a tile, and more than half of its area, on average away from the
+        border.
+    """
+    figure, axes = new(1, len(spacings), size=(3 * len(spacings), 3.2))
+    rows, said = {}, []
+    for axis, spacing in zip(axes[0], spacings, strict=True):
+        views = load("world", split="test", count=1500 if spacing < 64 else 150, size=8, spacing=spacing, seed=3)
+        tiles = views.coordinates
+        north, west = tiles[:, 1].max(), tiles[:, 0].min()
+        land = land_of(Window(int(-north), int(west), side, side), seed=3)
+        east, south = tiles[:, 0] - land.left, -tiles[:, 1] - land.top
+        axis.imshow(land.overhead.numpy(), extent=(0, side, side, 0))
+        axis.plot(east, south, ".", color="white", ms=3)
+        shown = np.abs(tiles - [west + side / 2, north - side / 2]).max(axis=1).argmin()
+        others = overlapping(tiles, views.span, 0.0, np.array([shown]))[0]
+        for row in (*others, shown):
+            color, width = (PALETTE[1], 2.5) if row == shown else ("white", 0.4)
+            edges = (east[row] - views.span / 2, south[row] - views.span / 2)
+            axis.add_patch(Rectangle(edges, views.span, views.span, fill=False, edgecolor=color, lw=width))
+        axis.set(xlim=(0, side), ylim=(side, 0), xticks=[], yticks=[], title=f"{spacing} m apart")
+        # away from the border of the drawn places, where neighbours are missing
+        far = (tiles.max(axis=0) - views.span > tiles).all(axis=1) & (tiles > tiles.min(axis=0) + views.span).all(axis=1)
+        counts = {
+            name: np.mean([len(found) for found in overlapping(tiles, views.span, share, np.flatnonzero(far))])
+            for name, share in (("any ground", 0.0), ("more than half", 0.5))
+        }
+        rows[f"{spacing} m"] = counts
+        said.append(f"{spacing} m apart, a tile shares ground with {counts['any ground']:.0f} others")
+    return (figure, f"Land of {side} m with places and tiles of 128 m: " + "; ".join(said) + "."), pd.DataFrame(rows).T
+
+
+def countries(numbers: Sequence[int], side: int = 400) -> Plot:
+    """A square of land of each country from above."""
+    figure, axes = new(1, len(numbers), size=(2.4 * len(numbers), 2.7))
+    bright = []
+    for axis, number in zip(axes[0], numbers, strict=True):
+        land = land_of(Window(0, 600, side, side), number)
+        axis.imshow(land.overhead.numpy())
+        axis.set(xticks=[], yticks=[], title=f"country {number}")
+        axis.grid(False)
+        shares = f"{100 * land.road.float().mean():.0f}% road and {100 * land.water.float().mean():.0f}% water"
+        bright.append(f"country {number} has {shares}")
+    return figure, f"Squares of {side} m of {len(numbers)} countries from above: " + "; ".join(bright) + "."

@@ -4,21 +4,18 @@ The matcher does not learn what both views show. It finds the training view that
 aerial image of that view's place as its guess of the query's.
 """
 
-import math
-
 import numpy as np
 import pandas as pd
 import torch
 from scipy.spatial.distance import cdist
 from torch.nn import functional as F
 
-from cvig.datasets.world import choose_places
-from cvig.datasets.world.countryside import Countryside, make_countryside
-from cvig.datasets.world.views import aerial_tiles, exposure, ground_views, weather
+from cvig.datasets import load
 from cvig.metrics import summary
 from cvig.ranking import exact_ranks
 
-SIZE, SPAN = 32, 128  # pixels a view's side, metres a tile's side
+SIZE = 32  # pixels of a panorama's height and a tile's sides
+SPACING = 12  # metres between places: tiles of 128 m overlap many others, as those of photographs from one town do
 ROWS = 8  # blocks from top to bottom that an image is described by
 
 
@@ -27,17 +24,17 @@ def describe(images: torch.Tensor, columns: int) -> np.ndarray:
     return F.adaptive_avg_pool2d(images.float(), (ROWS, columns)).flatten(1).double().numpy()
 
 
-def photograph(land: Countryside, where: torch.Tensor, seed: int) -> tuple[torch.Tensor, np.ndarray]:
-    """North-aligned panoramas, uint8 [N, 3, SIZE, 4 · SIZE], and their tiles, described and of length 1: float64 [N, D].
+def photographs(split: str, count: int) -> tuple[torch.Tensor, np.ndarray]:
+    """North-aligned panoramas, uint8 [N, 3, SIZE, 5 · SIZE], and their tiles, described and of length 1: float64 [N, D].
 
-    The four quarters of a panorama share its light and weather, as crops of one photograph do.
+    In an order that does not go by place. The four quarters of a panorama share its light and weather, as crops of one
+    photograph do.
     """
-    generator = torch.Generator().manual_seed(seed)
-    color, depth = ground_views(land, where, torch.zeros(len(where)), fov=2 * math.pi, size=(SIZE, 4 * SIZE))
-    panorama = exposure(weather(color, depth, generator), generator)
-    tiles = describe(exposure(aerial_tiles(land, where, span=SPAN, size=SIZE), generator), ROWS)
+    views = load("world", split=split, count=count, size=SIZE, spacing=SPACING, view="panorama")
+    order = np.random.default_rng(0).permutation(count)
+    tiles = describe(views.aerial[order], ROWS)
     tiles -= tiles.mean(axis=1, keepdims=True)
-    return panorama, tiles / np.linalg.norm(tiles, axis=1, keepdims=True)
+    return views.ground[order], tiles / np.linalg.norm(tiles, axis=1, keepdims=True)
 
 
 def remember(queries: np.ndarray, ground: np.ndarray, aerial: np.ndarray) -> np.ndarray:
@@ -54,29 +51,24 @@ def remember(queries: np.ndarray, ground: np.ndarray, aerial: np.ndarray) -> np.
 
 def crops(panorama: torch.Tensor) -> np.ndarray:
     """The four quarters of each panorama, described by row: float64 [N, 4, E]."""
-    return np.stack([describe(quarter, 1) for quarter in panorama.split(SIZE, dim=3)], axis=1)
+    return np.stack([describe(quarter, 1) for quarter in panorama.chunk(4, dim=3)], axis=1)
 
 
-def experiment(
-    count: int = 300, others: int = 900, extent: int = 2048, seed: int = 0
-) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
+def experiment(count: int = 300, others: int = 900) -> tuple[dict[str, pd.DataFrame], dict[str, pd.DataFrame]]:
     """Two comparisons, each with the same queries and gallery throughout.
 
-    The first asks with one crop of each of `count` panoramas of the world's test region, after training on three crops
-    of the same panoramas, or of as many in another region. The second asks with the whole panoramas, after training on
-    `others` that stand between them, or on as many in another region.
+    The first asks with one crop of each of `count` panoramas of the world's test land, after training on three crops
+    of the same panoramas, or of as many in another split's land. The second asks with the whole panoramas, after training on
+    `others` that stand between them, or on as many in another split's land.
 
     Returns
     -------
     two dicts of data frame
         `cvig.metrics.summary` by training set.
     """
-    land = make_countryside(extent, 0)
-    rng = np.random.default_rng(seed)
-    here, there = choose_places(land, "test", count + others, rng), choose_places(land, "train", others, rng)
-    (test, tiles), (near, near_tiles), (far, far_tiles) = (
-        photograph(land, where, seed + i) for i, where in enumerate((here[:count], here[count:], there))
-    )
+    here, here_tiles = photographs("test", count + others)
+    far, far_tiles = photographs("train", others)
+    test, tiles, near, near_tiles = here[:count], here_tiles[:count], here[count:], here_tiles[count:]
 
     def after(queries: np.ndarray, ground: np.ndarray, aerial: np.ndarray) -> pd.DataFrame:
         return summary(exact_ranks(remember(queries, ground, aerial), tiles))

@@ -1,0 +1,245 @@
+"""The embedded data set: ground and aerial views of a procedural countryside, rendered on demand."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+
+from cvig.datasets.base import PairedViews
+from cvig.datasets.world.countries import country as country_of
+from cvig.datasets.world.places import SPACINGS, SPLITS, Places, places_of
+from cvig.datasets.world.views import REACH, RISE, aerial_tiles, exposure, ground_views, viable, weather
+from cvig.files import digest
+
+VIEWS = {"90": math.pi / 2, "panorama": 2 * math.pi}
+COUNTS = {"train": 4096, "val": 1000, "test": 6194}  # the paper's test set has 6194 pairs
+TRAINING_SPACING = 40  # metres; tiles of training places may overlap
+ABROAD = 1_000_000  # metres between the coordinates of two countries
+BATCH = 128
+
+
+class WorldViews(PairedViews):
+    """One split of the world, all views in memory.
+
+    Splits share no ground: the land of one begins farther from that of another than two views can see.
+
+    Parameters
+    ----------
+    split : {"train", "val", "test"}
+    size : int
+        Pixels: the height of a ground view and the sides of an aerial image.
+    count : int, optional
+        Ground views; `COUNTS` by default. A smaller set's places are the first of a larger one's.
+    seed : int
+        Of the land and of the views.
+    view : {"90", "panorama"}
+        90° views of random heading, or panoramas with north in their middle. Both see 72° from top to bottom.
+    spacing : int, optional
+        Metres that two places are apart at least, to the east or to the south, from 12 to 512. By default `span` in
+        validation and test, whose tiles then do not overlap, and 40 in training, whose tiles may.
+    country : int or sequence of int
+        What is built and grown (`cvig.datasets.world.countries`). Of several, each has an equal share of the places.
+    ignore_overlap : float, optional
+        Tiles that share more than this part of their area with the right one are neither right nor wrong: `ignored`.
+        Without it every other tile is wrong.
+    square : bool
+        Squeeze panoramas to squares, which networks of square images take. Else they are five times as wide as high, and a
+        pixel covers as many degrees across as down. 90° views are squares always.
+    fresh : bool
+        Other places and views every epoch, on the same land.
+    span : int
+        Metres a side of an aerial tile.
+    useless : float
+        Share of the views that a wall or a hedge fills.
+    each : int
+        Views of each place.
+    device : {"cpu", "cuda"}
+        What renders the views, which always end in the CPU's memory. Places and headings do not depend on it; light,
+        weather and noise are drawn by the device's own generator.
+
+    Attributes
+    ----------
+    ground, aerial : uint8 tensors [Q, 3, H, W]
+    heading : float32 tensor [Q]
+        Azimuth of each ground view's middle, in radians clockwise from north.
+    viable : bool tensor [Q]
+        False where a wall or a hedge fills the view (`cvig.datasets.world.views.viable`).
+    places : int64 array [Q]
+        With `each` above one, as many views share a place and its aerial tile: 90° views evenly turned, panoramas of other
+        days. None is useless then.
+    coordinates : float64 array [Q, 2]
+        Metres east and north of the world's origin. Tiles are centred on them. Countries lie 1000 km apart.
+    gallery_coordinates : float64 array [gallery_count, 2]
+        The same of the tiles.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        *,
+        size: int = 64,
+        count: int | None = None,
+        seed: int = 0,
+        view: str = "90",
+        spacing: int | None = None,
+        country: int | Sequence[int] = 0,
+        ignore_overlap: float | None = None,
+        square: bool = False,
+        fresh: bool = False,
+        span: int = 128,
+        useless: float = 0.04,
+        each: int = 1,
+        device: str = "cpu",
+    ):
+        if view not in VIEWS:
+            raise ValueError(f"unknown view '{view}': expected one of {', '.join(VIEWS)}")
+        if not 0 <= useless <= 0.5:
+            raise ValueError(f"share of useless views {useless}: expected at least 0 and at most 0.5")
+        if not 0 < span <= 2 * REACH:
+            raise ValueError(f"span {span}: expected more than 0 and at most {2 * REACH:.0f} metres")
+        if spacing is None:
+            spacing = TRAINING_SPACING if split == "train" else max(span, SPACINGS[0])
+        if not SPACINGS[0] <= spacing <= SPACINGS[1] or spacing != int(spacing):
+            raise ValueError(f"spacing {spacing}: expected {SPACINGS[0]} to {SPACINGS[1]} whole metres")
+        if ignore_overlap is not None and not 0 <= ignore_overlap < 1:
+            raise ValueError(f"ignored overlap {ignore_overlap}: expected a share, at least 0 and less than 1")
+        self.countries = tuple(country) if isinstance(country, Sequence | np.ndarray) else (country,)
+        if not self.countries or len(set(self.countries)) < len(self.countries):
+            raise ValueError(f"countries {list(self.countries)}: expected one or several, each once")
+        for number in self.countries:
+            country_of(number)  # raises where there is none
+        count = COUNTS[split] if count is None else count
+        if count < 1:
+            raise ValueError(f"{count} views asked of the world's {split} split: expected at least 1")
+        if each < 1 or count % each:
+            raise ValueError(f"{each} views of each place: expected at least 1, and a divisor of the {count} views")
+        if count // each < len(self.countries):
+            raise ValueError(f"{count // each} places in {len(self.countries)} countries: expected at least one in each")
+        self.split, self.size, self.view, self.square, self.fresh = split, size, view, square, fresh
+        self.span, self.spacing, self.ignore_overlap = span, int(spacing), ignore_overlap
+        self.seed, self.useless, self.each, self.device = seed, useless, each, device
+        self.name, self.gallery_count = f"world/{split}", count // each
+        self.positives = self.places = np.repeat(np.arange(count // each), each)
+        self.epoch = -1
+        self.set_epoch(0)
+
+    @property
+    def ground_size(self) -> tuple[int, int]:
+        """Height and width of a ground view in pixels."""
+        wide = round(self.size * VIEWS["panorama"] / RISE) if self.view == "panorama" and not self.square else self.size
+        return self.size, wide
+
+    def set_epoch(self, epoch: int) -> None:
+        """Render the views of `epoch`; without ``fresh`` every epoch has the same ones."""
+        epoch = epoch if self.fresh else 0
+        if epoch == self.epoch:
+            return
+        self.epoch = epoch
+        self.ground = torch.empty(len(self.places), 3, *self.ground_size, dtype=torch.uint8)
+        self.aerial = torch.empty(self.gallery_count, 3, self.size, self.size, dtype=torch.uint8)
+        self.heading = torch.empty(len(self.places))
+        self.viable = torch.empty(len(self.places), dtype=torch.bool)
+        self.gallery_coordinates = np.empty((self.gallery_count, 2))
+        shares = np.diff(np.arange(len(self.countries) + 1) * self.gallery_count // len(self.countries))
+        first = 0
+        for number, share in zip(self.countries, shares, strict=True):
+            useless = self.useless if self.view == "90" and self.each == 1 else 0.0
+            blocks = places_of(
+                self.split, spacing=self.spacing, country=number, seed=self.seed, epoch=epoch, useless=useless
+            )
+            end = first + share
+            while first < end:
+                block = next(blocks)
+                rows = slice(first, min(first + len(block.where), end))
+                self._render(block, rows)
+                east, south = block.where[: rows.stop - rows.start].double().numpy().T
+                self.gallery_coordinates[rows] = np.stack([east + number * ABROAD, -south], axis=1)
+                first = rows.stop
+        self.coordinates = self.gallery_coordinates.repeat(self.each, axis=0)
+        if self.ignore_overlap is not None:
+            self.ignored = overlapping(self.gallery_coordinates, self.span, self.ignore_overlap, self.places)
+
+    def _render(self, block: Places, rows: slice) -> None:
+        """The views of the first places of a block, as many as there are `rows` of the gallery for them."""
+        generator = torch.Generator(self.device).manual_seed(block.seed)
+        land = block.land.to(self.device)
+        turns = torch.arange(self.each) * (2 * math.pi / self.each if self.view == "90" else 0)
+        for start in range(rows.start, rows.stop, BATCH):
+            stop = min(start + BATCH, rows.stop)
+            batch = slice(start - rows.start, stop - rows.start)
+            heading = block.heading[batch] if self.view == "90" else torch.zeros(stop - start)
+            heading = (heading[:, None] + turns).flatten()
+            where = block.where[batch].to(self.device)
+            eyes = where.repeat_interleave(self.each, dim=0)
+            color, depth = ground_views(land, eyes, heading.to(self.device), fov=VIEWS[self.view], size=self.ground_size)
+            views = slice(start * self.each, stop * self.each)
+            self.heading[views] = heading
+            self.viable[views] = viable(depth).cpu()
+            self.ground[views] = exposure(weather(color, depth, generator), generator).cpu()
+            self.aerial[start:stop] = exposure(aerial_tiles(land, where, span=self.span, size=self.size), generator).cpu()
+
+    @property
+    def digest(self) -> str:
+        """Digest of the rendered views."""
+        return digest(self.name, self.ground.numpy().tobytes(), self.aerial.numpy().tobytes())
+
+    def ground_image(self, index: int) -> torch.Tensor:
+        """Ground view `index`: uint8 [3, H, W]."""
+        return self.ground[index]
+
+    def aerial_image(self, row: int) -> torch.Tensor:
+        """Aerial tile `row`: uint8 [3, S, S]."""
+        return self.aerial[row]
+
+
+def overlapping(tiles: np.ndarray, span: float, share: float, answers: np.ndarray) -> list[np.ndarray]:
+    """For each query the other tiles that share more than `share` of their area with the one that answers it.
+
+    Parameters
+    ----------
+    tiles : float array [G, 2]
+        Metres east and north of the middles of square tiles of side `span`.
+    answers : int array [Q]
+        Row of the tile that answers each query.
+
+    Returns
+    -------
+    list of Q int64 arrays
+    """
+    near = cKDTree(tiles).query_ball_point(tiles, span, p=np.inf)
+    found = []
+    for row, others in enumerate(near):
+        rows = np.sort(np.asarray(others, dtype=np.int64))
+        apart = np.abs(tiles[rows] - tiles[row])
+        common = np.prod(np.maximum(span - apart, 0), axis=1) / span**2
+        found.append(rows[(common > share) & (rows != row)])
+    return [found[row] for row in answers]
+
+
+def load(root: str | None = None, split: str = "train", **options) -> WorldViews:
+    """Open one split of the world; `options` are those of `WorldViews`.
+
+    An option with the name of a split before it is of that split alone: ``test_country=1`` tests abroad, and
+    ``train_spacing=24`` puts training places closer.
+
+    Raises
+    ------
+    ValueError
+        A root, which the world has none of; an unknown option or value.
+    """
+    if root:
+        raise ValueError(f"root '{root}': the world is made, not read; leave root empty or name another data set")
+    known = ("size", "count", "seed", "view", "spacing", "country", "ignore_overlap", "square", "fresh", "span")
+    known += ("useless", "each", "device")
+    chosen, own = {}, {}
+    for name, value in options.items():
+        of, _, rest = name.partition("_")
+        if of in SPLITS and rest in known:
+            own |= {rest: value} if of == split else {}
+        elif name in known:
+            chosen[name] = value
+        else:
+            raise ValueError(f"unknown option '{name}' of the world: expected one of {', '.join(known)}")
+    return WorldViews(split, **chosen | own)

@@ -84,6 +84,7 @@ class PanoramaViews(Wrapper):
         self.positives, self.ignored = self._of_each(source.positives), self._of_each(source.ignored)
         self.coordinates = self._of_each(source.coordinates)
         self.heading = self._headings()
+        self.crops_only = False  # whether `horizon` is that of cropped panoramas alone: a whole sphere's lies in the middle
         self._latest: tuple[int, torch.Tensor] | None = None
 
     def _of_each(self, values):
@@ -127,8 +128,11 @@ class PanoramaViews(Wrapper):
         if self.views == "strips":
             strip = strip_crops(panorama)[:, turn]
             return F.interpolate(strip, self.size, mode="bilinear", antialias=True)[0]
+        height, width = panorama.shape[2:]
+        whole = 180 * (width - 1) <= self.span * height  # from pole to pole, up to half of an odd width
+        horizon = 0.5 if whole and self.crops_only else self.horizon
         try:
-            bottom, top = vertical_edges(panorama.shape, self.span, None, self.horizon)
+            bottom, top = vertical_edges(panorama.shape, self.span, None, horizon)
             reach = math.degrees(math.atan(math.tan(math.radians(self.fov) / 2) * self.size[0] / self.size[1]))
             return perspective_view(
                 panorama,
@@ -136,7 +140,7 @@ class PanoramaViews(Wrapper):
                 heading=self.heading[index],
                 size=self.size,
                 span=self.span,
-                horizon=self.horizon,
+                horizon=horizon,
                 edges=(max(bottom, -reach), min(top, reach)),
             )[0]
         except ValueError as error:
@@ -176,7 +180,9 @@ def of_panoramas(data: str, source: FileViews, options: dict) -> PairedViews:
     idle = [name for name in unused.get(views, ()) if name in options]
     if idle:
         raise ValueError(f"option '{idle[0]}' of data set '{data}': of no use to views '{views}'")
-    return PanoramaViews(source, **{"horizon": PANORAMAS[data], **options})
+    made = PanoramaViews(source, **{"horizon": PANORAMAS[data], **options})
+    made.crops_only = "horizon" not in options
+    return made
 
 
 def _refuse_squeezed(source: FileViews) -> None:

@@ -93,6 +93,19 @@ def test_a_view_that_fits_is_not_stretched(tmp_path):
     assert torch.equal(data.ground_image(1), perspective_view(whole, fov=90, heading=90, size=(30, 40))[0])
 
 
+@pytest.mark.parametrize("width", [300, 301])
+def test_a_whole_sphere_in_cvusas_layout_has_its_horizon_in_the_middle(cvusa, width):
+    """CVUSA's horizon is that of its cropped panoramas; a pole lies above 90° only where someone says so."""
+    whole = quarters(40, 150, width)
+    for i in range(11, 15):
+        save(whole, cvusa / f"streetview/panos/{i:07d}.jpg")
+    data = load("cvusa", cvusa, "test", size=24, views="four")
+    stored = torch.from_numpy(np.array(Image.open(cvusa / "streetview/panos/0000011.jpg"))).permute(2, 0, 1)[None]
+    assert torch.equal(data.ground_image(1), perspective_view(stored, fov=90, heading=90, size=(24, 24))[0])
+    with pytest.raises(ValueError, match="give vertical, or the span, or the horizon"):
+        load("cvusa", cvusa, "test", size=24, views="four", horizon=0.6).ground_image(0)
+
+
 def test_strips_are_a_quarter_of_the_panorama_each(cvusa):
     data = load("cvusa", cvusa, "test", size=24, views="strips")
     assert data.heading[:4].tolist() == [-135, -45, 45, 135]

@@ -39,6 +39,7 @@ fresh = True  # new views every epoch (world)
 epochs = 4
 half_size_epochs = 0  # of these, the first, at half the size: faster; CVM-Net-I alone can
 batch = 0  # as the recipe has it, or all pairs where they are fewer
+micro_batch = 0  # hold the activations of so many pairs at a time, so that larger batches fit; 0: of all
 learning_rate = 0.0
 seed = 0
 threads = 2

@@ -127,6 +127,7 @@ class TrainSettings(Settings):
     epochs: PositiveInt = 4
     half_size_epochs: NonNegativeInt = 0  # of these, the first, at half the size
     batch: NonNegativeInt = 0
+    micro_batch: NonNegativeInt = 0  # of these, whose activations are held at a time
     learning_rate: NonNegativeFloat = 0.0
     seed: NonNegativeInt = 0
     threads: PositiveInt = 2

@@ -39,7 +39,11 @@ class Tower(nn.Module):
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Embed a batch."""
-        embedding = self.head(self.trunk(images))
+        return self.embed(self.trunk(images))
+
+    def embed(self, features: torch.Tensor) -> torch.Tensor:
+        """Embed a batch of the trunk's feature maps [B, C, h, w]."""
+        embedding = self.head(features)
         return F.normalize(embedding.float(), dim=1) if self.unit_norm else embedding
 
 

@@ -25,6 +25,7 @@ from cvig.ranking import Ranks, exact_ranks
 from cvig.ranking.shards import distributed_ranks
 from cvig.training import processes
 from cvig.training.batches import EpochBatches, augment
+from cvig.training.caching import check_cachable, embed_in_parts
 from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.embedding import embed_gallery, embed_ground
 from cvig.training.mining import mined
@@ -61,6 +62,8 @@ class SiameseTraining(lightning.LightningModule):
         Of the whole training, for the recipe's schedule.
     seed : int
         Of the augmentation.
+    micro_batch : int
+        Hold the activations of so many images at a time (`cvig.training.caching`); 0: of all.
     half_size_epochs : int
         For so many epochs, the first ones, the network sees images at half their size, in training and in validation.
     report : callable, optional
@@ -86,13 +89,14 @@ class SiameseTraining(lightning.LightningModule):
         steps: int,
         seed: int,
         bf16: bool,
+        micro_batch: int = 0,
         half_size_epochs: int = 0,
         report: Callable[[dict], None] | None = None,
     ):
         super().__init__()
         self.network, self.recipe, self.train_data, self.val = network, recipe, train, val
         self.learning_rate, self.steps, self.seed, self.bf16, self.report = learning_rate, steps, seed, bf16, report
-        self.half_size_epochs = half_size_epochs
+        self.half_size_epochs, self.micro_batch = half_size_epochs, micro_batch
         self.losses = nn.ModuleList(make_loss(phase.loss, recipe) for phase in recipe.phases)
         self.phase = 0
         self.log_rows: list[dict] = []
@@ -153,7 +157,7 @@ class SiameseTraining(lightning.LightningModule):
         if self.recipe.phases[self.phase].loss == "triplet":
             loss = self._loss_of_triplets(batch["ground"], aerial, batch_idx, seed)
         else:
-            g, a = self.network(self._input(batch["ground"]), self._input(aerial))
+            g, a = self._embed(batch["ground"], aerial)
             with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
                 loss = self.losses[self.phase](gather_rows(g.float()), gather_rows(a.float()))
         if not torch.isfinite(loss):
@@ -163,6 +167,12 @@ class SiameseTraining(lightning.LightningModule):
             )
         self._epoch_losses.append(float(loss.detach()))
         return loss
+
+    def _embed(self, ground: torch.Tensor, aerial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.micro_batch:
+            return self.network(self._input(ground), self._input(aerial))
+        sides = ((self.network.ground, ground), (self.network.aerial, aerial))
+        return tuple(embed_in_parts(tower, images, self._input, self.micro_batch) for tower, images in sides)
 
     def _input(self, images: torch.Tensor) -> torch.Tensor:
         return self.network.prepare(images, training=True).to(memory_format=torch.channels_last)
@@ -258,6 +268,7 @@ def fit(
     workers: int = 0,
     device: str = "cpu",
     bf16: bool = True,
+    micro_batch: int = 0,
     half_size_epochs: int = 0,
     report: Callable[[dict], None] | None = None,
     keep: KeepEpochs | None = None,
@@ -281,6 +292,9 @@ def fit(
     device : {"cpu", "cuda"}
     bf16 : bool
         bfloat16 autocast in the towers; losses are always float32.
+    micro_batch : int
+        Hold the activations of so many images at a time, in each process, so that larger batches fit
+        (`cvig.training.caching`); 0: of all.
     half_size_epochs : int
         The first so many epochs see images at half their size, a quarter of the work: most can be learned from those.
     report : callable, optional
@@ -301,6 +315,8 @@ def fit(
         raise ValueError(f"half_size_epochs={half_size_epochs}: this {network.arch} takes {side} × {side} images alone")
     for tower in (network.ground, network.aerial):
         freeze(tower.trunk, recipe.trained_from.get(network.arch))
+    if micro_batch:
+        check_cachable(network, recipe.frozen_batch_norm)
     together = processes.join(device)
     if val.gallery_count < together or val.ground_count < together:
         raise ValueError(f"{val.name} of {val.gallery_count} aerial images for {together} processes: expected one each")
@@ -319,6 +335,7 @@ def fit(
         steps=epochs * len(batches),
         seed=seed,
         bf16=bf16,
+        micro_batch=micro_batch,
         half_size_epochs=half_size_epochs,
         report=report,
     )

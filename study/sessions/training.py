@@ -21,6 +21,7 @@ from cvig.models import SiameseNetwork, load_network, preprocess
 from cvig.ranking import Ranks
 from cvig.training import devices, processes
 from cvig.training.batches import EpochBatches
+from cvig.training.caching import check_cachable
 from cvig.training.continuation import KeepEpochs
 from cvig.training.recipes import Recipe
 from cvig.training.starting import ProcessFailed, start
@@ -155,6 +156,7 @@ class TrainingSession:
                 workers=s.workers,
                 device=self.device,
                 bf16=self.precision == "bf16",
+                micro_batch=s.micro_batch,
                 half_size_epochs=s.half_size_epochs,
                 report=report,
                 keep=self.keep,
@@ -263,6 +265,8 @@ def open_training(settings: TrainSettings) -> TrainingSession:
         network.take_trunks(load_network(settings.start))
     session = TrainingSession(settings, recipe, train, val, network, device)
     EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
+    if settings.micro_batch:
+        check_cachable(network, recipe.frozen_batch_norm)
     if session.batch % settings.devices:
         raise ValueError(f"batch of {session.batch} for devices={settings.devices}: expected a multiple of their number")
     session.hold()

@@ -6,11 +6,12 @@ BIN := $(VENV)/bin
 UV := 0.13.9
 CORES ?= all
 PLAN ?= study/plans/quick.yaml
+PROFILE ?= default
 OUTER := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: setup book check-book status test test-lowest lint lock clean
+.PHONY: setup book check-book study status test test-lowest lint lock clean
 
 setup: $(VENV)/.complete
 
@@ -47,6 +48,10 @@ $(AXE):
 	@npm install --silent --no-audit --no-fund --prefix build/axe axe-core@4
 check-book: book $(AXE)
 	@python book/axe.py book/_build/html $(AXE)
+
+# The runs of a study, here or on a cluster: make study PLAN=study/plans/world.yaml PROFILE=slurm
+study: setup
+	@snakemake --profile profiles/$(PROFILE) --cores $(CORES) study --config study=$(PLAN)
 
 # Where a study stands, a line a run: make status PLAN=study/plans/world.yaml
 status: setup

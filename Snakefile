@@ -17,7 +17,9 @@ from study.plans import check_out, diverged, finished, read
 
 # the environment that runs snakemake also runs its jobs, activated or not
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-# jobs end with the process that began them, however it ends
+# jobs end with the process that began them, however it ends; a scheduler's job begins on a machine of its own
+if "SLURM_JOB_ID" in os.environ:
+    os.environ["CVIG_STUDY"] = str(os.getpid())
 os.environ.setdefault("CVIG_STUDY", str(os.getpid()))
 STUDY = read(config.get("study", "study/plans/quick.yaml"))
 OUT = str(config.get("out", STUDY["out"]))

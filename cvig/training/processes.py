@@ -77,8 +77,9 @@ def join(device: str) -> int:
     elif "MASTER_ADDR" in os.environ:
         where = "env://"
     else:
-        slurm = SLURMEnvironment()
-        where = f"tcp://{slurm.main_address}:{slurm.main_port}"
+        step = f"{os.environ['SLURM_JOB_ID']}{os.environ['SLURM_STEP_ID']}"  # two trainings of a job do not meet
+        first = SLURMEnvironment.resolve_root_node_address(os.environ["SLURM_STEP_NODELIST"])
+        where = f"tcp://{first}:{15000 + int(step[-4:])}"
     backend = "nccl" if device == "cuda" else "gloo"
     distributed.init_process_group(backend, init_method=where, rank=own, world_size=everyone, timeout=PATIENCE)
     return everyone

@@ -28,6 +28,7 @@ STUDY = {
 LITTLE = {
     "kills": ("--kills 2 --only labelling --only cache", "4 kills in the midst"),
     "coverage": ("2 120", "84 rows of 2 draws"),
+    "examination": ("calibration.json little", "lines: 5 of 5 rows"),
     "input_pipeline": ("--arch resnet18 --pairs 4 --rounds 1 --size 32 --batch 2 --threads 1", "cache"),
     "precision": ("32 2 1", "cvm-net-i"),
     "ranking": ("--pairs 64", "cloud 1e-7 wide with the queries in it"),

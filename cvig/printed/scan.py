@@ -13,6 +13,7 @@ import pandas as pd
 from cvig.printed.tables import check_table, count_range, digits
 
 LEVEL = 0.001  # an n must be this improbable by chance, over the whole scan, to be taken for the test set's
+AROUND = 12  # counts on each side of a value among which it is seen how many values n prints there
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,21 @@ class Scan:
     def chance(self) -> np.ndarray:
         """Probability that an n with no part in the table explains each different value: float [values, N].
 
-        The shares that print as one value are an interval, n · width counts long. If where it lies among the whole
-        numbers is uniform, it holds one of them with probability min(1, n · width).
+        It is the share of the printed values around it that n explains. A count prints as one value, n of them as n of
+        100 · 10^decimals. Where its last decimal may be rounded or cut off it prints as two if its next decimal is at least
+        5. That is every other count's for most n, but for some every one's: 4998 prints any value of two decimals near 100,
+        for its counts lie just below the even ones. So it is counted among the counts around the value.
         """
-        width = {"either": 1.5, "rounded": 1.0, "cut": 1.0}[self.printing]
-        decimals = np.array([digits(self.cells[i])[1] for i in self._distinct])
-        return np.minimum(1, self.n * width / (100 * 10.0 ** decimals[:, None]))
+        values = [digits(self.cells[i]) for i in self._distinct]
+        shares = []
+        for value, decimals in values:
+            unit = 100 * 10**decimals
+            second = 0.0
+            if self.printing == "either":
+                nearest = value * self.n // unit
+                second = np.mean([(nearest + i) * unit % self.n * 2 >= self.n for i in range(-AROUND, AROUND + 1)], axis=0)
+            shares.append(np.minimum(1, self.n / unit * (1 + second)))
+        return np.array(shares)
 
     @cached_property
     def tail(self) -> np.ndarray:

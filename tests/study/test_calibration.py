@@ -1,11 +1,14 @@
 """The examination's calibration: the data file is what it says, and verdicts are those of tables whose answer is known."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from cvig.printed.scan import LEVEL, scan
 from cvig.printed.tables import check_table
 from study.chapters.examined import calibration
 
+COLUMNS_40 = [f"R@{k}" for k in range(1, 41)]
 TABLES = calibration.published_tables()
 
 
@@ -35,8 +38,18 @@ def test_a_size_that_others_cells_speak_for_is_a_wrong_one():
 def test_beyond_the_bound_every_size_prints_every_cell():
     cells = calibration.cells_of(TABLES[0])
     n = int(np.ceil(calibration.bound(cells)))
-    assert calibration.scan(cells, [n, n + 1, n + 97]).explained.tolist() == [int((cells != "").sum().sum())] * 3
+    assert scan(cells, [n, n + 1, n + 97]).explained.tolist() == [int((cells != "").sum().sum())] * 3
 
 
 def test_rows_with_a_plateau_are_built_on_a_line():
     assert calibration.lines(10) == {"rows": 10, "built": 10, "checked": 10, "of": 10}
+
+
+def test_no_size_is_named_because_its_counts_lie_just_below_the_values_printed():
+    """With two decimals, rounded or cut, 4998 prints any value near 100: many cells are no evidence for it."""
+    cells = pd.DataFrame([[f"{v:.2f}" for v in np.random.default_rng(0).uniform(97, 100, 40)]], columns=COLUMNS_40)
+    found = scan(cells, range(4900, 5101))
+    assert found.at(4998) == 40
+    assert found.adjusted > LEVEL
+    assert (found.chance[:, found.n == 4998] == 1).all()
+    assert found.chance[:, found.n == 5002].max() < 0.7

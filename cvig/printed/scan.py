@@ -115,7 +115,8 @@ class Scan:
     @property
     def explains_anything(self) -> int | None:
         """The smallest scanned n from which on every cell is explained by chance alone, or None."""
-        certain = (self.chance >= 1).all(axis=0)
+        units = 100 * 10 ** max(digits(cell)[1] for cell in self.cells)  # printed values; 1.5 or 1 of them are one share's
+        certain = self.n * (3 if self.printing == "either" else 2) >= 2 * units
         return int(self.n[certain.argmax()]) if certain.any() else None
 
     @property

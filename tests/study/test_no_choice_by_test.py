@@ -31,7 +31,7 @@ def read_splits(monkeypatch, opened: list[str]) -> None:
 def test_training_opens_train_and_validation_alone(monkeypatch, tmp_path):
     opened = []
     read_splits(monkeypatch, opened)
-    settings = TrainSettings(**TINY, options={"extent": 1536}, out=str(tmp_path), threads=1)
+    settings = TrainSettings(**TINY, out=str(tmp_path), threads=1)
     session = training.open_training(settings)
     session.fit()
     assert set(opened) == {"train", "val"}

@@ -219,8 +219,9 @@ def hold(path: Path | str, wait: float = 3.0) -> None:
     except Timeout:
         who = lock.read_text().strip() or "another process"
         raise ValueError(f"'{path}' is being written ({who}): wait until it is done, or end it") from None
-    lock.write_text(f"pid {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
     _held[lock] = taken
+    with contextlib.suppress(OSError):  # a full disk has a lock all the same; who is refused is not told by whom
+        lock.write_text(f"pid {os.getpid()}, since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
 
 
 def let_go(path: Path | str) -> None:
@@ -240,7 +241,7 @@ def holder(path: Path | str) -> str | None:
         with FileLock(lock).acquire(timeout=0):
             return None
     except Timeout:
-        return lock.read_text().strip()
+        return lock.read_text().strip() or "another process"
 
 
 def set_aside(path: Path | str) -> Path:

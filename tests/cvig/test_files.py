@@ -168,3 +168,17 @@ def test_an_error_of_writing_names_the_file(tmp_path, monkeypatch):
     with pytest.raises(OSError, match=r"No space left on device: .*table\.csv"):
         files.write(tmp_path / "table.csv", "1")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_has_a_lock_without_a_word_of_who_holds_it(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", full)
+        files.hold(tmp_path)
+    code = f"from cvig import files; print(files.holder({str(tmp_path)!r}))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "another process\n"
+    files.let_go(tmp_path)
+    assert files.holder(tmp_path) is None

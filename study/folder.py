@@ -3,6 +3,15 @@
 What a run writes goes to a folder of its own, hidden in the run's. When that is whole, its mark last, the files take their
 place: the old mark goes first and the new one comes last, so that no reader takes a mixture for a run. Whoever is killed in
 between leaves a whole new run, and the next process that opens the folder ends what he began.
+
+The mark holds the run's identity and the digest of every other file, and `study.runs` reads a file only where its digest is
+that one. An identity written into each file would say less: which run a file came from, and not that its bytes are still
+those; and ``log.csv`` and the weights would have to carry what other programs that read them do not expect. An evaluation
+names the training by its identity and the weights by their digest in the same way.
+
+What a kill costs: before the mark, the epochs since the last kept one. The study's graph has a mark of its own for each
+step, a moment after the run's: killed between the two, it makes the run again beside the finished one, which it replaces
+by the same bytes. That costs the time of one run; the other way would take a run of older code for one of today's.
 """
 
 import json

@@ -109,11 +109,11 @@ def median_cdf(rank: float, sizes: np.ndarray, positives: np.ndarray | int = 1) 
 
 def median_interval(tail: float, sizes: np.ndarray, positives: np.ndarray | int = 1) -> tuple[int, int]:
     """Where the lower median of the ranks lies but for `tail` on each side."""
-    low, high = (
-        smallest(lambda rank, share=share: median_cdf(rank, sizes, positives) >= share, 1, int(np.max(sizes)))
-        for share in (tail, 1 - tail)
-    )
-    return low, high
+
+    def least(share: float) -> int:
+        return smallest(lambda rank: median_cdf(rank, sizes, positives) >= share, 1, int(np.max(sizes)))
+
+    return least(tail), least(1 - tail)
 
 
 def middle_rank(sizes: np.ndarray, positives: np.ndarray | int = 1) -> float:

@@ -5,6 +5,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def _npz(path: Path) -> object:
         with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
             return read_npy(stream)
 
-    parts = Parts({name.removesuffix(".npy"): lambda name=name: read(name) for name in names})
+    parts = Parts({name.removesuffix(".npy"): partial(read, name) for name in names})
     if {"format", "shape", "data"} <= set(parts):  # as scipy.sparse.save_npz writes
         from scipy.sparse import load_npz
 
@@ -86,7 +87,7 @@ def _safetensors(path: Path) -> Parts:
             upper = np.frombuffer(stream.read(last - first), "<u2").astype(np.uint32)
         return (upper << 16).view(np.float32).reshape(part.get_shape())
 
-    return Parts({name: lambda name=name: read(name) for name in names})
+    return Parts({name: partial(read, name) for name in names})
 
 
 def _mat(path: Path) -> Parts:
@@ -95,7 +96,10 @@ def _mat(path: Path) -> Parts:
             return read_hdf(path, matlab=True)
     from scipy.io import loadmat, whosmat
 
-    return Parts({name: lambda name=name: loadmat(path, variable_names=[name])[name] for name, _, _ in whosmat(path)})
+    def read(name: str) -> np.ndarray:
+        return loadmat(path, variable_names=[name])[name]
+
+    return Parts({name: partial(read, name) for name, _, _ in whosmat(path)})
 
 
 def _json(path: Path) -> object:

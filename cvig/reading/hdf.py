@@ -1,5 +1,6 @@
 """HDF5 files: arrays by name, an array an item as hloc writes them, and MATLAB's 7.3, whose arrays lie there transposed."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,4 +46,4 @@ def read_hdf(path: Path, matlab: bool = False) -> Parts:
     def read(name: str) -> object:
         return _matlab_value(file[name], file) if matlab else _value(file[name])
 
-    return Parts({name: lambda name=name: read(name) for name in found})
+    return Parts({name: partial(read, name) for name in found})

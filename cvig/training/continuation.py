@@ -105,10 +105,6 @@ class KeepEpochs(Checkpoint):
             raise ValueError(f"'{self.path}' keeps another training than this one: name another file, or delete it")
         return kept[1]
 
-    def forget(self) -> None:
-        """Take the file away: the training is finished, or another one begins."""
-        self.path.unlink(missing_ok=True)
-
     def on_save_checkpoint(self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict) -> None:
         """Say which training this is."""
         checkpoint["kept"] = {"run": self.run, "seconds": self.seconds}

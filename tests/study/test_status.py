@@ -35,6 +35,9 @@ def test_every_state_of_a_run_has_its_words(tmp_path):
     write(folder, "train.json", identity="a", source=provenance.source())
     write(folder, "evaluate.json", trained="a")
     assert stands(folder, SETTINGS) == "finished"
+    write(folder, "evaluate.json", trained="b")  # of another training
+    assert stands(folder, SETTINGS) == "trained, not evaluated"
+    write(folder, "evaluate.json", trained="a")
     write(folder, "train.json", identity="a", source="another")
     assert stands(folder, SETTINGS) == "finished, by other source than today's"
     (folder / "train.json").unlink()

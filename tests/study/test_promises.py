@@ -231,3 +231,11 @@ def test_plots_say_what_they_show():
     for said, (figure, alt) in alts.items():
         assert figure.axes
         assert said in alt
+
+
+def test_which_of_two_metrics_is_earlier_is_one_sign_test_over_runs(monkeypatch):
+    seen = pd.DataFrame({"PSSR": [1, 1, 2, 1, 1, 1, np.inf, 2], "R@1%": [2, 3, 2, 2, np.inf, 4, np.inf, 1]})
+    monkeypatch.setattr(earliness, "first_seen", lambda table: seen)
+    before, after, p_value = earliness.earlier(None, "PSSR", "R@1%")
+    assert (before, after) == (5, 1)
+    assert p_value == pytest.approx(2 * (1 + 6) / 64)

@@ -138,7 +138,8 @@ def _row(claim: str, found: str, verdict: str) -> dict[str, str]:
 
 
 def _in(runs: int, of: int) -> str:
-    return {0: "fails", of: "holds"}.get(runs, "holds in part") + f" ({runs} of {of} runs)"
+    """What was found, without a count: rankings of one test, and edits of them, are no independent trials."""
+    return {0: "fails", of: "holds"}.get(runs, "holds in part") + " (shown, not tested)"
 
 
 def improvement_verdicts(runs: Mapping[str, tuple[Ranks, np.ndarray]]) -> list[dict[str, str]]:

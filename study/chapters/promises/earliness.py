@@ -93,6 +93,16 @@ def first_seen(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(found, index=list(METRICS)).T
 
 
+def earlier(table: pd.DataFrame, one: str, other: str) -> tuple[int, int, float]:
+    """In how many runs one metric sees the learning before the other, in how many after it, and the sign test of that.
+
+    The two-sided p-value of a binomial of one half; a run in which both see it in the same epoch, or neither, has no say.
+    """
+    seen = first_seen(table)
+    before, after = int((seen[one] < seen[other]).sum()), int((seen[one] > seen[other]).sum())
+    return before, after, float(stats.binomtest(before, before + after).pvalue) if before + after else 1.0
+
+
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:
     """How much each metric learns from a query, relative to PSSR, in runs that learn.
 

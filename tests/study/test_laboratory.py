@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cvig.metrics import TIES, pssr, recall_at_k
+from cvig.metrics import TIES, pssr, recall_at_k, recall_curve
 from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT, pssr_as_coded, recalls
 from cvig.metrics.conventions.arithmetic import DIFFERENCES, FAISS, FAISS_DIFFERENCES, count
-from cvig.ranking import exact_ranks
-from study.chapters.ties.laboratory import laboratory, presets
+from cvig.ranking import Ranks, exact_ranks
+from study.chapters.ties.laboratory import laboratory, presets, recall_and_area
 from study.published import table
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +29,7 @@ def page(tmp_path_factory):
     folder = tmp_path_factory.mktemp("page")
     (folder / "_static").symlink_to(ROOT / "book" / "_static")
     head = "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' content='width=device-width'>"
-    (folder / "index.html").write_text(f"{head}<body>{laboratory()._repr_html_()}")
+    (folder / "index.html").write_text(f"{head}<body>{laboratory()._repr_html_()}{recall_and_area()._repr_html_()}")
     with browser() as driven:
         driven.view(DESKTOP)
         driven.open(folder / "index.html")
@@ -163,3 +163,18 @@ def test_keys_move_the_chosen_point(page):
     state = settled(page)["state"]
     assert np.subtract(state["queries"][0], before).tolist() == [0.125, 0.0625]
     same_scores(state)
+
+
+def test_the_curve_of_moved_ranks_is_the_package_s_and_its_area_is_pssr(page):
+    state = page.run(
+        """const lab = document.querySelector('.cvig-recall'), ranks = lab.querySelectorAll('.lab-ranks input');
+        [2, 5, 5, 9, 20].forEach((rank, i) => (ranks[i].value = rank));
+        ranks[0].dispatchEvent(new Event('input', {bubbles: true}));
+        return {...lab.result, said: lab.querySelector('.lab-said').textContent}"""
+    )
+    ranks = Ranks([1, 4, 4, 8, 19], [0] * 5, 20)
+    assert state["ranks"] == [2, 5, 5, 9, 20]
+    np.testing.assert_allclose(state["curve"], recall_curve(ranks), atol=1e-12)
+    assert state["pssr"] == pytest.approx(pssr(ranks), abs=1e-12)
+    assert np.mean(state["curve"][:-1]) == pytest.approx(pssr(ranks))
+    assert f"{pssr(ranks):.3f}" in state["said"]

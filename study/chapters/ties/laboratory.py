@@ -176,3 +176,8 @@ class Laboratory:
 def laboratory() -> Laboratory:
     """The tie laboratory."""
     return Laboratory("ties", data(presets()), SCRIPTS)
+
+
+def recall_and_area(ranks: tuple[int, ...] = (1, 3, 6, 14, 19), n: int = 20) -> Laboratory:
+    """Recall at every k of a few queries whose ranks the reader moves, and PSSR as its area."""
+    return Laboratory("recall", {"ranks": ranks, "n": n}, ("arithmetic", "recall"))

@@ -18,7 +18,10 @@ SETTINGS = {
     "light phone": (PHONE, False),
     "dark phone": (PHONE, True),
 }
-OPEN = "document.querySelectorAll('details').forEach((fold) => (fold.open = true))"
+# folds open at once: what is half faded in has no contrast yet
+OPEN = """const style = '<style>* { animation: none !important; transition: none !important }</style>';
+  document.head.insertAdjacentHTML('beforeend', style);
+  document.querySelectorAll('details').forEach((fold) => (fold.open = true))"""
 ASK = """return axe.run(document, {runOnly: arguments[0], resultTypes: ['violations']}).then((found) =>
   found.violations.map((rule) => [rule.id, rule.nodes.map((node) => [node.target.join(' '), node.html.slice(0, 160)])]))"""
 WIDTH = "return document.documentElement.scrollWidth"

@@ -56,7 +56,8 @@ def named(text: str) -> str:
     text = TOGGLE.sub(r'\1<summary aria-label="Pages below \2">', text)
     text = text.replace('role="doc-biblioentry"', 'role="listitem"').replace(' role="doc-backlink"', "")
     text = text.replace('<i class="theme-switch', '<i aria-hidden="true" class="theme-switch')
-    # a button's text is its name
+    # the text of a button or of a fold is its name
+    text = text.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     return re.sub(r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1", text)
 
 

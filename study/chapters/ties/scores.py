@@ -119,7 +119,7 @@ def shaded(table: pd.DataFrame, caption: str) -> Styler:
     colors = color_palette("vlag", as_cmap=True)
     style = table.apply(
         lambda column: [
-            f"color: #111; background-color: {to_hex(colors(0.5 + 0.4 * gap / 100))}" if gap == gap else "color: #111"
+            f"color: #111; background-color: {to_hex(colors(0.5 + 0.36 * gap / 100))}" if gap == gap else "color: #111"
             for gap in column - fair
         ]
     )

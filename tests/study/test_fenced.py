@@ -61,8 +61,15 @@ def folder(tmp_path):
     papermill.chmod(0o755)
     layouts.make_cvusa(tmp_path / "FOLDER", small=True)
     layouts.make_flat(tmp_path / "my-data", [f"{i:07d}" for i in range(40)])
-    for i in range(12):
+    (tmp_path / "cvig").symlink_to(ROOT / "cvig")
+    places = ["file,lat,lon"]
+    for i in range(12):  # tiles a thousandth of a degree wide, and a photograph in the middle of each
         layouts.save(tmp_path, f"region/{i}.jpg", i, (64, 64))
+        numbers = (1e-3 / 64, 0, 0, -1e-3 / 64, 1e-3 * i, 0)
+        (tmp_path / f"region/{i}.jgw").write_text("".join(f"{number}\n" for number in numbers))
+        layouts.save(tmp_path, f"known/{i}.jpg", 50 + i, (64, 64))
+        places.append(f"{i}.jpg,-0.0005,{1e-3 * i + 5e-4}")
+    (tmp_path / "known" / "photographs.csv").write_text("\n".join(places) + "\n")
     layouts.save(tmp_path, "photo.jpg", 99, (64, 64))
     rng = np.random.default_rng(0)
     gallery = rng.standard_normal((40, 8)).astype(np.float32)
@@ -78,6 +85,7 @@ def folder(tmp_path):
 def test_every_block_of_a_page_runs_as_printed(page, folder):
     environment = os.environ | {
         "PATH": os.pathsep.join([str(folder / "bin"), str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "XDG_CACHE_HOME": str(folder / "cache"),
         "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
     }
     for block in blocks(page):

@@ -8,13 +8,22 @@ import pytest
 import yaml
 
 from study.chapters.towers import figures, gradients, published
-from study.chapters.towers.experiment import TOWERS, Experiment, alone, deaths, plan_table, verdicts, within_one
+from study.chapters.towers.experiment import (
+    TOWERS,
+    Experiment,
+    alone,
+    control_verdicts,
+    deaths,
+    plan_table,
+    verdicts,
+    within_one,
+)
 from study.sessions.seeds import TEXTS
 
 N, QUERIES = 8, 1000
 COLLAPSED = dict(zip(("1", "5", "10", "1pct", "5pct", "10pct"), (2, 6, 11, 11, 51, 101), strict=True))
 ROW = {"1": 20, "5": 30, "10": 40, "1pct": 400, "5pct": 980, "10pct": 980}
-ARMS = ["ground-mixed-1e-3", "aerial-mixed-1e-3", "ground-one-1e-3", "ground-mixed-1e-5"]
+ARMS = ["ground-mixed-1e-3", "aerial-mixed-1e-3", "ground-one-1e-3", "ground-mixed-1e-5", "june-1-scratch", "modern"]
 
 
 def made(folder: Path, dead: dict[str, str], counts: dict[str, dict] = {}, test_dead: dict[str, str] = {}) -> Experiment:  # noqa: B006
@@ -32,7 +41,13 @@ def made(folder: Path, dead: dict[str, str], counts: dict[str, dict] = {}, test_
     for arm in ARMS:
         for seed in range(N):
             name = f"{arm}/{seed}"
-            row = {"run": name, "arm": arm, "seed": seed, "seconds": 10.0}
+            row = {
+                "run": name,
+                "arm": arm,
+                "seed": seed,
+                "seconds": 10.0,
+                "pssr": (0.7 if arm == "modern" else 0.5) + 0.001 * seed,
+            }
             row |= {f"coded_{top}": count for top, count in counts.get(arm, COLLAPSED).items()}
             for tower in TOWERS:
                 gone = test_dead.get(arm) == tower
@@ -83,12 +98,20 @@ def test_the_published_row_is_known_and_a_collapsed_query_tower_is_another(tmp_p
     assert within_one(none.arm(arm), QUERIES).all()
 
 
+def test_controls_learn_where_their_interval_is_above_the_plan_s_bound(tmp_path):
+    table = control_verdicts(made(tmp_path / "a", {"june-1-scratch": "ground"}))
+    assert table.verdict["june-1-scratch"] == table.verdict["modern"] == "holds"
+    table = control_verdicts(made(tmp_path / "b", {"june-1-scratch": "aerial", "modern": "aerial"}))
+    assert table.verdict["june-1-scratch"] == table.verdict["modern"] == "refuted"
+    assert table.verdict["ground-mixed-1e-3"] == "refuted"  # at chance
+
+
 def test_the_plan_and_the_deaths_are_tabled(tmp_path):
     experiment = made(tmp_path / "a", {"ground-mixed-1e-3": "ground"})
     table = deaths(experiment)
     assert table.loc["ground-mixed-1e-3", "ground, training"] == "8 of 8 [63%, 100%]"
     assert table.loc["ground-mixed-1e-3", "ground, test"] == "0 of 8 [0%, 37%]"
-    assert plan_table(experiment.plan, experiment).loc["made", "as planned"].startswith("32 of 32 runs")
+    assert plan_table(experiment.plan, experiment).loc["made", "as planned"].startswith("48 of 48 runs")
     assert "ground-mixed-1e-3, ground tower, training: 8 of 8" in figures.deaths_plot(experiment)[1]
     assert "ground tower, test: 0.50 to 0.90" in figures.silence_plot(experiment, ARMS[:2])[1]
 

@@ -107,7 +107,7 @@ def deaths(experiment: Experiment) -> pd.DataFrame:
 
 def alone(experiment: Experiment, arm: str, where: str = "training") -> tuple[int, int, int]:
     """Runs of an arm with the anchor's tower alone dead, with the other alone, and in all."""
-    its, anchor = experiment.arm(arm), arm.split("-")[0] if arm.split("-")[0] in TOWERS else "ground"
+    its, anchor = experiment.arm(arm), "aerial" if arm.startswith("aerial") else "ground"
     other = next(tower for tower in TOWERS if tower != anchor)
     dead, lives = its[f"dead_{anchor}_{where}"], its[f"dead_{other}_{where}"]
     return int((dead & ~lives).sum()), int((lives & ~dead).sum()), len(its)
@@ -217,3 +217,35 @@ def verdicts(towers: Experiment, long: Experiment) -> pd.DataFrame:
             "reproduced" if like else "not reproduced",
         )
     return pd.DataFrame(rows).set_index(["experiment", "statement"])
+
+
+LEARNS = 0.55  # PSSR that the interval of a healthy control lies above, by the plan; chance is next to a half
+
+
+def control_verdicts(controls: Experiment) -> pd.DataFrame:
+    """The controls as `verdicts`: from random trunks, and by a recipe that learns."""
+    rows = {}
+    for arm in controls.arms:
+        its = controls.arm(arm)
+        if arm.startswith("june-1"):
+            one, other, of = alone(controls, arm)
+            p = sign_p(one, other)
+            rows[arm] = {
+                "statement": "from random trunks the anchor's tower dies in training, the other does not",
+                "n": str(of),
+                "found": f"anchor's alone {said(one, of)}, the other's alone {said(other, of)}; p = {p:.2g}",
+                "refuted by": "the reverse, p below .05",
+                "verdict": "open" if p >= 0.05 else "holds" if one > other else "refuted",
+            }
+        else:
+            mean, error = its.pssr.mean(), stats.sem(its.pssr)
+            low, high = stats.t.interval(0.95, len(its) - 1, mean, error) if len(its) > 1 else (np.nan, np.nan)
+            dead = int(its.filter(regex="^dead_").any(axis=1).sum())
+            rows[arm] = {
+                "statement": "the small network learns, and no tower dies",
+                "n": str(len(its)),
+                "found": f"PSSR {mean:.3f} [{low:.3f}, {high:.3f}] over seeds; a dead tower in {said(dead, len(its))}",
+                "refuted by": f"a lower end below {LEARNS:g}, or a dead tower",
+                "verdict": "holds" if low > LEARNS and not dead else "refuted",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(controls.name)

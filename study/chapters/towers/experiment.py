@@ -181,6 +181,11 @@ def verdicts(towers: Experiment, long: Experiment) -> pd.DataFrame:
             "an interval above half",
             "refuted" if low > HALF else f"holds up to {percent(high)}",
         )
+    its = towers.runs[towers.runs.arm.str.contains("-one-")]
+    if len(its):
+        near = int(within_one(its, towers.plan.content["test_count"]).sum())
+        what = "beside H5, not planned: with one preprocessing counts are k + 1, within one"
+        add(towers, what, len(its), said(near, len(its)), "nothing: it describes", "described")
     for experiment in (towers, long):
         queries = experiment.plan.content["test_count"]
         mixed = experiment.runs[experiment.runs.arm.str.endswith("mixed-1e-3")]

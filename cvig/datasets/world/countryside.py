@@ -18,7 +18,7 @@ from cvig.datasets.world.parcels import cells_of, nearest
 PIECE = 512  # metres a side of what is made at a time
 SHADE = (1, 2, 3, 5, 7, 9)  # metres toward the sun at which something may stand in the light
 MARGIN = LARGEST_HOUSE // 2 + SHADE[-1] + LARGEST_CROWN  # what stands so far outside a piece shows in it
-KEPT = 300 * 2**20  # bytes of pieces that are kept for the windows to come
+KEPT = 288 * 2**20  # bytes of pieces that are kept for the windows to come
 
 
 @dataclass(frozen=True)

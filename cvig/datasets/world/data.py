@@ -17,7 +17,7 @@ VIEWS = {"90": math.pi / 2, "panorama": 2 * math.pi}
 COUNTS = {"train": 4096, "val": 1000, "test": 6194}  # the paper's test set has 6194 pairs
 TRAINING_SPACING = 40  # metres; tiles of training places may overlap
 ABROAD = 1_000_000  # metres between the coordinates of two countries
-BATCH = 128
+BATCH = 64
 
 
 class WorldViews(PairedViews):

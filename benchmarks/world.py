@@ -36,9 +36,7 @@ def main() -> None:
         for row in range(given.kilometres * 10**6 // PIECE**2):
             make_countryside(Window(row * PIECE, 0, PIECE, PIECE), number)
         area = given.kilometres * 10**6 // PIECE**2 * PIECE**2 / 1e6
-        print(
-            f"country {number}: {area / (time.process_time() - start):.1f} km² of land a second of processor time"
-        )
+        print(f"country {number}: {area / (time.process_time() - start):.1f} km² of land a second of processor time")
     start = time.perf_counter()
     apart = WorldViews("test", count=given.pairs)
     print(f"{given.pairs / (time.perf_counter() - start):.0f} pairs a second at 64 × 64 of places apart, land included")

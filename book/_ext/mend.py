@@ -55,7 +55,8 @@ def named(text: str) -> str:
     """The page with names for what has none: the folds of its contents, the entries of its bibliography."""
     text = TOGGLE.sub(r'\1<summary aria-label="Pages below \2">', text)
     text = text.replace('role="doc-biblioentry"', 'role="listitem"').replace(' role="doc-backlink"', "")
-    text = text.replace('<i class="theme-switch', '<i aria-hidden="true" class="theme-switch')
+    # a script makes pictures of these, whose titles would be text that the button's name does not hold
+    text = re.sub(r'(<i class="theme-switch[^>]*?)\s+title="[^"]*"', r"\1", text)
     # the text of a button or of a fold is its name
     text = text.replace('<summary aria-label="Toggle hidden content">', "<summary>")
     return re.sub(r'(<button class="btn search-button-field[^>]*?) aria-label="Search"', r"\1", text)

@@ -28,10 +28,10 @@ PARAMETERS = {
     "size": 64,
     "recipe": MODERN.name,
     "learning_rate": 2e-3,
-    "train_count": 4096,
+    "train_count": 2048,
     "val_count": 500,
     "test_count": 2000,
-    "epochs": 60,
+    "epochs": 24,
     "seed": 0,
     "view": "90",
 }

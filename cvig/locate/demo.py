@@ -1,7 +1,7 @@
 """``cvig locate --demo``: a corner of the procedural world, its coordinates made up, searched by a small network.
 
-The folder gets all that the commands take: a map with its world file, photographs of known place with their list, and one
-photograph whose place they do not tell. The answer is what ``cvig calibrate`` and ``cvig locate`` make of these files.
+A folder beside the answer gets all that the commands take: tiles with their table, photographs of known place with theirs,
+and one photograph whose place neither tells. The answer is what ``cvig calibrate`` and ``cvig locate`` make of them.
 """
 
 from pathlib import Path
@@ -11,86 +11,82 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from cvig.datasets import load
-from cvig.files import atomic, write, write_csv, write_json
+from cvig.datasets import PairedViews, load
+from cvig.files import atomic, write_csv, write_json
 from cvig.locate.answer.folder import check_folder, write_answer
+from cvig.locate.answer.report import Case
+from cvig.locate.calibration import SQUARE
 from cvig.locate.gallery import Gallery
-from cvig.locate.geometry import squares
+from cvig.locate.geometry import square_corners, squares
 from cvig.locate.model import Model
 from cvig.locate.photograph import Photograph
 from cvig.locate.search import calibrate_folder, locate
+from cvig.locate.sources import Tiles
 from cvig.reading.coordinates import EARTH
 
-MODEL = Path(__file__).with_name("model_of_demo")  # study.demo trains it
-WORLD = {"split": "test", "seed": 1, "extent": 3072, "count": 360, "useless": 0.0}  # not the map it was trained on
-TILE, STRIDE = 128, 64  # metres
-ORIGIN = (0.0, 0.0)  # made-up latitude and longitude of the map's south-western corner: open sea in truth
-SQUARE = 250.0
+MODEL = Path(__file__).with_name("model_of_demo")  # `study.demo` trains it
+SEED, COUNT = 1, 600  # another land than it was trained on
+SPAN = 128.0  # metres a side of a tile
 DEGREE = np.degrees(1 / EARTH)  # of a metre, at the equator
+CHOSEN = 7
+MADE_UP = "A made-up world: its coordinates, in the open sea where equator and first meridian cross, are no place on Earth."
 
 
-def demo_world(network_size: int, **changes: Any):
-    """Views of the demo's part of the world; `changes` go to `cvig.datasets.world.WorldViews`."""
-    return load("world", None, **{**WORLD, "size": network_size, **changes})
+def world(size: int, **changes: Any) -> PairedViews:
+    """The demo's part of the world; `changes` go to `cvig.datasets.load`."""
+    return load("world", None, **{"split": "test", "size": size, "seed": SEED, "count": COUNT, "useless": 0.0, **changes})
 
 
-def lonlat(views) -> np.ndarray:
+def lonlat(views: PairedViews) -> np.ndarray:
     """Made-up longitude and latitude of each view: float64 [Q, 2]."""
-    return np.asarray(ORIGIN)[::-1] + views.coordinates * DEGREE
+    return (views.coordinates - views.coordinates.mean(axis=0)) * DEGREE
 
 
-def write_map(path: Path, views) -> None:
-    """The world's overhead map round the views, half a tile beyond the outermost, as an image with its world file."""
-    east, north = views.coordinates.min(axis=0), views.coordinates.max(axis=0)
-    left, bottom = (int(v) for v in np.floor(east - TILE / 2))
-    right, top = (int(v) for v in np.ceil(north + TILE / 2))
-    extent = views.land.extent
-    picture = views.land.overhead[extent - top : extent - bottom, left:right].numpy()
-    with atomic(path) as temporary:
-        Image.fromarray(picture).save(temporary, quality=88)
-    first = (ORIGIN[1] + (left + 0.5) * DEGREE, ORIGIN[0] + (top - 0.5) * DEGREE)
-    numbers = (DEGREE, 0, 0, -DEGREE, *first)
-    write(path.with_suffix(".jgw"), "".join(f"{number:.14g}\n" for number in numbers))
+def as_tiles(views: PairedViews) -> Tiles:
+    """The views' aerial images as a gallery; each view is in the middle of its own."""
+
+    def picture(row: int, side: int) -> np.ndarray:
+        image = Image.fromarray(np.moveaxis(np.asarray(views.aerial_image(row)), 0, -1))
+        return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
+
+    def key(row: int) -> str:
+        return f"{views.digest}-{row}"
+
+    names = [f"{row:04d}" for row in range(views.gallery_count)]
+    return Tiles(square_corners(lonlat(views), SPAN), names, picture, key)
 
 
-def write_photographs(folder: Path, views, chosen: int) -> None:
-    """Photographs of known place in ``pairs``, none of them from the square of ground of the `chosen` one."""
+def write_world(folder: Path, views: PairedViews, chosen: int) -> None:
+    """Write ``tiles``, ``pairs`` and ``photo.png``; no photograph of a pair is from the square of ground of the last."""
     at = lonlat(views)
     square = squares(at, SQUARE)
-    rows = []
-    for i in range(views.ground_count):
-        picture = Image.fromarray(np.moveaxis(np.asarray(views.ground_image(i)), 0, -1))
-        if i == chosen:
-            with atomic(folder / "photo.png") as temporary:
-                picture.save(temporary)
-        elif square[i] != square[chosen]:
-            name = f"{i:04d}.png"
-            with atomic(folder / "pairs" / name) as temporary:
-                picture.save(temporary)
-            rows.append({"file": name, "lat": at[i, 1], "lon": at[i, 0], "fov": 90.0})
-    write_csv(folder / "pairs" / "photographs.csv", pd.DataFrame(rows))
+    apart = square != square[chosen]
+    for side, image in (("tiles", views.aerial_image), ("pairs", views.ground_image)):
+        rows = range(views.ground_count) if side == "tiles" else np.flatnonzero(apart).tolist()
+        for i in rows:
+            with atomic(folder / side / f"{i:04d}.png") as temporary:
+                Image.fromarray(np.moveaxis(np.asarray(image(i)), 0, -1)).save(temporary)
+        table = {"file": [f"{i:04d}.png" for i in rows], "lat": at[rows, 1], "lon": at[rows, 0]}
+        more = {"footprint": SPAN} if side == "tiles" else {"fov": 90.0}
+        write_csv(folder / side / f"{'tiles' if side == 'tiles' else 'photographs'}.csv", pd.DataFrame(table | more))
+    with atomic(folder / "photo.png") as temporary:
+        Image.fromarray(np.moveaxis(np.asarray(views.ground_image(chosen)), 0, -1)).save(temporary)
     write_json(folder / "truth.json", {"latitude": float(at[chosen, 1]), "longitude": float(at[chosen, 0])})
 
 
-def run_demo(out: Path, *, coverage: float = 0.9, score: str = "gap", open_world: bool = False, chosen: int = 7) -> dict:
+def search_demo(folder: Path, *, coverage: float = 0.9, score: str = "gap", open_to_all: bool = False) -> Case:
+    """Write the world's files into `folder`, calibrate and search as the commands do."""
+    model = Model.read(MODEL)
+    write_world(folder, world(model.network.size), CHOSEN)
+    gallery = Gallery.open(folder / "tiles" / "tiles.csv").embed(model, folder / "cache")
+    calibration = calibrate_folder(folder / "pairs", model, gallery)
+    calibration.write(folder / "calibration.json")
+    options = {"coverage": coverage, "score": score, "open_to_all": open_to_all}
+    return locate([Photograph.read(folder / "photo.png", 90.0)], model, gallery, calibration, **options, notes=[MADE_UP])
+
+
+def run_demo(out: Path, *, coverage: float = 0.9, score: str = "gap", open_world: bool = False) -> dict:
     """Write the world's files into ``OUT-world`` and the answer into `out`; give the answer."""
     check_folder(out)
-    model = Model.read(MODEL)
-    views = demo_world(model.network.size)
     folder = out.with_name(f"{out.name}-world")
-    write_map(folder / "map.jpg", views)
-    write_photographs(folder, views, chosen)
-    gallery = Gallery.open(folder / "map.jpg", tile=TILE, stride=STRIDE).embed(model, folder / "cache")
-    calibration = calibrate_folder(folder / "pairs", model, gallery, square=SQUARE)
-    calibration.write(folder / "calibration.json")
-    case = locate(
-        [Photograph.read(folder / "photo.png", 90.0)],
-        model,
-        gallery,
-        calibration,
-        coverage=coverage,
-        score=score,
-        open_to_all=open_world,
-        notes=["A made-up world with made-up coordinates: no place on Earth."],
-    )
-    return write_answer(out, case)
+    return write_answer(out, search_demo(folder, coverage=coverage, score=score, open_to_all=open_world))

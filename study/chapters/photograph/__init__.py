@@ -1,0 +1,1 @@
+"""What the page on a photograph and a map computes and shows."""

@@ -1,0 +1,120 @@
+"""A photograph on its map, one curve seen in three ways, and how often regions hold the place."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.collections import PolyCollection
+
+from cvig.locate.answer.report import COVERAGES, Case
+from cvig.locate.calibration import Calibration
+from cvig.metrics import pssr, recall_curve, search_share
+from cvig.ranking import Ranks
+from study.figures import PALETTE, Plot, new
+
+NAMES = {"gap": "gap to the nearest tile", "share": "share of the gallery"}
+ORDER = ("as calibrated", "narrower field of view", "mist", "winter", "fewer tiles")
+
+
+def on_the_map(case: Case, place: tuple[float, float]) -> Plot:
+    """The photograph, the levels of the tiles where they lie, and the true place (longitude, latitude)."""
+    figure, axes = new(1, 2, size=(10, 3.4), width_ratios=(1, 2.6))
+    picture, axis = axes[0]
+    picture.imshow(case.photographs[0].image)
+    picture.set(xticks=[], yticks=[], title="The photograph")
+    picture.grid(False)
+    order = case.region.order[::-1]
+    step = np.searchsorted(COVERAGES, case.region.level, side="right")
+    colours = np.array(["#0b3d91", "#4f7fc4", "#9fbbe3", "#d5e1f4", "#f1f1ef"])
+    axis.add_collection(
+        PolyCollection(case.tiles.corners[order], facecolors=colours[step[order]], edgecolors="white", linewidths=0.2)
+    )
+    axis.plot(*place, "*", ms=13, color=PALETTE[3], mec="black", label="where it was taken")
+    for name, colour in zip([f"within {100 * c:g}%" for c in COVERAGES] + ["ruled out at 95%"], colours, strict=True):
+        axis.plot([], [], "s", color=colour, mec="grey", label=name)
+    axis.autoscale_view()
+    axis.set(aspect="equal", xlabel="longitude", ylabel="latitude", title="Regions")
+    axis.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1, 1))
+    shares = [case.region.area(c) / case.region.whole for c in COVERAGES]
+    said = ", ".join(f"{100 * s:.0f}% of the ground at {100 * c:g}%" for s, c in zip(shares, COVERAGES, strict=True))
+    return figure, f"A small photograph beside a map of {len(case.tiles)} square tiles in five shades. Regions: {said}."
+
+
+def ranks_of(made: Calibration) -> Ranks:
+    """Ranks of the calibration's photographs, ties counted against them."""
+    return Ranks(np.rint(made.share * made.tiles).astype(int) - 1, np.zeros(len(made), int), made.tiles)
+
+
+def three_views(made: Calibration, coverage: float) -> Plot:
+    """The recall curve; PSSR is the area under it, and the search share is where it reaches the coverage."""
+    ranks = ranks_of(made)
+    curve, share = recall_curve(ranks), search_share(ranks, coverage, places=made.square)
+    figure, axes = new(1, 1, size=(6, 3.6))
+    axis, at = axes[0, 0], np.linspace(0, 1, len(curve))
+    axis.fill_between(at, curve, color=PALETTE[0], alpha=0.2, label=f"PSSR {pssr(ranks):.3f}: the area")
+    axis.plot(at, curve, color=PALETTE[0], label="recall")
+    axis.plot([0, share.share, share.share], [coverage, coverage, 0], ":", color=PALETTE[3])
+    axis.plot(share.share, coverage, "o", color=PALETTE[3], label=f"search share {share.share:.3f} for {100 * coverage:g}%")
+    axis.set(xlabel="share of the gallery searched", ylabel="share of photographs found", xlim=(0, 1), ylim=(0, 1.02))
+    axis.legend(loc="lower right")
+    alt = (
+        f"The recall curve of {len(made)} photographs rises over the share of the gallery searched; the area under it is "
+        f"{pssr(ranks):.3f}, and it reaches {100 * coverage:g}% near a share of {share.share:.3f}."
+    )
+    return figure, alt
+
+
+def measured(path: Path | str) -> dict:
+    """What `study.located` wrote, its rows as frames."""
+    record = json.loads(Path(path).read_text())
+    return {**record, **{name: pd.DataFrame(record[name]) for name in ("splits", "changed", "told")}}
+
+
+def held(splits: pd.DataFrame) -> Plot:
+    """How often regions held the place, over splits, against the coverage that was chosen; and how large they were."""
+    figure, axes = new(1, 2, size=(9, 3.4))
+    kept, size = axes[0]
+    kept.plot([0.45, 1], [0.45, 1], color="grey", lw=1)
+    for shift, (color, marker, (score, name)) in zip(
+        (-0.005, 0.005), zip(PALETTE, "os", NAMES.items(), strict=False), strict=True
+    ):
+        rows = splits[splits.score == score]
+        error = np.array([rows.held - rows.low, rows.high - rows.held])
+        kept.errorbar(rows.coverage + shift, rows.held, error, fmt=marker, ms=5, color=color, label=name)
+        size.plot(rows.coverage, 100 * rows["share"], f"{marker}-", color=color, label=name)
+    kept.set(xlabel="coverage chosen", ylabel="share of places held")
+    size.set(xlabel="coverage chosen", ylabel="tiles in the region, %", ylim=(0, 100))
+    kept.legend(loc="lower right")
+    worst = (splits.held - splits.coverage).abs().max()
+    alt = (
+        f"Left: the share of places held lies within {worst:.3f} of the coverage chosen, at {len(COVERAGES)} coverages and "
+        "by two scores, with 95% intervals. Right: the mean size of the regions grows with the coverage, to "
+        f"{100 * splits['share'].max():.0f}% of the tiles."
+    )
+    return figure, alt
+
+
+def broken(changed: pd.DataFrame, coverage: float) -> Plot:
+    """The share of places held under each condition, the calibration unchanged, at one coverage."""
+    figure, axes = new(1, 1, size=(8, 3.4))
+    axis, said = axes[0, 0], []
+    for shift, (color, marker, (score, name)) in zip(
+        (-0.12, 0.12), zip(PALETTE, "os", NAMES.items(), strict=False), strict=True
+    ):
+        part = changed[(changed.score == score) & (changed.coverage == coverage)].set_index("condition").loc[list(ORDER)]
+        error = np.array([part.held - part.low, part.high - part.held])
+        axis.errorbar(part.held, np.arange(len(part)) + shift, xerr=error, fmt=marker, color=color, label=name)
+        said += [f"{condition} {value:.2f}" for condition, value in part.held.items()] if score == "gap" else []
+    axis.axvline(coverage, color="black", ls=":", lw=1)
+    axis.set_yticks(range(len(ORDER)), ORDER)
+    axis.invert_yaxis()
+    axis.set(xlabel=f"share of places held by regions of {100 * coverage:g}% coverage", xlim=(0, 1))
+    axis.legend(loc="lower left")
+    return figure, f"Places held at a coverage of {coverage:g}, by the gap: {'; '.join(said)}. Whiskers are 95% intervals."
+
+
+def signs(told: pd.DataFrame) -> pd.DataFrame:
+    """How often the tests of resemblance say that something is amiss, in percent: a row a condition."""
+    table = told.set_index("condition")[["called_unlike", "twenty_called_unlike"]] * 100
+    return table.set_axis(["one photograph", "twenty together"], axis=1)

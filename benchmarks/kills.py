@@ -21,6 +21,8 @@ import pandas as pd
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN = "print('begin', flush=True)"
+TOGETHER = {"arch": "resnet18", "out": "run", "size": 32, "options": {"spacing": 16}, "train_count": 32, "val_count": 8}
+TOGETHER |= {"epochs": 6, "batch": 4, "threads": 1, "devices": 2}
 TRAIN = """
 from study.sessions.training import open_training
 from study.settings import TrainSettings
@@ -79,6 +81,7 @@ while (name := labels.state["name"]):
     labels.give(name, len(name) % 2 == 0)
 """,
     ),
+    "two processes": ("", ""),
     "study": ("", ""),
 }
 
@@ -88,6 +91,8 @@ def command(part: str, folder: Path) -> list[str]:
     if part == "study":
         plan = ["--config", "study=tests/tiny.yaml", f"out={folder / 'study'}"]
         return [sys.executable, "-m", "snakemake", "--cores", "2", "study", *plan]
+    if part == "two processes":
+        return [sys.executable, "-m", "study.train", str(folder / "settings.json"), "--keep-every", "0"]
     return [sys.executable, "-c", PARTS[part][1]]
 
 
@@ -104,7 +109,8 @@ def start(part: str, folder: Path) -> subprocess.Popen:
         text=True,
     )
     for line in process.stdout:
-        if line.strip() == "begin" or (part == "study" and line.startswith("training")):
+        begun = {"study": line.startswith("training"), "two processes": line.startswith("epoch")}
+        if begun.get(part, line.strip() == "begin"):
             break
     return process
 
@@ -112,6 +118,8 @@ def start(part: str, folder: Path) -> subprocess.Popen:
 def prepare(part: str, folder: Path) -> None:
     """Make what the part needs."""
     folder.mkdir()
+    if part == "two processes":
+        (folder / "settings.json").write_text(json.dumps(TOGETHER))
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     if PARTS[part][0]:
         words = [sys.executable, "-c", PARTS[part][0]]
@@ -124,10 +132,21 @@ def finish(process: subprocess.Popen) -> int:
     return process.returncode
 
 
+NOT_COMPARED = ("seconds", "device_seconds", "log.csv", "out", "run", "start")
+
+
+def victim(part: str, process: subprocess.Popen) -> int:
+    """Whom the kill meets: of two processes that train together the second, else the command itself."""
+    if part != "two processes":
+        return process.pid
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return int(children[-1]) if children else process.pid
+
+
 def _plain(content: object) -> object:
     """JSON without seconds, without folders of this try, and without digests of files that hold seconds."""
     if isinstance(content, dict):
-        left = {name: value for name, value in content.items() if name not in ("seconds", "log.csv", "out", "run", "start")}
+        left = {name: value for name, value in content.items() if name not in NOT_COMPARED}
         return {name: _plain(value) for name, value in left.items()}
     return content
 
@@ -178,8 +197,8 @@ def measure(parts: list[str], kills: int, seed: int) -> list[dict]:
                         takes = time.perf_counter() - began
                     except subprocess.TimeoutExpired:
                         met = True
-                process.send_signal(signal.SIGKILL)
-                process.wait()
+                os.kill(victim(part, process), signal.SIGKILL)
+                finish(process)
                 code = finish(start(part, folder))
                 found = outcome(folder)
                 differ = [file for file in sorted({*expected, *found}) if expected.get(file) != found.get(file)]

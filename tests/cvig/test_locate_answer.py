@@ -5,7 +5,7 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 
-import browser
+import answer_window
 import jsonschema
 import numpy as np
 import pytest
@@ -142,9 +142,9 @@ def test_nothing_that_the_camera_noted_gets_into_the_page_and_it_needs_no_networ
 
 @pytest.fixture(scope="module")
 def window(answered):
-    if lacking := browser.lacking():
+    if lacking := answer_window.lacking():
         pytest.skip(f"{lacking} is not installed")
-    with browser.Browser() as opened:
+    with answer_window.Browser() as opened:
         opened.open(answered[0] / "index.html")
         yield opened
 

@@ -1,5 +1,6 @@
 """The page on which tower dies: its rules on made tables, and its gradients."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -104,6 +105,9 @@ def test_controls_learn_where_their_interval_is_above_the_plan_s_bound(tmp_path)
     table = control_verdicts(made(tmp_path / "b", {"june-1-scratch": "aerial", "modern": "aerial"}))
     assert table.verdict["june-1-scratch"] == table.verdict["modern"] == "refuted"
     assert table.verdict["ground-mixed-1e-3"] == "refuted"  # at chance
+    part = made(tmp_path / "c", {})
+    part = dataclasses.replace(part, runs=part.runs[part.runs.seed < 3])
+    assert set(control_verdicts(part).verdict) == {"open: not all seeds are made"}
 
 
 def test_the_plan_and_the_deaths_are_tabled(tmp_path):

@@ -253,4 +253,6 @@ def control_verdicts(controls: Experiment) -> pd.DataFrame:
                 "refuted by": f"a lower end below {LEARNS:g}, or a dead tower",
                 "verdict": "holds" if low > LEARNS and not dead else "refuted",
             }
+        if len(its) < len(controls.plan.content["seeds"]):
+            rows[arm]["verdict"] = "open: not all seeds are made"
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(controls.name)

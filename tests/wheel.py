@@ -67,7 +67,7 @@ def test_it_trains_saves_and_loads_where_training_is_installed(tmp_path):
     from cvig.training.recipes import MODERN
 
     options = {"size": 32, "spacing": 16}
-    train, val = (cvig.load_data("world", tmp_path, split, count=24, **options) for split in ("train", "val"))
+    train, val = (cvig.load_data("world", None, split, count=24, **options) for split in ("train", "val"))
     network = build("resnet18", size=32, seed=0)
     log, ranks = fit(network, MODERN, train, val, epochs=2, batch=8, seed=0)
     assert log.loss.notna().all()

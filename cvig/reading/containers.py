@@ -60,11 +60,12 @@ def _npz(path: Path) -> object:
 def _pt(path: Path) -> object:
     import torch
 
-    core = np._core.multiarray
+    core = (np._core if hasattr(np, "_core") else np.core).multiarray  # NumPy 2 and NumPy 1
     kinds = {type(np.dtype(code)) for code in "?bBhHiIlLqQefdSU"}
     # what torch itself names for NumPy arrays beside tensors; none of it does anything but hold data
     known = [core._reconstruct, core.scalar, np.ndarray, np.dtype, *kinds]
-    known += [(core._reconstruct, "numpy.core.multiarray._reconstruct"), (core.scalar, "numpy.core.multiarray.scalar")]
+    for name in ("numpy.core.multiarray", "numpy._core.multiarray"):  # files of either
+        known += [(core._reconstruct, f"{name}._reconstruct"), (core.scalar, f"{name}.scalar")]
     with torch.serialization.safe_globals(known):
         return torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))
 

@@ -89,7 +89,7 @@ class Trainer:
     def __init__(self, data: CachedViews, arch: str, size: int):
         recipe = RECIPES["modern"]
         settings = {"learning_rate": 1e-4, "steps": STEPS, "seed": 0, "bf16": True}
-        self.module = SiameseTraining(build(arch, size=size), recipe, data, **settings)
+        self.module = SiameseTraining(build(arch, size=size), recipe, data, data, **settings)
         self.module.network.train().to(memory_format=torch.channels_last)
         self.optimizer = torch.optim.AdamW(self.module.parameters(), lr=1e-4)
         self.recipes = {True: recipe, False: replace(recipe, crop_min=1.0, quarter_turns=False)}

@@ -56,7 +56,6 @@ def train(folder: Path, parameters: dict) -> dict:
         bf16=False,
         report=lambda row: print({name: round(value, 4) for name, value in row.items() if name != "phase"}, flush=True),
     )
-    network.save(folder)
     ranks = exact_ranks(embed_ground(network, test), embed_gallery(network, test), test.positives)
     record = provenance(
         p,
@@ -65,6 +64,7 @@ def train(folder: Path, parameters: dict) -> dict:
         threads=1,
         seconds=time.perf_counter() - started,
     )
+    network.save(folder)  # after the record, which names the commit: a tree that holds a new network is dirty
     record["test"] = {name: round(float(value), 4) for name, value in summary(ranks)["value"].items()}
     write_json(folder / "train.json", record)
     return record

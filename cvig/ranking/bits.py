@@ -29,8 +29,9 @@ def as_bits(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndar
 
     Examples
     --------
-    >>> as_bits(np.array([[5]], np.uint8), np.array([[255]], np.uint8))[0]
-    array([[0, 0, 0, 0, 0, 1, 0, 1]], dtype=uint8)
+    >>> as_bits(np.array([[5], [2]], np.uint8), np.array([[255]], np.uint8))[0]
+    array([[0, 0, 0, 0, 0, 1, 0, 1],
+           [0, 0, 0, 0, 0, 0, 1, 0]], dtype=uint8)
     """
     query, gallery = as_rows(query, "query"), as_rows(gallery, "gallery")
     values = np.union1d(_values(query), _values(gallery))

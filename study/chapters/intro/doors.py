@@ -24,9 +24,9 @@ DOORS: dict[str, Sequence[tuple[str, str]]] = {
         ("score", "Your own embeddings by exact ranks and by every published rule."),
     ),
     "I hold a photograph": (
-        ("metrics", "What a rank says, and what it does not."),
+        ("photograph", "One photograph followed to a region of a map, and how far the region can be trusted."),
         ("own-data", "Your photographs and aerial images in the form that the package reads."),
-        ("score", "How far down the list the answer stands, with intervals."),
+        ("metrics", "What a rank says, and what it does not."),
     ),
 }
 

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
-PROGRAMS = ("chromium", "chromedriver")
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # any of them
 LOCAL = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # chromedriver is on this machine
 
 
 def missing() -> str:
     """Why no browser can be driven here, or "" where one can."""
-    absent = [name for name in PROGRAMS if not shutil.which(name)]
+    absent = ["chromium"] * (not any(map(shutil.which, CHROMIUM))) + ["chromedriver"] * (not shutil.which("chromedriver"))
     return f"not on the path: {', '.join(absent)}" if absent else ""
 
 
@@ -77,6 +77,10 @@ class Browser:
         pointer = {"type": "pointer", "id": kind, "parameters": {"pointerType": kind}, "actions": steps}
         self.ask("POST", "/actions", actions=[pointer])
 
+    def log(self) -> list[str]:
+        """What the page's scripts complained of."""
+        return [entry["message"] for entry in self.ask("POST", "/se/log", type="browser")]
+
     def picture(self, file: Path, *, whole: bool = False) -> None:
         """Write what the window shows as a PNG file; `whole`: the page down to its end."""
         shot = self.command(
@@ -107,7 +111,9 @@ def browser() -> Iterator[Browser]:
             session = Browser(f"http://127.0.0.1:{port}")
             _wait(session)
             flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}"]
-            options = {"goog:chromeOptions": {"args": flags}, "timeouts": {"script": 300_000}}
+            flags += ["--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"]  # pages lie on this machine
+            options = {"goog:chromeOptions": {"args": flags}, "goog:loggingPrefs": {"browser": "ALL"}}
+            options["timeouts"] = {"script": 300_000}
             made = session.ask("POST", "/session", capabilities={"alwaysMatch": options})
             session.address += f"/session/{made['sessionId']}"
             yield session

@@ -5,10 +5,10 @@ import math
 import re
 import xml.etree.ElementTree as ElementTree
 
-import answer_window
 import jsonschema
 import numpy as np
 import pytest
+from browser import DESKTOP, PHONE, browser, missing
 from command_line import call
 from galleries import METRE, make_model, paint
 from PIL import ExifTags, Image
@@ -18,6 +18,7 @@ from cvig.locate.answer.report import schema
 from cvig.locate.geometry import areas, plane
 
 SIDE = 50  # metres of a tile
+TAB, LEFT = "\ue004", "\ue012"  # as WebDriver codes them
 SPOTS = 60
 
 
@@ -142,9 +143,10 @@ def test_nothing_that_the_camera_noted_gets_into_the_page_and_it_needs_no_networ
 
 @pytest.fixture(scope="module")
 def window(answered):
-    if lacking := answer_window.lacking():
-        pytest.skip(f"{lacking} is not installed")
-    with answer_window.Browser() as opened:
+    if missing():
+        pytest.skip(missing())
+    with browser() as opened:
+        opened.view(DESKTOP)
         opened.open(answered[0] / "index.html")
         yield opened
 
@@ -163,12 +165,12 @@ def test_the_page_says_what_the_answer_says_at_every_coverage(window, answered):
 
 def test_the_keyboard_moves_the_coverage_and_every_control_shows_its_focus(window):
     window.run("document.querySelectorAll('#usual button')[2].click(); document.getElementById('coverage').focus()")
-    window.press("Left", "Left")
+    window.press(LEFT + LEFT)
     assert window.run("return document.getElementById('coverage-value').textContent") == "88%"
     window.run("document.activeElement.blur(); window.scrollTo(0, 0)")
     reached = set()
     for _ in range(30):
-        window.press("Tab")
+        window.press(TAB)
         reached.add(window.run("const e = document.activeElement; return e.id || e.className || e.textContent.slice(0, 12)"))
         tag, shown = window.run("const e = document.activeElement; return [e.tagName, getComputedStyle(e).outlineStyle]")
         assert tag == "BODY" or shown != "none"
@@ -194,13 +196,10 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("dark", [False, True])
-@pytest.mark.parametrize("width", [1280, 390])
-def test_the_page_is_accessible_in_light_and_dark_on_desk_and_phone(window, width, dark):
+@pytest.mark.parametrize("size", [DESKTOP, PHONE])
+def test_the_page_is_accessible_in_light_and_dark_on_desk_and_phone(window, size, dark):
     """The machine-checkable part of WCAG 2.2 AA that applies: names, headings, language, contrast, reflow."""
-    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-    window.command("Emulation.setEmulatedMedia", {"features": [scheme]})
-    metrics = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 600}
-    window.command("Emulation.setDeviceMetricsOverride", metrics)
+    window.view(size, dark=dark)
     found = window.run("""
         const nameless = [...document.querySelectorAll('input, button, canvas')].filter(e =>
             !(e.labels && e.labels.length) && !e.textContent.trim() && !e.getAttribute('aria-label'));

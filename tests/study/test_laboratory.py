@@ -1,10 +1,10 @@
 """The tie laboratory in a browser: of every preset it says what the package says, and it follows mouse, finger and keys."""
 
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from browser import DESKTOP, PHONE, browser, missing
 
 from cvig.metrics import TIES, pssr, recall_at_k, recall_curve
 from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT, pssr_as_coded, recalls
@@ -14,9 +14,6 @@ from study.chapters.ties.laboratory import laboratory, presets, recall_and_area
 from study.published import table
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "book"))
-from browser import DESKTOP, PHONE, browser, missing  # noqa: E402
-
 PRESETS = presets()
 PUBLISHED_ROW = "ResNet50, published"
 

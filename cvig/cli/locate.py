@@ -16,6 +16,15 @@ ModelFov = Annotated[
 ]
 
 
+def _searchable(model: Path, model_fov: float | None, gallery: Path, cache: Path | None, **cut):
+    """The network of a run, and the gallery that it has embedded; `cut` goes to `Gallery.open`."""
+    from cvig.locate import Gallery, Model
+    from cvig.locate.gallery import default_cache
+
+    network = Model.read(model, model_fov)
+    return network, Gallery.open(gallery, **cut).embed(network, cache or default_cache())
+
+
 def locate(
     photographs: Annotated[
         list[Path] | None, typer.Argument(help="One photograph, or several of one place.", show_default=False)
@@ -71,15 +80,13 @@ def locate(
             if not given:
                 raise ValueError(f"cvig locate needs {what}: cvig locate PHOTO --model RUN --gallery TILES; or --demo")
         check_folder(out)
-        from cvig.locate import Calibration, Gallery, Model, Photograph
-        from cvig.locate.gallery import default_cache
+        from cvig.locate import Calibration, Photograph
         from cvig.locate.search import locate as search
 
         made = Calibration.read(calibration or model)
         shown = [Photograph.read(path, fov) for path in photographs]
-        network = Model.read(model, model_fov)
-        tiles = Gallery.open(gallery, tile=tile, stride=stride, crs=crs, zoom=zoom, scheme=scheme)
-        tiles.embed(network, cache or default_cache())
+        cut = {"tile": tile, "stride": stride, "crs": crs, "zoom": zoom, "scheme": scheme}
+        network, tiles = _searchable(model, model_fov, gallery, cache, **cut)
         case = search(shown, network, tiles, made, coverage=coverage, score=score, open_to_all=open_world)
         typer.echo(text(write_answer(out, case)))
     typer.echo(f"\nopen {out / 'index.html'}")
@@ -104,14 +111,11 @@ def calibrate(
     cache: Cache = None,
 ) -> None:
     """Measure on photographs of known place what a search may rule out, and how much so few of them promise."""
-    from cvig.locate import Gallery, Model
-    from cvig.locate.gallery import default_cache
     from cvig.locate.search import calibrate_folder
     from cvig.metrics.conformal import conformal_bound, coverage_interval
 
-    network = Model.read(model, model_fov)
-    tiles = Gallery.open(gallery, tile=tile, stride=stride, crs=crs, zoom=zoom, scheme=scheme)
-    tiles.embed(network, cache or default_cache())
+    cut = {"tile": tile, "stride": stride, "crs": crs, "zoom": zoom, "scheme": scheme}
+    network, tiles = _searchable(model, model_fov, gallery, cache, **cut)
     made = calibrate_folder(pairs, network, tiles, square=square, fov=fov)
     path = out or model / "calibration.json"
     made.write(path)

@@ -3,6 +3,7 @@
 import numpy as np
 from scipy.spatial import cKDTree
 
+from cvig.metrics import ground
 from cvig.reading.coordinates import EARTH, as_points
 
 SAMPLES = 8  # points a side of a tile that say how much of it others cover
@@ -97,5 +98,4 @@ def ground_of_first(corners: np.ndarray, order: np.ndarray) -> np.ndarray:
 
 def squares(lonlat: np.ndarray, side: float) -> np.ndarray:
     """Which square of `side` metres each point [Q, 2] falls into, numbered: int64 [Q]."""
-    flat = np.floor(plane(lonlat - lonlat.min(axis=0), float(lonlat[:, 1].mean())) / side).astype(np.int64)
-    return np.unique(flat, axis=0, return_inverse=True)[1].ravel()
+    return ground.squares(plane(lonlat - lonlat.min(axis=0), float(lonlat[:, 1].mean())), side)

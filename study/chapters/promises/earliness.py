@@ -8,6 +8,7 @@ import pandas as pd
 from scipy import stats
 
 from cvig.metrics import chance
+from cvig.metrics.comparison import sign_flip_test
 from cvig.metrics.inference import SIMULATED, combine, independent_layers, per_query_values
 from cvig.metrics.intervals import number_places
 from cvig.ranking import Ranks
@@ -100,7 +101,7 @@ def earlier(table: pd.DataFrame, one: str, other: str) -> tuple[int, int, float]
     """
     seen = first_seen(table)
     before, after = int((seen[one] < seen[other]).sum()), int((seen[one] > seen[other]).sum())
-    return before, after, float(stats.binomtest(before, before + after).pvalue) if before + after else 1.0
+    return before, after, sign_flip_test(np.repeat([1, -1], [before, after]))
 
 
 def efficiency(table: pd.DataFrame) -> pd.DataFrame:

@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from cvig.metrics.comparison import holm
+from cvig.metrics.comparison import holm, sign_flip_test
+from cvig.metrics.intervals import share_interval
 from study.sessions.seeds import TEXTS, SeedsPlan
 from study.words import percent
 
@@ -68,8 +69,7 @@ def exact(count: int, of: int) -> tuple[float, float]:
     >>> low, round(high, 3)
     (0.0, 0.369)
     """
-    found = stats.binomtest(count, of).proportion_ci(0.95, "exact")
-    return float(found.low), float(found.high)
+    return share_interval(np.arange(of) < count)
 
 
 def said(count: int, of: int) -> str:
@@ -115,7 +115,7 @@ def alone(experiment: Experiment, arm: str, where: str = "training") -> tuple[in
 
 def sign_p(one: int, other: int) -> float:
     """Exact two-sided sign test; 1 where nothing differs."""
-    return float(stats.binomtest(one, one + other).pvalue) if one + other else 1.0
+    return sign_flip_test(np.repeat([1, -1], [one, other]))
 
 
 def within_one(runs: pd.DataFrame, queries: int) -> pd.Series:

@@ -28,7 +28,7 @@ from cvig.training.batches import EpochBatches, augment
 from cvig.training.caching import check_cachable, embed_in_parts
 from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.embedding import embed_gallery, embed_ground
-from cvig.training.mining import mined
+from cvig.training.mining import triplets
 from cvig.training.recipes import Recipe
 from cvig.training.shared import gather_rows, share_batch_norms
 
@@ -178,28 +178,11 @@ class SiameseTraining(lightning.LightningModule):
         return self.network.prepare(images, training=True).to(memory_format=torch.channels_last)
 
     def _loss_of_triplets(self, ground: torch.Tensor, aerial: torch.Tensor, batch_idx: int, seed: int) -> torch.Tensor:
-        """Loss of a batch of pairs and of negatives that are mined in a second batch, on images prepared as for a test."""
+        """Loss of a batch of pairs and of negatives that are mined in a second batch."""
         order = np.random.default_rng([self.seed, self.current_epoch, 1]).permutation(len(self.train_data))
         second = order[batch_idx * len(ground) : (batch_idx + 1) * len(ground)].tolist()
-        if self.recipe.anchor == "ground":
-            towers, anchor, positive = (self.network.ground, self.network.aerial), ground, aerial
-            images = torch.stack([self.train_data.aerial_image(self.train_data.partner(i)) for i in second])
-            others = augment(images.to(aerial.device), self.recipe, torch.Generator().manual_seed(seed + 1))
-        else:
-            towers, anchor, positive = (self.network.aerial, self.network.ground), aerial, ground
-            others = torch.stack([self.train_data.ground_image(i) for i in second]).to(ground.device)
-        of_anchor, of_other = towers
-        modes = [module.training for module in self.network.modules()]
-        self.network.eval()  # else batch norm would learn from images that are prepared as for a test
-        with torch.no_grad():
-            a, p, n = (
-                tower(self.network.prepare(images).to(memory_format=torch.channels_last)).float()
-                for tower, images in ((of_anchor, anchor), (of_other, positive), (of_other, others))
-            )
-        for module, mode in zip(self.network.modules(), modes, strict=True):
-            module.training = mode
-        negative = others[mined(a, p, n)]
-        a, p, n = of_anchor(self._input(anchor)), of_other(self._input(positive)), of_other(self._input(negative))
+        sides = triplets(self.network, self.recipe, self.train_data, ground, aerial, second, seed)
+        a, p, n = (tower(self._input(images)) for tower, images in sides)
         with torch.autocast(self.device.type, enabled=False):
             return self.losses[self.phase](a.float(), p.float(), n.float())
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_training import small_settings
 
 from cvig import files
 from study import folder as folders
@@ -15,26 +16,13 @@ from study import provenance
 from study import runs as study_runs
 from study.sessions.evaluation import open_evaluation
 from study.sessions.training import open_training
-from study.settings import EvaluateSettings, TrainSettings
+from study.settings import EvaluateSettings
 
 ROOT = Path(__file__).parents[2]
 
 
-def settings(folder, **options):
-    sizes = {
-        "size": 32,
-        "options": {"spacing": 16},
-        "train_count": 16,
-        "val_count": 4,
-        "epochs": 1,
-        "batch": 4,
-        "threads": 1,
-    }
-    return TrainSettings(**{"arch": "resnet18", "out": str(folder), "threads": 1, **sizes, **options})
-
-
 def train(folder, **options):
-    session = open_training(settings(folder, **options))
+    session = open_training(small_settings(folder, **options))
     session.fit()
     return session.finish()
 
@@ -102,7 +90,7 @@ def test_an_evaluation_that_cannot_be_made_leaves_the_one_that_was(run, options,
 
 def test_overwriting_leaves_the_finished_run_until_the_new_one_is_whole(run):
     before = content(run)
-    session = open_training(settings(run, seed=1, overwrite=True))
+    session = open_training(small_settings(run, seed=1, overwrite=True))
     session.fit()
     assert content(run) == before
     record = session.finish()
@@ -248,7 +236,7 @@ def test_the_data_of_a_resumed_run_are_those_of_the_run(tmp_path, monkeypatch):
     """Fresh views change with every epoch: their digest is taken before the first."""
     options = {"fresh": True, "epochs": 2}
     whole = train(tmp_path / "whole", **options)
-    session = open_training(settings(tmp_path / "cut", **options))
+    session = open_training(small_settings(tmp_path / "cut", **options))
     session.keep.every = 0
     session.fit()  # killed here, all epochs kept
     files.let_go(tmp_path / "cut")
@@ -266,12 +254,12 @@ def test_the_default_folder_names_the_identity(tmp_path, monkeypatch):
 
 
 def test_other_parameters_leave_what_a_training_keeps(tmp_path):
-    session = open_training(settings(tmp_path / "run", epochs=2))
+    session = open_training(small_settings(tmp_path / "run", epochs=2))
     session.keep.every = 0
     session.fit()
     (kept,) = (tmp_path / "run").glob(".train-*/unfinished.ckpt")
     before = kept.read_bytes()
-    other = open_training(settings(tmp_path / "run", epochs=2, threads=2))
+    other = open_training(small_settings(tmp_path / "run", epochs=2, threads=2))
     other.keep.every = 0
     other.fit()
     other.finish()

@@ -5,24 +5,15 @@ import sys
 
 import numpy as np
 import pytest
+from small_training import small_settings
 
 from cvig.training.starting import ProcessFailed
 from study import train, watching
 from study.sessions.training import open_training
-from study.settings import TrainSettings
 
 
 def small(folder, **options):
-    sizes = {
-        "size": 32,
-        "options": {"spacing": 16},
-        "train_count": 16,
-        "val_count": 5,
-        "epochs": 2,
-        "batch": 8,
-        "threads": 1,
-    }
-    return TrainSettings(**{"arch": "resnet18", "out": str(folder)} | sizes | options)
+    return small_settings(folder, **{"val_count": 5, "epochs": 2, "batch": 8} | options)
 
 
 def test_a_notebook_trains_in_two_processes_what_it_trains_in_one(tmp_path):

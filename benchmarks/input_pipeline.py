@@ -20,7 +20,8 @@ from torch.utils.data import DataLoader
 from torchvision.io import ImageReadMode, decode_image
 
 from cvig.datasets.cache import CachedViews
-from cvig.datasets.files import FileViews, read_image
+from cvig.datasets.files import FileViews
+from cvig.datasets.images import read_image
 from cvig.models import build
 from cvig.training import SiameseTraining
 from cvig.training.batches import EpochBatches

@@ -34,7 +34,7 @@ from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from cvig.datasets.base import PairedViews
-from cvig.datasets.files import DECODING
+from cvig.datasets.images import DECODING
 from cvig.datasets.wrappers import Wrapper
 from cvig.files import digest, set_aside, sync, write_json
 

@@ -14,8 +14,9 @@ import torch
 from torch.nn import functional as F
 
 from cvig.datasets.base import PairedViews
-from cvig.datasets.files import FileViews, read_image
+from cvig.datasets.files import FileViews
 from cvig.datasets.geometry import crop_resize, polar_transform
+from cvig.datasets.images import read_image
 from cvig.datasets.panorama import perspective_view, strip_crops, vertical_edges
 from cvig.datasets.wrappers import Wrapper
 from cvig.files import digest

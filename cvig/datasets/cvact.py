@@ -11,7 +11,8 @@ import pandas as pd
 from scipy.io import loadmat
 from scipy.spatial import KDTree
 
-from cvig.datasets.files import FileViews, expect, of_split, pair_files
+from cvig.datasets.files import FileViews, of_split, pair_files
+from cvig.datasets.paths import expect
 
 SOURCE = "https://github.com/Liumouliu/OriCNN"
 INDEX = "ACT_data.mat"

@@ -9,7 +9,8 @@ its row i - 1 is taken to be image i.
 import numpy as np
 import pandas as pd
 
-from cvig.datasets.files import FileViews, expect, of_split, pair_files
+from cvig.datasets.files import FileViews, of_split, pair_files
+from cvig.datasets.paths import expect
 
 SOURCE = "https://mvrl.cse.wustl.edu/datasets/cvusa"
 LISTS = {"train": "splits/train-19zl.csv", "val": "splits/train-19zl.csv", "test": "splits/val-19zl.csv"}

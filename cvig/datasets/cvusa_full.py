@@ -10,7 +10,8 @@ passes over pairs with a missing side; ``skip_missing`` does so here.
 import pandas as pd
 
 from cvig.datasets.cvusa import SOURCE
-from cvig.datasets.files import FileViews, expect, of_split, pair_files
+from cvig.datasets.files import FileViews, of_split, pair_files
+from cvig.datasets.paths import expect
 
 NAMES = {
     "flickr": r"_(?P<x>[-+]?\d+(?:\.\d+)?)_(?P<y>[-+]?\d+(?:\.\d+)?)\.\w+$",

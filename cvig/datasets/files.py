@@ -1,9 +1,7 @@
-"""Paired views that lie in files: safe paths, checked decoding, one gallery row an aerial image."""
+"""Data sets whose views are image files: `FileViews`, and what the loaders of the layouts make it with."""
 
 import hashlib
 import os
-import struct
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -12,198 +10,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from PIL import ExifTags, Image, ImageOps
 
 from cvig.datasets.base import PairedViews
+from cvig.datasets.images import read_image
+from cvig.datasets.paths import Paths
 from cvig.files import digest, digest_file
-
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
-FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
-OTHER_IMAGES = (".heic", ".heif", ".avif", ".gif", ".bmp", ".jp2", ".dng", ".cr2", ".nef", ".arw")  # and cannot be read here
-DECODING = "2"  # changes with what is made of a file: 2 has images upright, and 16 bits scaled
-PIXEL_LIMIT = 64_000_000  # a small file can hold a huge image
-
-
-def inside(root: Path, name: str) -> Path:
-    """The file `name` below `root`; ValueError where the name, or a link, leads out of it."""
-    path = root / name
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise ValueError(f"'{name}' leads out of the data set's folder '{root}', by its name or by a link")
-    return path
-
-
-def expect(root: str | Path, what: str, source: str, names: Sequence[str]) -> Path:
-    """`root` as a path, if it has all of `names`.
-
-    Raises
-    ------
-    FileNotFoundError
-        One line: what is lacking, what is expected, what was found, and at which address `source` the data are requested.
-    """
-    folder = Path(root)
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"{what}: no folder '{root}'; expected one with {', '.join(names)}; the data are requested at {source}"
-        )
-    found = [name for name in names if (folder / name).exists()]
-    if len(found) < len(names):
-        lacking = next(name for name in names if name not in found)
-        kind = "file" if Path(lacking).suffix else "folder"
-        if not found:
-            there = sorted(entry.name for entry in os.scandir(folder))
-            found = ["none of them" + (f", but {', '.join(there[:5])}{', ...' * (len(there) > 5)}" if there else "")]
-        raise FileNotFoundError(
-            f"{what}: no {kind} '{folder / lacking}'; expected in '{root}': {', '.join(names)}; found {', '.join(found)}; "
-            f"the data are requested at {source}"
-        )
-    return folder
-
-
-class Paths(Sequence):
-    """Files `names` below `root`, each a `Path` only when it is asked for: lists of a million names stay small.
-
-    A name that leads out of `root` raises ValueError at once. Names are judged by their text and folders by where they lead,
-    once each, so that no file is touched; a file that is a link out of `root` raises when it is asked for.
-    """
-
-    def __init__(self, root: Path, names: Sequence[str]):
-        self.root, self.names = root, list(names)
-        for name in self.names:
-            if not os.path.basename(name):
-                raise ValueError(f"'{name}' names no file below '{root}'")
-            if ".." in name or os.path.isabs(name):
-                inside(root, name)
-        for folder in {os.path.dirname(name) for name in self.names}:
-            inside(root, folder)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return [self[i] for i in range(len(self))[index]]
-        path = self.root / self.names[index]
-        return inside(self.root, self.names[index]) if path.is_symlink() else path
-
-    def exist(self) -> np.ndarray:
-        """Which of the files are there: bool [N], by listing each folder once."""
-        folders = {}
-        for folder in {os.path.dirname(name) for name in self.names}:
-            path = self.root / folder
-            folders[folder] = set(os.listdir(path)) if path.is_dir() else set()
-        return np.array([os.path.basename(name) in folders[os.path.dirname(name)] for name in self.names], dtype=bool)
-
-
-def of_split(places: Sequence[str], shares: dict[str, float], split: str) -> np.ndarray:
-    """Which views are in `split`: bool [N], every view of a place on the same side.
-
-    Places are ordered by a hash of their names, so that the cut depends on no order of files and no random state. "train"
-    takes what the `shares` of the others leave; none of those is empty.
-    """
-    order = sorted(set(places), key=lambda name: hashlib.sha256(os.fsencode(name)).digest())
-    if len(order) < len(shares):
-        raise ValueError(f"{len(order)} places cannot be split into {', '.join(shares)}: expected more")
-    bounds, stop = {}, len(order)
-    for name, share in shares.items():
-        if name != "train":
-            size = max(1, round(share * len(order)))
-            bounds[name], stop = (stop - size, stop), stop - size
-    bounds["train"] = (0, stop)
-    chosen = set(order[slice(*bounds[split])])
-    return np.array([place in chosen for place in places], dtype=bool)
-
-
-_said: set[str] = set()
-
-
-def images_among(names: Sequence[str], where: Path | str) -> list[str]:
-    """The names of images that can be read here, whatever the case of their ends; of other images stderr has a line."""
-    other = [name for name in names if name.lower().endswith(OTHER_IMAGES)]
-    if other and str(where) not in _said:
-        _said.add(str(where))  # once for all splits
-        kinds = ", ".join(sorted({os.path.splitext(name)[1] for name in other}))
-        print(
-            f"'{where}': {len(other)} images are left out, for {kinds} cannot be read here; convert them to JPEG or PNG",
-            file=sys.stderr,
-        )
-    return [name for name in names if name.lower().endswith(IMAGE_SUFFIXES)]
-
-
-def unique_files(paths: Sequence[Path]) -> np.ndarray:
-    """For each file the index of the first one with the same bytes: int64 [N].
-
-    Only files of one size and with the same last bytes are read whole.
-    """
-    first = np.arange(len(paths))
-    alike = {}
-    for i, path in enumerate(paths):
-        with path.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - 4096))
-            alike.setdefault((size, stream.read()), []).append(i)
-    for group in alike.values():
-        seen = {}
-        for i in group if len(group) > 1 else ():
-            first[i] = seen.setdefault(hashlib.sha256(paths[i].read_bytes()).digest(), i)
-    return first
-
-
-def _in_bytes(picture: Image.Image) -> Image.Image:
-    """An image of 16 bits a value as one of 8: 65535 becomes 255. Pillow's own conversion cuts off what is above 255."""
-    if not picture.mode.startswith(("I;16", "I")):
-        return picture
-    values = np.asarray(picture).astype(np.int64)
-    return Image.fromarray(((values.clip(0, 65535) + 128) // 257).astype(np.uint8))
-
-
-def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """Decode an image file whole, upright, as RGB, scaled to `size` (height, width) if given.
-
-    The orientation that a camera noted (EXIF) is obeyed, and grey values of 16 bits are scaled to 8.
-
-    Raises
-    ------
-    FileNotFoundError
-        No such file.
-    ValueError
-        Not a readable JPEG, PNG, WebP or TIFF, one that ends too early, one of floating point numbers, or one of more than
-        `PIXEL_LIMIT` pixels; the file is named.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"no image '{path}'")
-    try:
-        with Image.open(path, formats=FORMATS) as picture:
-            if picture.width * picture.height > PIXEL_LIMIT:
-                raise ValueError(f"{picture.width} × {picture.height} pixels, more than {PIXEL_LIMIT}")
-            if picture.mode == "F":
-                raise ValueError("its values are floating point numbers: expected 8 or 16 bits")
-            if size:
-                # a JPEG can be decoded at a half, a quarter or an eighth of its size for a fraction of the cost
-                picture.draft("RGB", (2 * size[1], 2 * size[0]))
-            picture = ImageOps.exif_transpose(_in_bytes(picture)).convert("RGB")
-            return picture.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else picture
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
-        raise ValueError(f"image '{path}' cannot be read: {(str(error) or repr(error)).splitlines()[0]}") from error
-
-
-def peculiarity(path: Path) -> str:
-    """What a reader that takes an image's bytes as they are gets wrong: a turned picture, 16 bits; else ``""``."""
-    with Image.open(path, formats=FORMATS) as picture:
-        orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
-        found = [f"EXIF orientation {orientation}"] * (orientation not in (0, 1))
-        return ", ".join([*found, *["16 bits a value"] * picture.mode.startswith("I")])
-
-
-def read_image(path: Path, size: int | tuple[int, int] | None = None) -> torch.Tensor:
-    """Read an image file as uint8 RGB [3, H, W], scaled to `size` (a side, or height and width) if given.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        As `decode` does; the message names the file.
-    """
-    picture = decode(path, (size, size) if isinstance(size, int) else size)
-    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
 class FileViews(PairedViews):
@@ -336,3 +147,22 @@ def pair_files(
         coordinate_unit=coordinate_unit,
         missing=missing,
     )
+
+
+def of_split(places: Sequence[str], shares: dict[str, float], split: str) -> np.ndarray:
+    """Which views are in `split`: bool [N], every view of a place on the same side.
+
+    Places are ordered by a hash of their names, so that the cut depends on no order of files and no random state. "train"
+    takes what the `shares` of the others leave; none of those is empty.
+    """
+    order = sorted(set(places), key=lambda name: hashlib.sha256(os.fsencode(name)).digest())
+    if len(order) < len(shares):
+        raise ValueError(f"{len(order)} places cannot be split into {', '.join(shares)}: expected more")
+    bounds, stop = {}, len(order)
+    for name, share in shares.items():
+        if name != "train":
+            size = max(1, round(share * len(order)))
+            bounds[name], stop = (stop - size, stop), stop - size
+    bounds["train"] = (0, stop)
+    chosen = set(order[slice(*bounds[split])])
+    return np.array([place in chosen for place in places], dtype=bool)

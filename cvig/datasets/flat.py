@@ -16,7 +16,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvig.datasets.files import FileViews, Paths, expect, images_among, of_split, unique_files
+from cvig.datasets.files import FileViews, of_split
+from cvig.datasets.images import images_among
+from cvig.datasets.paths import Paths, expect, unique_files
 
 SOURCE = "https://mvrl.cse.wustl.edu/datasets/cvusa"
 CLEAN = ("clean_ground", "clean_aerial")

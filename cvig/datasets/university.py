@@ -10,7 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.datasets.files import FileViews, Paths, expect, images_among, of_split
+from cvig.datasets.files import FileViews, of_split
+from cvig.datasets.images import images_among
+from cvig.datasets.paths import Paths, expect
 
 SOURCE = "https://github.com/layumi/University1652-Baseline"
 TASKS = ("drone-satellite", "satellite-drone", "street-satellite")

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvig.datasets.files import FileViews, Paths, expect, of_split
+from cvig.datasets.files import FileViews, of_split
+from cvig.datasets.paths import Paths, expect
 
 SOURCE = "https://github.com/Jeff-Zilence/VIGOR"
 CITIES = {

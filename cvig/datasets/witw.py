@@ -8,7 +8,9 @@ The publication has no validation split: a tenth of the training places, chosen 
 
 import pandas as pd
 
-from cvig.datasets.files import IMAGE_SUFFIXES, FileViews, expect, of_split, pair_files
+from cvig.datasets.files import FileViews, of_split, pair_files
+from cvig.datasets.images import IMAGE_SUFFIXES
+from cvig.datasets.paths import expect
 
 SOURCE = "https://github.com/IQTLabs/WITW"
 LISTS = {"train": "train.csv", "val": "train.csv", "test": "test.csv"}

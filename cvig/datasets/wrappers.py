@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from cvig.datasets.base import PairedViews
-from cvig.datasets.files import FileViews, Paths
+from cvig.datasets.files import FileViews
+from cvig.datasets.paths import Paths
 from cvig.files import digest
 
 

@@ -17,7 +17,7 @@ from threading import Lock
 from urllib.parse import unquote, urlsplit
 
 from cvig import files
-from cvig.datasets.files import inside
+from cvig.datasets.paths import inside
 from cvig.filtering.names import HEADER, as_row, read_rows
 from cvig.filtering.photographs import list_folder
 

@@ -12,8 +12,10 @@ import pandas as pd
 import torch
 
 from cvig.datasets import load
-from cvig.datasets.files import DECODING, FileViews, Paths, images_among, read_image
+from cvig.datasets.files import FileViews
 from cvig.datasets.flat import place_of
+from cvig.datasets.images import DECODING, images_among, read_image
+from cvig.datasets.paths import Paths
 from cvig.datasets.world.views import REACH
 from cvig.datasets.wrappers import KeptViews
 from cvig.files import digest_file

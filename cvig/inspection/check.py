@@ -22,7 +22,8 @@ from scipy.spatial import KDTree
 from tqdm import tqdm
 
 from cvig.datasets import DATASETS, SPLITS
-from cvig.datasets.files import FileViews, Paths
+from cvig.datasets.files import FileViews
+from cvig.datasets.paths import Paths
 from cvig.inspection.findings import Findings, Inspection
 from cvig.inspection.survey import Survey, survey
 

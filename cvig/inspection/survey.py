@@ -21,7 +21,8 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
-from cvig.datasets.files import Paths, decode, peculiarity
+from cvig.datasets.images import decode, peculiarity
+from cvig.datasets.paths import Paths
 
 SEAM_COLUMNS = 512
 SEAM_TIMES = 3.0  # the median difference of neighboring columns
@@ -47,7 +48,7 @@ class Survey:
     unreadable : dict of int to str
         Files that cannot be read, and why.
     peculiar : dict of int to str
-        Files that are read right here and wrong by many programs, and why (`cvig.datasets.files.peculiarity`).
+        Files that are read right here and wrong by many programs, and why (`cvig.datasets.images.peculiarity`).
     """
 
     names: list[str]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from cvig.datasets.files import FORMATS, decode
+from cvig.datasets.images import FORMATS, decode
 
 WIDTH_35MM = 36.0  # millimetres of the film that focal lengths are converted to
 SHOWN = 900  # pixels of the longer side in the answer's page

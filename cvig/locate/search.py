@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cvig.datasets.files import IMAGE_SUFFIXES
+from cvig.datasets.images import IMAGE_SUFFIXES
 from cvig.locate.answer.report import Case
 from cvig.locate.calibration import SQUARE, Calibration, calibrate, say_kind
 from cvig.locate.gallery import Gallery, stack

@@ -1,5 +1,6 @@
 """Training by a recipe, and embedding what was trained."""
 
-from cvig.training.fitting import SiameseTraining, fit
+from cvig.training.fitting import fit
+from cvig.training.lightning_module import SiameseTraining
 
 __all__ = ["SiameseTraining", "fit"]

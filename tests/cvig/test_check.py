@@ -14,8 +14,8 @@ from command_line import call
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from cvig.datasets import files, load
-from cvig.datasets.files import Paths
+from cvig.datasets import images, load
+from cvig.datasets.paths import Paths
 from cvig.inspection.check import check
 from cvig.inspection.findings import CHECKS
 from cvig.inspection.survey import seam, survey
@@ -156,7 +156,7 @@ def test_each_defect_is_found_and_nothing_else(tree, plant, monkeypatch, capsys)
 
 
 def test_an_image_of_too_many_pixels_is_not_decoded(tree, monkeypatch):
-    monkeypatch.setattr(files, "PIXEL_LIMIT", 750 * 750)
+    monkeypatch.setattr(images, "PIXEL_LIMIT", 750 * 750)
     Image.new("L", (751, 750)).save(aerial(tree, 2))
     findings = found(tree)
     assert findings.check.tolist() == ["unreadable"]

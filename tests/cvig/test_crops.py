@@ -8,9 +8,10 @@ from PIL import Image
 
 from cvig.datasets import load
 from cvig.datasets.crops import VIEWS, PanoramaViews
-from cvig.datasets.files import FileViews, Paths
+from cvig.datasets.files import FileViews
 from cvig.datasets.geometry import crop_resize, polar_transform
 from cvig.datasets.panorama import perspective_view
+from cvig.datasets.paths import Paths
 from cvig.metrics import summary
 from cvig.models import SiameseNetwork
 from cvig.ranking import exact_ranks

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from cvig.datasets import load
-from cvig.datasets.files import decode, read_image
+from cvig.datasets.images import decode, read_image
 from cvig.inspection.check import check
 
 ROOT = Path(__file__).parents[2]

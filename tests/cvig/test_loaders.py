@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from cvig.datasets import cvact, cvusa, cvusa_full, load, vigor, witw
-from cvig.datasets.files import FileViews, Paths, of_split, unique_files
+from cvig.datasets.files import FileViews, of_split
+from cvig.datasets.paths import Paths, unique_files
 from cvig.ranking import exact_ranks
 
 REAL = layouts.REAL / "splits"

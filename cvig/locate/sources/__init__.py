@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.datasets.files import IMAGE_SUFFIXES
+from cvig.datasets.images import IMAGE_SUFFIXES
 from cvig.locate.sources.grids import find_grid, open_grid
 from cvig.locate.sources.positions import crs_beside, image_size, outline, read_world_file, world_file
 from cvig.locate.sources.rasters import TIFF, cut_geotiff, cut_picture, geotiff_tiles, is_geotiff

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.datasets.files import IMAGE_SUFFIXES
+from cvig.datasets.images import IMAGE_SUFFIXES
 from cvig.locate.sources.tiles import Tiles, file_tiles
 
 TMS = "tilemapresource.xml"  # who writes TMS folders leaves this file there

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cvig.datasets.files import decode
+from cvig.datasets.images import decode
 from cvig.extras import needing
 from cvig.files import digest, digest_file
 from cvig.locate.geometry import plane

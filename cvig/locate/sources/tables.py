@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvig.datasets.files import Paths
+from cvig.datasets.paths import Paths
 from cvig.locate.geometry import square_corners
 from cvig.locate.sources.tiles import Tiles, file_tiles
 

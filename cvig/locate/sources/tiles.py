@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.datasets.files import decode
+from cvig.datasets.images import decode
 from cvig.files import digest_file
 
 

@@ -1,0 +1,219 @@
+"""The Lightning module of a training: its losses, its steps, what it writes in the log after each epoch."""
+
+import math
+import time
+from collections.abc import Callable
+
+import lightning
+import numpy as np
+import torch
+from torch import nn
+
+from cvig.datasets import PairedViews
+from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss, TripletLoss
+from cvig.metrics import pssr, recall_at_k
+from cvig.metrics.collapse import distinct_rows, relative_spread
+from cvig.models import SiameseNetwork
+from cvig.models.trunks import batch_norms
+from cvig.ranking import Ranks, exact_ranks
+from cvig.ranking.shards import distributed_ranks
+from cvig.training import processes
+from cvig.training.batches import augment
+from cvig.training.caching import embed_in_parts
+from cvig.training.embedding import embed_gallery, embed_ground
+from cvig.training.mining import triplets
+from cvig.training.recipes import Recipe
+from cvig.training.shared import gather_rows
+
+
+def make_loss(name: str, recipe: Recipe) -> nn.Module:
+    """The loss of a phase of `recipe`; the margin losses have the paper's margin and weight."""
+    if name == "max-margin":
+        return MaxMarginLoss(detached=recipe.detached_negatives, zero_at_collapse=recipe.zero_at_collapse)
+    if name == "soft-margin":
+        return SoftMarginLoss(detached=recipe.detached_negatives, as_coded=recipe.soft_margin_as_coded)
+    if name == "infonce":
+        return InfoNCELoss(temperature=0.1, label_smoothing=0.1, unit=recipe.unit_norm)
+    if name == "triplet":
+        return TripletLoss()
+    raise ValueError(f"loss '{name}' of recipe '{recipe.name}': expected max-margin, soft-margin, infonce or triplet")
+
+
+class SiameseTraining(lightning.LightningModule):
+    """A Lightning module that trains one network by one recipe.
+
+    Parameters
+    ----------
+    network : SiameseNetwork
+    recipe : Recipe
+    train : PairedViews
+        Of which the loss ``"triplet"`` takes a second batch, shuffled by itself, for its negatives.
+    val : PairedViews
+        Ranked after every epoch.
+    learning_rate : float
+    steps : int
+        Of the whole training, for the recipe's schedule.
+    seed : int
+        Of the augmentation.
+    micro_batch : int
+        Hold the activations of so many images at a time (`cvig.training.caching`); 0: of all.
+    half_size_epochs : int
+        For so many epochs, the first ones, the network sees images at half their size, in training and in validation.
+    report : callable, optional
+        Called with each epoch's row of the log.
+
+    Attributes
+    ----------
+    log_rows : list of dict
+        One an epoch: epoch, phase, loss, val_recall_1pct (%), val_pssr, ground_spread, aerial_spread, ground_distinct,
+        aerial_distinct (shares of rows), seconds.
+    val_ranks : list of Ranks
+        Of the validation views after each epoch.
+    """
+
+    def __init__(
+        self,
+        network: SiameseNetwork,
+        recipe: Recipe,
+        train: PairedViews,
+        val: PairedViews,
+        *,
+        learning_rate: float,
+        steps: int,
+        seed: int,
+        bf16: bool,
+        micro_batch: int = 0,
+        half_size_epochs: int = 0,
+        report: Callable[[dict], None] | None = None,
+    ):
+        super().__init__()
+        self.network, self.recipe, self.train_data, self.val = network, recipe, train, val
+        self.learning_rate, self.steps, self.seed, self.bf16, self.report = learning_rate, steps, seed, bf16, report
+        self.half_size_epochs, self.micro_batch = half_size_epochs, micro_batch
+        self.losses = nn.ModuleList(make_loss(phase.loss, recipe) for phase in recipe.phases)
+        self.phase = 0
+        self.log_rows: list[dict] = []
+        self.val_ranks: list[Ranks] = []
+        self._epoch_losses: list[float] = []
+        self._best, self._stale = math.inf, 0
+
+    def configure_optimizers(self) -> dict:
+        """Adam or AdamW; weight decay spares biases, normalization and the temperature."""
+        parameters = [p for p in self.parameters() if p.requires_grad]
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.recipe.optimizer]
+        optimizer = kind(groups, lr=self.learning_rate, fused=True)  # one pass over the weights
+        # the trainer's own estimate would open the data's first epoch, also where the training goes on from a later one
+        steps, warm = self.steps, max(1, self.steps // 20)
+
+        def factor(step: int) -> float:
+            if not self.recipe.cosine:
+                return 1.0
+            return min(1.0, (step + 1) / warm) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps)))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        """Put the log, the validation ranks and the phase beside the weights, for a training that is cut short."""
+        checkpoint["progress"] = {
+            "log_rows": self.log_rows,
+            "val_ranks": [(torch.from_numpy(r.closer), torch.from_numpy(r.tied), r.gallery_size) for r in self.val_ranks],
+            "phase": (self.phase, self._best, self._stale),
+        }
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        """Read the log, the validation ranks and the phase from a checkpoint."""
+        progress = checkpoint["progress"]
+        self.log_rows = progress["log_rows"]
+        self.val_ranks = [Ranks(closer.numpy(), tied.numpy(), size) for closer, tied, size in progress["val_ranks"]]
+        self.phase, self._best, self._stale = progress["phase"]
+
+    def on_train_epoch_start(self) -> None:
+        """Start the clock; set the images' size; hold batch norm's statistics where the recipe never trains them."""
+        self.network.half_size = self.current_epoch < self.half_size_epochs
+        if self.recipe.frozen_batch_norm:
+            for norm in batch_norms(self.network):
+                norm.eval()
+        self._started, self._epoch_losses = time.perf_counter(), []
+
+    def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
+        """Loss of the current phase on one batch of pairs."""
+        step = [self.seed, self.current_epoch, batch_idx]
+        seed, own = (int(np.random.SeedSequence(key).generate_state(1)[0]) for key in (step, [*step, processes.rank()]))
+        # layers that draw depend on no step before, which may have been another process's
+        torch.manual_seed(own if processes.rank() else seed)
+        aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
+        if self.recipe.phases[self.phase].loss == "triplet":
+            loss = self._loss_of_triplets(batch["ground"], aerial, batch_idx, seed)
+        else:
+            g, a = self._embed(batch["ground"], aerial)
+            with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
+                loss = self.losses[self.phase](gather_rows(g.float()), gather_rows(a.float()))
+        if not torch.isfinite(loss):
+            raise FloatingPointError(
+                f"loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, "
+                f"phase {self.recipe.phases[self.phase].loss}: lower the learning rate ({self.learning_rate:g})"
+            )
+        self._epoch_losses.append(float(loss.detach()))
+        return loss
+
+    def _embed(self, ground: torch.Tensor, aerial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        if not self.micro_batch:
+            return self.network(self._input(ground), self._input(aerial))
+        sides = ((self.network.ground, ground), (self.network.aerial, aerial))
+        return tuple(embed_in_parts(tower, images, self._input, self.micro_batch) for tower, images in sides)
+
+    def _input(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network.prepare(images, training=True).to(memory_format=torch.channels_last)
+
+    def _loss_of_triplets(self, ground: torch.Tensor, aerial: torch.Tensor, batch_idx: int, seed: int) -> torch.Tensor:
+        """Loss of a batch of pairs and of negatives that are mined in a second batch."""
+        order = np.random.default_rng([self.seed, self.current_epoch, 1]).permutation(len(self.train_data))
+        second = order[batch_idx * len(ground) : (batch_idx + 1) * len(ground)].tolist()
+        sides = triplets(self.network, self.recipe, self.train_data, ground, aerial, second, seed)
+        a, p, n = (tower(self._input(images)) for tower, images in sides)
+        with torch.autocast(self.device.type, enabled=False):
+            return self.losses[self.phase](a.float(), p.float(), n.float())
+
+    def on_train_epoch_end(self) -> None:
+        """Rank the validation views, write the log's row, and move to the next phase when this one is done."""
+        where = {"device": str(self.device), "bf16": self.bf16}
+        ground = embed_ground(self.network, self.val, rows=processes.share(self.val.ground_count), **where)
+        aerial = embed_gallery(self.network, self.val, rows=processes.share(self.val.gallery_count), **where)
+        ground = np.concatenate(processes.gather(ground))
+        rank = exact_ranks if processes.count() == 1 else distributed_ranks  # of which each process holds its own rows
+        ranks = rank(ground, aerial, self.val.positives, ignored=self.val.ignored)
+        aerial = np.concatenate(processes.gather(aerial))
+        row = {
+            "epoch": self.current_epoch + 1,
+            "phase": self.recipe.phases[self.phase].loss,
+            "loss": float(np.mean(self._epoch_losses)),
+            "val_recall_1pct": 100 * recall_at_k(ranks, "1%", ties="pessimistic"),
+            "val_pssr": pssr(ranks, ties="pessimistic"),
+            "ground_spread": relative_spread(ground),
+            "aerial_spread": relative_spread(aerial),
+            "ground_distinct": distinct_rows(ground)[0] / len(ground),
+            "aerial_distinct": distinct_rows(aerial)[0] / len(aerial),
+            "seconds": round(time.perf_counter() - self._started, 1),
+        }
+        row = processes.first(lambda: row)  # rounding may differ between devices, and all must see the same phase end
+        self.log_rows.append(row)
+        self.val_ranks.append(ranks)
+        if self.report and processes.rank() == 0:
+            self.report(row)
+        self._advance(row["loss"])
+
+    def _advance(self, loss: float) -> None:
+        phase = self.recipe.phases[self.phase]
+        if phase.until == "end":
+            return
+        if loss < 0.99 * self._best:
+            self._best, self._stale = loss, 0
+        else:
+            self._stale += 1
+        if self._stale >= phase.patience or self.current_epoch + 1 >= math.ceil(self.trainer.max_epochs / 2):
+            self.phase, self._best, self._stale = self.phase + 1, math.inf, 0

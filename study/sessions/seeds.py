@@ -44,7 +44,10 @@ KEYS = dict.fromkeys(TEXTS, str) | {
     "blocks": dict,
     "seeds": list,
     "both_preprocessings": bool,
+    "keep_networks": bool,
 }
+OPTIONAL = {"blocks", "both_preprocessings", "keep_networks"}
+NETWORKS = Path("out/networks")  # of plans that keep them: a folder a plan, in it one a run
 TOPS = (1, 5, 10, "1%", "5%", "10%")
 LOOKED_AT = 256  # validation images of which silent units are counted
 
@@ -74,7 +77,7 @@ class SeedsPlan:
             A key that is unknown, lacking or given twice, with its line; a parameter that no training takes.
         """
         content = strict_yaml.read(path)
-        strict_yaml.check(path, "the plan", content, KEYS, set(KEYS) - {"blocks", "both_preprocessings"})
+        strict_yaml.check(path, "the plan", content, KEYS, set(KEYS) - OPTIONAL)
         plan = cls(Path(path), content)
         _ = plan.runs
         return plan
@@ -88,6 +91,10 @@ class SeedsPlan:
     def out(self) -> Path:
         """The folder of its tables."""
         return Path(self.content["out"])
+
+    def network(self, run: str) -> Path:
+        """Where the network of a run is kept, if the plan keeps them."""
+        return NETWORKS / self.path.stem / run
 
     @cached_property
     def runs(self) -> dict[str, TrainSettings]:
@@ -183,8 +190,10 @@ def tested(network: SiameseNetwork, test: PairedViews) -> dict[str, float]:
     }
 
 
-def trained(settings: TrainSettings, test_count: int, *, both_preprocessings: bool = False) -> tuple[dict, pd.DataFrame]:
-    """One run: its row of ``runs.csv`` without its origin, and its rows of ``epochs.csv``."""
+def trained(
+    settings: TrainSettings, test_count: int, *, both_preprocessings: bool = False, keep: Path | None = None
+) -> tuple[dict, pd.DataFrame]:
+    """One run: its row of ``runs.csv`` without its origin, and its rows of ``epochs.csv``; its network goes to `keep`."""
     train, val, test = (views(settings, split, test_count) for split in ("train", "val", "test"))
     recipe, network = recipe_for(settings, train), settings.build()
     pairs = [train[i] for i in range(min(SAMPLES, len(train)))]
@@ -207,6 +216,8 @@ def trained(settings: TrainSettings, test_count: int, *, both_preprocessings: bo
     except FloatingPointError as error:
         return row | {"diverged": str(error)}, pd.DataFrame(rows)
     network.eval()
+    if keep:
+        network.save(keep)
     row |= tested(network, test)
     if both_preprocessings:
         network.dark = not network.dark
@@ -271,8 +282,12 @@ def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
         if time.perf_counter() - begun > limit:
             break
         started = time.perf_counter()
-        both_ways = plan.content.get("both_preprocessings", False)
-        row, epochs = trained(settings, count, both_preprocessings=both_ways)
+        row, epochs = trained(
+            settings,
+            count,
+            both_preprocessings=plan.content.get("both_preprocessings", False),
+            keep=plan.network(name) if plan.content.get("keep_networks", False) else None,
+        )
         seconds = round(time.perf_counter() - started, 1)
         record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision="32")
         environment = {

@@ -33,10 +33,12 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 	  $$new/bin/uv pip install --quiet --python $$new/bin/python --no-deps --no-build-isolation -e .; \
 	fi; \
 	touch $$new/.complete; \
-	if [ -d $(VENV) ] && [ ! -L $(VENV) ]; then mv $(VENV) $(VENV)-before; fi; \
-	ln -s $$new $(VENV)-link-$$$$; \
-	"$$python" -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' $(VENV)-link-$$$$ $(VENV); \
-	for old in $(VENV)-*; do if [ $$old != $$new ]; then rm -rf $$old; fi; done
+	before=$(VENV)-before-$$$$; link=$(VENV)-link-$$$$; hex='[0-9a-f][0-9a-f][0-9a-f][0-9a-f]'; \
+	ln -s $$new $$link; \
+	if [ -d $(VENV) ] && [ ! -L $(VENV) ]; then mv $(VENV) $$before; fi; \
+	"$$python" -c 'import os, sys; os.replace(sys.argv[1], sys.argv[2])' $$link $(VENV) \
+	  || { if [ -e $$before ]; then mv $$before $(VENV); fi; exit 1; }; \
+	for old in $(VENV)-before-* $(VENV)-link-* $(VENV)-$$hex$$hex$$hex; do if [ $$old != $$new ]; then rm -rf $$old; fi; done
 
 book: setup
 	@snakemake --cores $(CORES) book --quiet all

@@ -18,7 +18,12 @@ case "$1 $2" in
   printf '#!/bin/sh\\n[ -e broken ] && [ "$(cat broken)" = "$1 $2" ] && exit 1\\nexit 0\\n' > "$3/bin/python"
   printf '#!/bin/sh\\n[ -e broken ] && [ "$(cat broken)" = "$1 $2" ] && exit 1\\nexit 0\\n' > "$3/bin/uv"
   chmod +x "$3/bin/python" "$3/bin/uv" ;;
-*) case "$2" in *_base_executable*) echo "$0" ;; *) exec {sys.executable} "$@" ;; esac ;;
+*)
+  case "$2" in
+  *_base_executable*) echo "$0"; exit 0 ;;
+  *os.replace*) [ -e "no rename" ] && exit 1 ;;
+  esac
+  exec {sys.executable} "$@" ;;
 esac
 """
 
@@ -71,6 +76,34 @@ def test_a_complete_environment_takes_the_place_of_the_old_one_and_stays(tree):
     assert setup(tree).returncode == 0
     assert os.readlink(tree / ".venv") != first
     assert sorted(path.name for path in tree.glob(".venv*")) == [".venv", os.readlink(tree / ".venv")]
+
+
+@pytest.mark.parametrize("fails", ["the link", "the renaming"])
+def test_what_fails_at_the_last_moment_leaves_the_old_environment(tree, fails):
+    if fails == "the link":
+        program(tree / "bin" / "ln", "#!/bin/sh\nexit 1\n")
+    else:
+        (tree / "no rename").write_text("")
+    assert setup(tree).returncode
+    assert (tree / ".venv" / "works").exists()
+    (tree / "bin" / "ln").unlink(missing_ok=True)
+    (tree / "no rename").unlink(missing_ok=True)
+    assert setup(tree).returncode == 0
+    assert sorted(path.name for path in tree.glob(".venv*")) == [".venv", os.readlink(tree / ".venv")]
+
+
+def test_killed_while_the_old_environment_is_moved_it_is_still_there(tree):
+    program(tree / "bin" / "mv", '#!/bin/sh\n/bin/mv "$@"\nkill -9 $PPID\n')
+    assert setup(tree).returncode
+    (kept,) = tree.glob(".venv*/works")
+    assert kept.parent.name.startswith(".venv-before-")
+
+
+def test_another_environment_of_the_users_stays(tree):
+    for name in (".venv-mine", ".venv-3.13"):
+        (tree / name).mkdir()
+    assert setup(tree).returncode == 0
+    assert {".venv-mine", ".venv-3.13"} < {path.name for path in tree.glob(".venv*")}
 
 
 def test_the_interpreter_is_the_one_named_and_is_asked_itself(tree):

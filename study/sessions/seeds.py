@@ -47,6 +47,7 @@ KEYS = dict.fromkeys(TEXTS, str) | {
     "keep_networks": bool,
 }
 OPTIONAL = {"blocks", "both_preprocessings", "keep_networks"}
+TEXT_COLUMNS = ("run", "arm", "block", "diverged", "key", "environment", "data_", "settings")  # or how their names begin
 NETWORKS = Path("out/networks")  # of plans that keep them: a folder a plan, in it one a run
 TOPS = (1, 5, 10, "1%", "5%", "10%")
 LOOKED_AT = 256  # validation images of which silent units are counted
@@ -225,6 +226,14 @@ def trained(
     return row, pd.DataFrame(rows)
 
 
+def read_table(folder: Path | str, name: str) -> pd.DataFrame:
+    """``runs`` or ``epochs`` of a plan's folder. A digest such as 96e359567717 stays text."""
+    path = Path(folder) / f"{name}.csv"
+    texts = [column for column in pd.read_csv(path, nrows=0) if column.startswith(TEXT_COLUMNS)]
+    table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+    return table.assign(**{column: table[column].fillna("") for column in texts})
+
+
 @dataclass
 class SeedsTables:
     """The tables of a plan in its folder, read and added to."""
@@ -237,8 +246,7 @@ class SeedsTables:
         self.environments = json.loads(path.read_text()) if path.exists() else {}
 
     def _table(self, name: str) -> pd.DataFrame:
-        path = self.folder / f"{name}.csv"
-        return pd.read_csv(path, keep_default_na=False, na_values=["nan"]) if path.exists() else pd.DataFrame({"run": []})
+        return read_table(self.folder, name) if (self.folder / f"{name}.csv").exists() else pd.DataFrame({"run": []})
 
     def has(self, name: str, key: str) -> bool:
         """Whether a run of these parameters and data is there."""

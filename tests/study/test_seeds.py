@@ -15,7 +15,7 @@ from cvig.models import build
 from cvig.models.activity import silent_units
 from study import pretraining
 from study.sessions import seeds
-from study.sessions.seeds import TEXTS, SeedsPlan, coded_counts, make
+from study.sessions.seeds import TEXTS, SeedsPlan, coded_counts, make, read_table
 
 ROOT = Path(__file__).parents[2]
 PLANS = sorted((ROOT / "study" / "plans" / "seeds").glob("*.yaml"))
@@ -58,7 +58,7 @@ def test_the_tables_of_a_plan_are_of_its_runs_and_of_clean_commits(path):
     folder, plan = ROOT / "results" / path.stem, SeedsPlan.read(path)
     if not (folder / "runs.csv").exists():
         pytest.skip("not begun")
-    runs, epochs = (pd.read_csv(folder / f"{name}.csv") for name in ("runs", "epochs"))
+    runs, epochs = (read_table(folder, name) for name in ("runs", "epochs"))
     environments = json.loads((folder / "environments.json").read_text())
     assert runs.run.is_unique
     assert set(runs.run) <= set(plan.runs)
@@ -115,6 +115,15 @@ def test_a_study_that_was_cut_short_goes_on_and_is_not_made_twice(tmp_path, monk
     again = tables.runs.set_index("run")
     assert again.loc["ground/0", "coded_10pct"] >= again.loc["ground/0", "coded_1"]
     assert again.loc["ground/0", "key"] != again.loc["aerial/0", "key"]
+
+
+def test_a_digest_that_looks_like_a_number_stays_a_digest(tmp_path):
+    pd.DataFrame({"run": ["a/0"], "environment": ["96e359567717"], "key": ["012345678901"], "block": [""]}).to_csv(
+        tmp_path / "runs.csv", index=False
+    )
+    table = read_table(tmp_path, "runs")
+    assert table.environment.tolist() == ["96e359567717"]
+    assert table.key.tolist() == ["012345678901"]
 
 
 def test_queries_on_one_point_are_counted_one_place_too_far_by_the_code():

@@ -9,7 +9,7 @@ from scipy import stats
 
 from cvig.metrics.comparison import holm, sign_flip_test
 from cvig.metrics.intervals import share_interval
-from study.sessions.seeds import TEXTS, SeedsPlan
+from study.sessions.seeds import TEXTS, SeedsPlan, read_table
 from study.words import percent
 
 HALF = 0.5  # share of a tower's rows on one point from which on it is dead
@@ -40,7 +40,7 @@ class Experiment:
     @classmethod
     def read(cls, plan: Path | str, folder: Path | str) -> "Experiment":
         """Read a plan and the tables in `folder`."""
-        runs, epochs = (pd.read_csv(Path(folder) / f"{name}.csv") for name in ("runs", "epochs"))
+        runs, epochs = (read_table(folder, name) for name in ("runs", "epochs"))
         last = epochs.sort_values("epoch").groupby("run").last().reindex(runs.run)
         for tower in TOWERS:
             runs[f"dead_{tower}_training"] = last[f"seen_{tower}_largest"].to_numpy() >= HALF

@@ -12,7 +12,9 @@ from study.runs import Run
 from study.settings import EvaluateSettings, TrainSettings
 from study.switches import RECIPES, in_words
 
+TEXTS = ("question", "hypothesis", "measure", "decision")
 KEYS = {"out": str, "run": str, "threads": int, "runs": list, "train": dict, "per_architecture": dict, "evaluate": dict}
+KEYS |= dict.fromkeys(TEXTS, str)
 BLOCK_KEYS = {"run": str, "architectures": list, "recipes": list, "seeds": list, "one_at_a_time": list, "train": dict}
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+,=@-]{0,127}")
 FIELD = re.compile(r"\{(\w+)\}")
@@ -42,7 +44,7 @@ def read(path: Path | str) -> dict:
     of blocks. A block is every combination of its ``architectures``, ``recipes`` and ``seeds``; with ``one_at_a_time``, a
     list of switches, also of each recipe with one of them turned. Its ``train`` goes before all others, ``switches`` there
     turn in all its runs, and its ``run``, where it has one, names its runs. A ``start`` is the name of another run of the
-    study, whose trunks these start from.
+    study, whose trunks these start from. Of `TEXTS`, written before the runs, a study has all or none.
 
     Names are names of folders and nothing else: `check_out` and `NAME` say of what letters.
 
@@ -53,7 +55,8 @@ def read(path: Path | str) -> dict:
         switch; two runs of one name.
     """
     study = strict_yaml.read(path)
-    strict_yaml.check(path, "the study", study, KEYS, {"out", "threads", "runs", "train", "evaluate"})
+    texts = TEXTS if set(TEXTS) & set(study) else ()
+    strict_yaml.check(path, "the study", study, KEYS, {"out", "threads", "runs", "train", "evaluate", *texts})
     check_out(study["out"], f"{path}, line {study.lines['out']}: ")
     _known(path, study["train"], TrainSettings)
     _known(path, study["evaluate"], EvaluateSettings)

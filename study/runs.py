@@ -22,6 +22,7 @@ from study.switches import RECIPES, in_words
 TEST_SETS = ("uncropped", "cropped")
 TITLES = {  # of the studies, by the names of their folders
     "quick": "committed",
+    "apart": "study of places apart",
     "world": "world study",
     "world-224": "world study at 224 px",
     "causes": "causes study",

@@ -31,10 +31,10 @@ from cvig.ranking import exact_ranks
 from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
 from study import provenance, strict_yaml
+from study.plans import TEXTS
 from study.sessions.training import SAMPLES, recipe_for, start_layers
 from study.settings import TrainSettings
 
-TEXTS = ("question", "hypothesis", "measure", "decision")
 KEYS = dict.fromkeys(TEXTS, str) | {
     "out": str,
     "threads": int,

@@ -127,6 +127,7 @@ def test_a_key_that_is_no_parameter_reaches_no_notebook(tmp_path, place):
         ("- a\n", "the study is ['a']: expected keys out"),
         ("", "the study is None: expected keys out"),
         ("out: a\nthreads: 1\ntrain: {}\nevaluate: {}\n", "line 1: the study lacks the key 'runs'"),
+        ("question: q\nout: a\nthreads: 1\ntrain: {}\nevaluate: {}\nruns: []\n", "the study lacks the key 'decision'"),
         ("out: a\nthreads: yes\nruns: []\ntrain: {}\nevaluate: {}\n", "line 2: threads=True: expected a whole number"),
         ("out: a\nthreads: 1\nruns: [3]\ntrain: {}\nevaluate: {}\n", "a block of runs is 3"),
         (

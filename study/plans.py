@@ -55,8 +55,8 @@ def read(path: Path | str) -> dict:
         switch; two runs of one name.
     """
     study = strict_yaml.read(path)
-    texts = TEXTS if set(TEXTS) & set(study) else ()
-    strict_yaml.check(path, "the study", study, KEYS, {"out", "threads", "runs", "train", "evaluate", *texts})
+    strict_yaml.check(path, "the study", study, KEYS, {"out", "threads", "runs", "train", "evaluate"})
+    strict_yaml.check(path, "the study", study, KEYS, set(TEXTS) if set(TEXTS) & set(study) else set())
     check_out(study["out"], f"{path}, line {study.lines['out']}: ")
     _known(path, study["train"], TrainSettings)
     _known(path, study["evaluate"], EvaluateSettings)

@@ -26,7 +26,7 @@ from cvig.datasets import DATASETS
 from cvig.models import SiameseNetwork, build
 from cvig.models.trunks import trunk_name
 from cvig.training.recipes import Recipe
-from study.switches import LOSSES, RECIPES, SwitchedRecipe
+from study.switches import LOSSES, RECIPES, SCREENING, SwitchedRecipe
 
 # Names that a running notebook holds without anybody having set them.
 NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -110,7 +110,7 @@ class TrainSettings(Settings):
     """Parameters of ``notebooks/train.ipynb``; zero or an empty string means "as the recipe or architecture has it"."""
 
     arch: Architecture = "resnet50"
-    recipe: Literal[*RECIPES, *LOSSES] = "modern"
+    recipe: Literal[*RECIPES, *LOSSES, *SCREENING] = "modern"
     switches: dict[str, bool] = {}  # of the recipe, turned on or off
     data: Literal[*DATASETS] = "world"
     root: Text = ""
@@ -155,7 +155,7 @@ class TrainSettings(Settings):
     @property
     def switched(self) -> SwitchedRecipe:
         """The recipe and the switches that are on."""
-        return (RECIPES | LOSSES)[self.recipe].turned(self.switches)
+        return (RECIPES | LOSSES | SCREENING)[self.recipe].turned(self.switches)
 
     @property
     def trained_by(self) -> Recipe:

@@ -92,6 +92,12 @@ SWITCHES = {
         {"phases": (Phase("triplet"),)},
         JUNE_1,
     ),
+    "any-length": Switch("embeddings are not put to unit length", "models.py, losses.py", {"unit_norm": False}),
+    "plain-adam": Switch(
+        "Adam at one rate throughout, without weight decay",
+        "trainModel.py",
+        {"optimizer": "adam", "weight_decay": 0.0, "cosine": False},
+    ),
     "aerial-anchor": Switch("the triplets' anchor is the aerial image", "none", {"anchor": "aerial"}, "none"),
 }
 
@@ -198,6 +204,23 @@ LOSSES = {
     )
     for loss in ("max-margin", "soft-margin", "infonce")
     for suffix, unit in (("", False), ("-unit", True))
+}
+
+# From which departures are screened: `described` made to learn within seconds.
+SCREENING = {
+    "screening": SwitchedRecipe(
+        replace(
+            DESCRIBED,
+            name="screening",
+            summary="the described losses, crops and ReLUs on the unit sphere; AdamW at 1e-3 along a cosine, batch 32",
+            optimizer="adamw",
+            learning_rate=1e-3,
+            batch=32,
+            weight_decay=0.05,
+            cosine=True,
+            unit_norm=True,
+        )
+    )
 }
 
 

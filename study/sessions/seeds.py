@@ -1,7 +1,8 @@
 """Experiments of many small trainings: one plan, and two tables in place of a folder a run.
 
-A plan crosses arms (changes of a training's parameters), blocks (such as countries) and seeds. Each run adds a row to
-``runs.csv``, its test, and rows to ``epochs.csv``, both towers after each epoch and before the first. The epochs are
+A plan crosses arms (changes of a training's parameters), blocks (such as countries) and seeds. Arms are named one by one, or
+are the cells of a fraction of all combinations of some factors (`study.fraction`). Each run adds a row to ``runs.csv``, its
+test, and rows to ``epochs.csv``, both towers before the first epoch and after each, or after the last alone. The epochs are
 written before the run's own row, each table whole or not at all, so that a run is there when its row is. ``settings`` holds
 all parameters of a run; ``environment`` names an entry of ``environments.json``: commit, packages, processor.
 
@@ -11,8 +12,10 @@ also where code has changed since.
 
 import json
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import product
 from pathlib import Path
 
@@ -31,6 +34,7 @@ from cvig.ranking import exact_ranks
 from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
 from study import provenance, strict_yaml
+from study.fraction import cells
 from study.plans import TEXTS
 from study.sessions.training import SAMPLES, recipe_for, start_layers
 from study.settings import TrainSettings
@@ -41,12 +45,15 @@ KEYS = dict.fromkeys(TEXTS, str) | {
     "test_count": int,
     "train": dict,
     "arms": dict,
+    "fraction": dict,
     "blocks": dict,
     "seeds": list,
     "both_preprocessings": bool,
     "keep_networks": bool,
+    "first_and_last": bool,
 }
-OPTIONAL = {"blocks", "both_preprocessings", "keep_networks"}
+OPTIONAL = {"arms", "fraction", "blocks", "both_preprocessings", "keep_networks", "first_and_last"}
+FRACTION = {"basic": str, "generators": dict, "factors": dict}
 TEXT_COLUMNS = ("run", "arm", "block", "diverged", "key", "environment", "data_", "settings")  # or how their names begin
 NETWORKS = Path("out/networks")  # of plans that keep them: a folder a plan, in it one a run
 TOPS = (1, 5, 10, "1%", "5%", "10%")
@@ -79,6 +86,10 @@ class SeedsPlan:
         """
         content = strict_yaml.read(path)
         strict_yaml.check(path, "the plan", content, KEYS, set(KEYS) - OPTIONAL)
+        if ("arms" in content) == ("fraction" in content):
+            raise ValueError(f"{path}: expected one of the keys 'arms' and 'fraction'")
+        if "fraction" in content:
+            strict_yaml.check(path, "the fraction", content["fraction"], FRACTION, set(FRACTION))
         plan = cls(Path(path), content)
         _ = plan.runs
         return plan
@@ -93,6 +104,29 @@ class SeedsPlan:
         """The folder of its tables."""
         return Path(self.content["out"])
 
+    @cached_property
+    def design(self) -> pd.DataFrame:
+        """Of a plan with a fraction: a row a cell, by the letters of the factors that are on; +1 on, -1 off."""
+        fraction = self.content["fraction"]
+        table = cells(fraction["basic"], fraction["generators"])
+        if set(table) != set(fraction["factors"]):
+            raise ValueError(f"{self.path}: factors {''.join(fraction['factors'])}: expected {''.join(table)}")
+        table = table[list(fraction["factors"])]
+        return table.set_axis([on(row) for row in table.to_dict("records")]).rename_axis("arm")
+
+    @cached_property
+    def arms(self) -> dict[str, dict]:
+        """What each arm changes of a training's parameters."""
+        if "arms" in self.content:
+            return self.content["arms"]
+        factors, found = self.content["fraction"]["factors"], {}
+        for name, row in self.design.iterrows():
+            changes = [factors[letter] for letter, sign in row.items() if sign > 0]
+            switches = {key: value for each in changes for key, value in each.get("switches", {}).items()}
+            found[name] = {key: value for each in changes for key, value in each.items()}
+            found[name] |= {"switches": switches} if switches else {}
+        return found
+
     def network(self, run: str) -> Path:
         """Where the network of a run is kept, if the plan keeps them."""
         return NETWORKS / self.path.stem / run
@@ -102,7 +136,7 @@ class SeedsPlan:
         """Parameters of every run; the first seed of all arms comes first, so that a study cut short is balanced."""
         c, found = self.content, {}
         blocks = c.get("blocks", {"": {}})
-        for seed, (block, of_block), (arm, of_arm) in product(c["seeds"], blocks.items(), c["arms"].items()):
+        for seed, (block, of_block), (arm, of_arm) in product(c["seeds"], blocks.items(), self.arms.items()):
             name = "/".join(filter(None, (arm, str(block), str(seed))))
             given = {**c["train"], **of_block, **of_arm}
             if "options" in of_block:
@@ -112,6 +146,11 @@ class SeedsPlan:
             except ValueError as error:
                 raise ValueError(f"{self.path}: run '{name}': {error}") from None
         return found
+
+
+def on(signs: Mapping[str, int]) -> str:
+    """The letters of the factors that are on, or "base" if none is."""
+    return "".join(letter for letter, sign in signs.items() if sign > 0) or "base"
 
 
 @lru_cache(maxsize=16)
@@ -191,16 +230,41 @@ def tested(network: SiameseNetwork, test: PairedViews) -> dict[str, float]:
     }
 
 
+@contextmanager
+def as_trained(network: SiameseNetwork) -> Iterator[None]:
+    """Within, the network is tested on images prepared as in its training."""
+    network.prepare = partial(network.prepare, training=True)
+    try:
+        yield
+    finally:
+        del network.prepare
+
+
 def trained(
-    settings: TrainSettings, test_count: int, *, both_preprocessings: bool = False, keep: Path | None = None
+    settings: TrainSettings,
+    test_count: int,
+    *,
+    both_preprocessings: bool = False,
+    first_and_last: bool = False,
+    keep: Path | None = None,
 ) -> tuple[dict, pd.DataFrame]:
-    """One run: its row of ``runs.csv`` without its origin, and its rows of ``epochs.csv``; its network goes to `keep`."""
+    """One run: its row of ``runs.csv`` without its origin, and its rows of ``epochs.csv``.
+
+    With `both_preprocessings` the test is made anew on images prepared as the training has them, ``seen_…``, and on images
+    of the test's other preprocessing, ``other_…``. With `first_and_last` the towers are looked at before the first epoch and
+    after the last alone. The network goes to `keep`.
+    """
     train, val, test = (views(settings, split, test_count) for split in ("train", "val", "test"))
     recipe, network = recipe_for(settings, train), settings.build()
     pairs = [train[i] for i in range(min(SAMPLES, len(train)))]
     start_layers(network, recipe, [torch.stack([pair[key] for pair in pairs]) for key in ("ground", "aerial")], settings)
     rows = [{"epoch": 0, **looked_at(network, val)}]
     row = {"diverged": ""}
+
+    def look(log: dict) -> None:
+        if not first_and_last or log["epoch"] == settings.epochs:
+            rows.append({"epoch": log["epoch"], "loss": log["loss"], **looked_at(network, val)})
+
     try:
         training.fit(
             network,
@@ -212,7 +276,7 @@ def trained(
             learning_rate=settings.learning_rate or None,
             seed=settings.seed,
             bf16=False,
-            report=lambda log: rows.append({"epoch": log["epoch"], "loss": log["loss"], **looked_at(network, val)}),
+            report=look,
         )
     except FloatingPointError as error:
         return row | {"diverged": str(error)}, pd.DataFrame(rows)
@@ -221,6 +285,8 @@ def trained(
         network.save(keep)
     row |= tested(network, test)
     if both_preprocessings:
+        with as_trained(network):
+            row |= {f"seen_{name}": value for name, value in tested(network, test).items()}
         network.dark = not network.dark
         row |= {f"other_{name}": value for name, value in tested(network, test).items()}
     return row, pd.DataFrame(rows)
@@ -293,7 +359,7 @@ def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
         row, epochs = trained(
             settings,
             count,
-            both_preprocessings=plan.content.get("both_preprocessings", False),
+            **{key: plan.content.get(key, False) for key in ("both_preprocessings", "first_and_last")},
             keep=plan.network(name) if plan.content.get("keep_networks", False) else None,
         )
         seconds = round(time.perf_counter() - started, 1)

@@ -59,7 +59,7 @@ class Experiment:
     @property
     def arms(self) -> list[str]:
         """Names of the arms, in the plan's order."""
-        return [name for name in self.plan.content["arms"] if (self.runs.arm == name).any()]
+        return [name for name in self.plan.arms if (self.runs.arm == name).any()]
 
 
 def exact(count: int, of: int) -> tuple[float, float]:

@@ -37,6 +37,16 @@ def squared_distances(ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tenso
     return (ground[:, None] - aerial[None, :]).square().sum(2)
 
 
+def _distances(
+    ground: torch.Tensor, aerial: torch.Tensor, detached: bool
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Distances to the positives, [B]; all distances, [B, B], without gradient if `detached`; which are of negatives."""
+    _check(ground, aerial)
+    distance = squared_distances(ground, aerial)
+    negative = ~torch.eye(len(distance), dtype=torch.bool, device=distance.device)
+    return distance.diagonal(), distance.detach() if detached else distance, negative
+
+
 class MaxMarginLoss(nn.Module):
     """Hinge on the hardest farther negative (the paper's "max-margin", margin 0.5).
 
@@ -64,14 +74,9 @@ class MaxMarginLoss(nn.Module):
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
         """Loss of embeddings [B, D] and [B, D]: a scalar."""
-        _check(ground, aerial)
-        distance = squared_distances(ground, aerial)
-        positive = distance.diagonal()
-        other = ~torch.eye(len(distance), dtype=torch.bool, device=distance.device)
+        positive, distance, other = _distances(ground, aerial, self.detached)
         farther = other & (distance > positive[:, None])
         candidates = farther if self.zero_at_collapse else torch.where(farther.any(1, keepdim=True), farther, other)
-        if self.detached:
-            distance = distance.detach()
         negative = distance.masked_fill(~candidates, torch.finfo(distance.dtype).max).amin(1)
         return F.relu(positive - negative + self.margin).mean()
 
@@ -101,12 +106,7 @@ class SoftMarginLoss(nn.Module):
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
         """Loss of embeddings [B, D] and [B, D]: a scalar."""
-        _check(ground, aerial)
-        distance = squared_distances(ground, aerial)
-        positive = distance.diagonal()
-        other = ~torch.eye(len(distance), dtype=torch.bool, device=distance.device)
-        if self.detached:
-            distance = distance.detach()
+        positive, distance, other = _distances(ground, aerial, self.detached)
         second = positive.roll(1) if self.as_coded else positive
         gaps = [self.weight * (own - distance)[other] for own in (positive[:, None], second[None, :])]
         if self.as_coded:

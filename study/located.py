@@ -8,6 +8,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -116,6 +117,12 @@ def sizes(gallery: Gallery, embeddings: np.ndarray, made: Calibration, score: st
     return float(np.mean(shares))
 
 
+def _scored(gallery: Gallery, embeddings: np.ndarray, at: np.ndarray, *, model: str, side: float, land: int) -> Calibration:
+    """A calibration on one land; the squares of different lands have different numbers."""
+    made = calibrate(gallery, embeddings, at, model=model, square=side)
+    return replace(made, square=made.square + 100_000 * land)
+
+
 def measure(parameters: dict, cache: Path) -> dict[str, list[dict]]:
     """All rows: of the splits, of each changed condition, and of what tells that something has changed."""
     torch.set_num_threads(1)
@@ -129,12 +136,8 @@ def measure(parameters: dict, cache: Path) -> dict[str, list[dict]]:
         at, pictures = lonlat(views), photographs_of(views)
         gallery = Gallery(as_tiles(views)).embed(model, cache, progress=False)
         embeddings = embedded(model, pictures)
-
-        def scored(embeddings, at=at, gallery=gallery, number=number):
-            made = calibrate(gallery, embeddings, at, model=model.digest, square=parameters["square"])
-            return replace(made, square=made.square + 100_000 * number)
-
-        base = scored(embeddings)
+        scored = partial(_scored, model=model.digest, side=parameters["square"], land=number)
+        base = scored(gallery, embeddings, at)
         for which, values in by_splits(base, parameters["splits"], rng).items():
             splits.setdefault(which, []).append((values, base.square))
         first = rng.permutation(np.unique(base.square))[::2]
@@ -143,11 +146,13 @@ def measure(parameters: dict, cache: Path) -> dict[str, list[dict]]:
         for score in SCORES:
             for coverage in COVERAGES:
                 area.setdefault((score, coverage), []).append(sizes(gallery, embeddings[rest], made, score, coverage))
-        tests = {name: scored(embedded(model, change(pictures[rest])), at[rest]) for name, change in CHANGES.items()}
+        tests = {
+            name: scored(gallery, embedded(model, change(pictures[rest])), at[rest]) for name, change in CHANGES.items()
+        }
         few = np.sort(rng.permutation(len(at))[::THINNED])
         thin = Gallery(replace(gallery.tiles, corners=gallery.tiles.corners[few]), [gallery.rows(few)])
         answered = np.array([len(rows) > 0 for rows in tiles_that_hold(thin.tiles.corners, at)]) & rest
-        tests["fewer tiles"] = scored(embeddings[answered], at[answered], thin)
+        tests["fewer tiles"] = scored(thin, embeddings[answered], at[answered])
         tests["as calibrated"] = base.take(rest)
         for name, new in tests.items():
             for score in SCORES:

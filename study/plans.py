@@ -80,7 +80,6 @@ def read(path: Path | str) -> dict:
                 if name in runs:
                     raise ValueError(f"{path}: two runs are called '{name}'")
                 switches = settings.get("switches", {}) | switches
-                RECIPES[recipe].turned(switches)  # raises for an unknown one
                 runs[name] = {**settings, "arch": arch, "recipe": recipe, "switches": dict(switches), "seed": seed}
                 try:
                     TrainSettings(**runs[name], threads=study["threads"], out=name)

@@ -26,7 +26,7 @@ from cvig.datasets import DATASETS
 from cvig.models import SiameseNetwork, build
 from cvig.models.trunks import trunk_name
 from cvig.training.recipes import Recipe
-from study.switches import LOSSES, RECIPES, SCREENING, SwitchedRecipe
+from study.switches import LOSSES, RECIPES, SCREENING, SwitchedRecipe, check_switches
 
 # Names that a running notebook holds without anybody having set them.
 NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -140,7 +140,7 @@ class TrainSettings(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        _ = self.switched  # raises where a switch is unknown
+        check_switches(self.switches)
         if self.start and self.weights != "none":
             raise ValueError(f"parameters start='{self.start}' and weights='{self.weights}': expected one of them")
         if self.cache and self.data == "world":

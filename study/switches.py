@@ -102,6 +102,15 @@ SWITCHES = {
 }
 
 
+def check_switches(states: Mapping[str, bool]) -> None:
+    """Raise ValueError for an unknown switch, or for a state that is neither true nor false."""
+    for name, on in states.items():
+        if name not in SWITCHES:
+            raise ValueError(f"unknown switch '{name}': expected one of {', '.join(SWITCHES)}")
+        if not isinstance(on, bool):
+            raise ValueError(f"switch {name}: {on!r}: expected true or false")
+
+
 @dataclass(frozen=True)
 class SwitchedRecipe:
     """A recipe, and the switches that are on.
@@ -137,11 +146,7 @@ class SwitchedRecipe:
         >>> RECIPES["described"].turned({"detached-negatives": True}).on
         ('detached-negatives',)
         """
-        for name, on in states.items():
-            if name not in SWITCHES:
-                raise ValueError(f"unknown switch '{name}': expected one of {', '.join(SWITCHES)}")
-            if not isinstance(on, bool):
-                raise ValueError(f"switch {name}: {on!r}: expected true or false")
+        check_switches(states)
         return replace(self, on=tuple(name for name in SWITCHES if states.get(name, name in self.on)))
 
 

@@ -11,14 +11,13 @@ import pandas as pd
 from scipy.io import loadmat
 from scipy.spatial import KDTree
 
-from cvig.datasets.files import FileViews, of_split, pair_files
+from cvig.datasets.files import HELD_OUT, FileViews, of_split, pair_files
 from cvig.datasets.paths import expect
 
 SOURCE = "https://github.com/Liumouliu/OriCNN"
 INDEX = "ACT_data.mat"
 SETS = {"train": ("trainSet", "trainInd"), "val": ("valSet", "valInd"), "test": ("valSetAll", "valInd")}
 RADIUS = 5.0  # metres
-HELD_OUT = {"train": 0.9, "val": 0.1}
 
 
 def read_index(path, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -9,13 +9,12 @@ its row i - 1 is taken to be image i.
 import numpy as np
 import pandas as pd
 
-from cvig.datasets.files import FileViews, of_split, pair_files
+from cvig.datasets.files import HELD_OUT, FileViews, pair_files, pairs_of_split
 from cvig.datasets.paths import expect
 
 SOURCE = "https://mvrl.cse.wustl.edu/datasets/cvusa"
 LISTS = {"train": "splits/train-19zl.csv", "val": "splits/train-19zl.csv", "test": "splits/val-19zl.csv"}
 LOCATIONS = "split_locations/all.csv"
-HELD_OUT = {"train": 0.9, "val": 0.1}
 
 
 def read_list(path) -> pd.DataFrame:
@@ -67,7 +66,7 @@ def load(root: str, split: str, *, size: int = 64, skip_missing: bool = False) -
     folder = expect(root, "CVUSA", SOURCE, ["bingmap", "streetview", LISTS[split]])
     pairs = read_list(folder / LISTS[split])
     if split != "test":
-        pairs = pairs[of_split(pairs["aerial"].str.extract(r"([^/]+)\.\w+$", expand=False).tolist(), HELD_OUT, split)]
+        pairs = pairs_of_split(pairs, HELD_OUT, split)
     if (folder / LOCATIONS).is_file():
         pairs = pairs.join(read_locations(folder / LOCATIONS, pairs["aerial"]))
     return pair_files(f"cvusa/{split}", folder, pairs, size=size, skip_missing=skip_missing)

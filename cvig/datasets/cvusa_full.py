@@ -10,7 +10,7 @@ passes over pairs with a missing side; ``skip_missing`` does so here.
 import pandas as pd
 
 from cvig.datasets.cvusa import SOURCE
-from cvig.datasets.files import FileViews, of_split, pair_files
+from cvig.datasets.files import FileViews, pair_files, pairs_of_split
 from cvig.datasets.paths import expect
 
 NAMES = {
@@ -70,5 +70,5 @@ def load(
     folder = expect(root, "CVUSA in full", SOURCE, [what, source, f"{source}_aerial/{zoom}"])
     pairs = read_list(folder / what, source, zoom)
     # the zoom is no part of a place, so that the splits of two zooms agree
-    pairs = pairs[of_split(pairs["aerial"].str.extract(r"([^/]+)\.jpg$", expand=False).tolist(), SHARES, split)]
+    pairs = pairs_of_split(pairs, SHARES, split)
     return pair_files(f"cvusa_full/{source}/{split}", folder, pairs, size=size, skip_missing=skip_missing)

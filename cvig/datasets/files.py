@@ -16,6 +16,8 @@ from cvig.datasets.images import read_image
 from cvig.datasets.paths import Paths
 from cvig.files import digest, digest_file
 
+HELD_OUT = {"train": 0.9, "val": 0.1}  # shares of the training places, where a publication has no validation split
+
 
 class FileViews(PairedViews):
     """Ground and aerial image files.
@@ -166,3 +168,9 @@ def of_split(places: Sequence[str], shares: dict[str, float], split: str) -> np.
     bounds["train"] = (0, stop)
     chosen = set(order[slice(*bounds[split])])
     return np.array([place in chosen for place in places], dtype=bool)
+
+
+def pairs_of_split(pairs: pd.DataFrame, shares: dict[str, float], split: str) -> pd.DataFrame:
+    """The listed pairs (see `pair_files`) that are in `split`; a place is the name of an aerial image without its ending."""
+    places = pairs["aerial"].str.extract(r"([^/]+)\.\w+$", expand=False)
+    return pairs[of_split(places.tolist(), shares, split)]

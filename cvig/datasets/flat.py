@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvig.datasets.files import FileViews, of_split
+from cvig.datasets.files import HELD_OUT, FileViews, of_split
 from cvig.datasets.images import images_among
 from cvig.datasets.paths import Paths, expect, unique_files
 
@@ -25,7 +25,6 @@ CLEAN = ("clean_ground", "clean_aerial")
 SPLIT_FOLDERS = {"train": ("gnd_train", "sat_train"), "test": ("gnd_test", "sat_test")}
 CROPPED = "sat_test_cropped"
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
-HELD_OUT = {"train": 0.9, "val": 0.1}
 CUT_AT = re.compile(r"(.+)\.x-?[\d.]+\.y-?[\d.]+\.a-?[\d.]+")  # where a crop was cut, and its angle
 VERIFY_UP_TO = 2000  # images; a larger set is checked by `cvig check`, not at every start
 

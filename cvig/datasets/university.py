@@ -10,13 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.datasets.files import FileViews, of_split
+from cvig.datasets.files import HELD_OUT, FileViews, of_split
 from cvig.datasets.images import images_among
 from cvig.datasets.paths import Paths, expect
 
 SOURCE = "https://github.com/layumi/University1652-Baseline"
 TASKS = ("drone-satellite", "satellite-drone", "street-satellite")
-HELD_OUT = {"train": 0.9, "val": 0.1}
 
 
 def list_images(root: Path, folder: str) -> tuple[list[str], list[str]]:

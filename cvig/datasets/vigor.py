@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from cvig.datasets.files import FileViews, of_split
+from cvig.datasets.files import HELD_OUT, FileViews, of_split
 from cvig.datasets.paths import Paths, expect
 
 SOURCE = "https://github.com/Jeff-Zilence/VIGOR"
@@ -28,7 +28,6 @@ LABELS = {
     "cross": {"train": "pano_label_balanced", "test": "pano_label_balanced"},
 }
 TILES = [1, 4, 7, 10]  # columns of the positive and the three semi-positives
-HELD_OUT = {"train": 0.9, "val": 0.1}
 
 
 def read_labels(path) -> pd.DataFrame:

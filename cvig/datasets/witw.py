@@ -8,14 +8,13 @@ The publication has no validation split: a tenth of the training places, chosen 
 
 import pandas as pd
 
-from cvig.datasets.files import FileViews, of_split, pair_files
+from cvig.datasets.files import HELD_OUT, FileViews, pair_files, pairs_of_split
 from cvig.datasets.images import IMAGE_SUFFIXES
 from cvig.datasets.paths import expect
 
 SOURCE = "https://github.com/IQTLabs/WITW"
 LISTS = {"train": "train.csv", "val": "train.csv", "test": "test.csv"}
 SURFACE, OVERHEAD = 15, 16  # columns, the first is 0
-HELD_OUT = {"train": 0.9, "val": 0.1}
 
 
 def read_list(path) -> pd.DataFrame:
@@ -62,5 +61,5 @@ def load(root: str, split: str, *, size: int = 64, skip_missing: bool = False) -
     folder = expect(root, "WITW", SOURCE, [LISTS[split], "surface", "overhead"])
     pairs = read_list(folder / LISTS[split])
     if split != "test":
-        pairs = pairs[of_split(pairs["aerial"].str.extract(r"([^/]+)\.\w+$", expand=False).tolist(), HELD_OUT, split)]
+        pairs = pairs_of_split(pairs, HELD_OUT, split)
     return pair_files(f"witw/{split}", folder, pairs, size=size, skip_missing=skip_missing)

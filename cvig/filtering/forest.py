@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import confusion_matrix, precision_recall_curve
 from sklearn.model_selection import StratifiedGroupKFold
@@ -19,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from cvig.files import digest, write
 from cvig.filtering.names import as_text, read_rows
 from cvig.filtering.scenes import extract, scene_network
+from cvig.metrics.intervals import share_interval
 
 __all__ = ["FilterReport", "extract", "read_labels", "scene_network", "score", "train_filter", "write_kept"]
 
@@ -63,8 +63,7 @@ class FilterReport:
 
     def accuracy_interval(self, confidence: float = 0.95) -> tuple[float, float]:
         """Exact (Clopper–Pearson) interval of the accuracy."""
-        interval = binomtest(self.correct, len(self.label)).proportion_ci(confidence, method="exact")
-        return float(interval.low), float(interval.high)
+        return share_interval(self.judged == self.label, confidence=confidence)
 
     @property
     def majority(self) -> float:

@@ -172,8 +172,7 @@ class RetrievalRecall(ExactRetrievalMetric):
 
     def __init__(self, k: int | str = 1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(k, str) or k < 1:
-            values.top_size(k, 1)  # a percentage means something in any gallery, a count below one in none
+        values.check_top(k)
         self.k = k
 
     def _score(self, ranks: Ranks) -> float:

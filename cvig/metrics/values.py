@@ -25,6 +25,22 @@ def check_ties(ties: str) -> None:
         raise ValueError(f"unknown tie rule '{ties}': expected one of {', '.join(TIES)}")
 
 
+def check_top(k: int | str, largest: float = math.inf) -> None:
+    """Raise ValueError unless `k` is a count from 1 to `largest`, or a percentage above 0% and up to 100%."""
+    if isinstance(k, str):
+        try:
+            share = float(k.removesuffix("%"))
+        except ValueError:
+            share = math.nan
+        if not k.endswith("%") or not 0 < share <= 100:
+            raise ValueError(f"k {k!r}: expected a count or a percentage above 0% and up to 100%, such as '1%'")
+    elif isinstance(k, bool) or not isinstance(k, (int, np.integer)):
+        raise ValueError(f"k {k!r}: expected a count or a percentage such as '1%'")
+    elif not 1 <= k <= largest:
+        bounds = "1 or more" if math.isinf(largest) else f"between 1 and the {largest} rows of the gallery"
+        raise ValueError(f"k {k}: expected {bounds}")
+
+
 def top_size(k: int | str, gallery_size: int) -> int:
     """How many gallery rows "top k" means.
 
@@ -36,19 +52,10 @@ def top_size(k: int | str, gallery_size: int) -> int:
     ValueError
         Not a count or a percentage, below one, or beyond the gallery.
     """
+    check_top(k, gallery_size)
     if isinstance(k, str):
-        try:
-            share = float(k.removesuffix("%"))
-        except ValueError:
-            share = math.nan
-        if not k.endswith("%") or not 0 < share <= 100:
-            raise ValueError(f"k {k!r}: expected a count or a percentage above 0% and up to 100%, such as '1%'")
         # the product of a decimal percentage and a count may fall a rounding short of a whole number
-        return max(1, math.floor(share * gallery_size / 100 + 1e-9))
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)):
-        raise ValueError(f"k {k!r}: expected a count or a percentage such as '1%'")
-    if not 1 <= k <= gallery_size:
-        raise ValueError(f"k {k}: expected between 1 and the {gallery_size} rows of the gallery")
+        return max(1, math.floor(float(k.removesuffix("%")) * gallery_size / 100 + 1e-9))
     return int(k)
 
 

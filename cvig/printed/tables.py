@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from cvig.metrics import top_size
+from cvig.metrics.values import check_top
 
 PRINTING = ("either", "rounded", "cut")
 CELL = re.compile(r"\d{1,3}(\.\d{1,9})?")
@@ -37,8 +38,9 @@ def _cutoff(column: str) -> int | str:
     k = column.removeprefix("R@")
     try:
         if k != column:
-            top_size(k if k.endswith("%") else int(k), 10**9)
-            return k if k.endswith("%") else int(k)
+            cutoff = k if k.endswith("%") else int(k)
+            check_top(cutoff, 10**9)
+            return cutoff
     except ValueError:
         pass
     raise ValueError(f"column '{column}': expected R@k or R@k%, such as R@5 or R@1%")

@@ -13,7 +13,7 @@ import pandas as pd
 from cvig.metrics import compare, search_share, summary
 from cvig.metrics.collapse import diagnose
 from cvig.metrics.inference import RECALL_AT
-from cvig.metrics.values import top_size
+from cvig.metrics.values import check_top
 from cvig.ranking import Ranks
 from cvig.scoring.case import Case
 from cvig.scoring.metres import first_place
@@ -118,7 +118,7 @@ def tops(asked: Sequence[str], ranks: Ranks) -> list[int | str]:
     smallest = int(ranks.sizes.min())
     wanted = [int(k) if k.isdecimal() else k for k in asked]
     for k in wanted:
-        top_size(k, smallest)
+        check_top(k, smallest)
     every = dict.fromkeys([*RECALL_AT, *wanted])
     return sorted(every, key=lambda k: (isinstance(k, str), float(str(k).removesuffix("%"))))
 

@@ -12,6 +12,16 @@ from cvig.training import processes
 from cvig.training.recipes import Recipe
 
 
+def check_batch(data: PairedViews, batch: int, together: int) -> None:
+    """Raise ValueError where `data` cannot be cut into batches of `batch` pairs, shared by `together` processes."""
+    if batch > len(data):
+        raise ValueError(f"batch of {batch} is larger than the {len(data)} pairs of {data.name}")
+    if batch < 2:
+        raise ValueError(f"batch of {batch}: expected at least 2, for a pair needs others to differ from")
+    if batch % together:
+        raise ValueError(f"batch of {batch} for {together} processes: expected a multiple of their number")
+
+
 class EpochBatches:
     """Batches of shuffled indices; each epoch has its own order and, where the data has them, its own views.
 
@@ -24,12 +34,7 @@ class EpochBatches:
     """
 
     def __init__(self, data: PairedViews, batch: int, seed: int, epoch: Callable[[], int]):
-        if batch > len(data):
-            raise ValueError(f"batch of {batch} is larger than the {len(data)} pairs of {data.name}")
-        if batch < 2:
-            raise ValueError(f"batch of {batch}: expected at least 2, for a pair needs others to differ from")
-        if batch % processes.count():
-            raise ValueError(f"batch of {batch} for {processes.count()} processes: expected a multiple of their number")
+        check_batch(data, batch, processes.count())
         self.data, self.batch, self.seed, self.epoch = data, batch, seed, epoch
 
     def __len__(self) -> int:

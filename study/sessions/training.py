@@ -20,7 +20,7 @@ from cvig.datasets import PairedViews, load
 from cvig.models import SiameseNetwork, load_network, preprocess
 from cvig.ranking import Ranks
 from cvig.training import devices, processes
-from cvig.training.batches import EpochBatches
+from cvig.training.batches import check_batch
 from cvig.training.caching import check_cachable
 from cvig.training.continuation import KeepEpochs
 from cvig.training.recipes import Recipe
@@ -264,11 +264,9 @@ def open_training(settings: TrainSettings) -> TrainingSession:
             raise FileNotFoundError(f"no finished training run to start from in '{settings.start}': train.json is not there")
         network.take_trunks(load_network(settings.start))
     session = TrainingSession(settings, recipe, train, val, network, device)
-    EpochBatches(train, session.batch, settings.seed, epoch=lambda: 0)  # raises where they cannot be made
+    check_batch(train, session.batch, settings.devices)
     if settings.micro_batch:
         check_cachable(network, recipe.frozen_batch_norm)
-    if session.batch % settings.devices:
-        raise ValueError(f"batch of {session.batch} for devices={settings.devices}: expected a multiple of their number")
     session.hold()
     if session.work.finished or settings.devices > together:
         return session

@@ -52,7 +52,7 @@ def test_another_number_of_processes_does_not_go_on_from_what_one_has_kept(tmp_p
 
 
 def test_a_batch_that_devices_cannot_share_is_refused_before_anything_is_made(tmp_path):
-    with pytest.raises(ValueError, match="batch of 8 for devices=3: expected a multiple of their number"):
+    with pytest.raises(ValueError, match="batch of 8 for 3 processes: expected a multiple of their number"):
         open_training(small(tmp_path / "run", devices=3))
     assert not (tmp_path / "run").exists()
 

@@ -1,7 +1,7 @@
 """How early each metric sees that a run learns, and how many queries it needs for that."""
 
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,17 @@ def _reciprocal_draws(n: int, queries: int) -> np.ndarray:
     return chance.simulated_reciprocal_ranks(np.full(queries, n), SIMULATED, 0)
 
 
+def _chance_p(values: np.ndarray, name: str, n: int, mean: float, query: np.ndarray) -> float:
+    """How likely chance is to do as well in a gallery of `n` rows as the `values` of these queries do."""
+    value = values[query]
+    if name == "PSSR":
+        return chance.pssr_tail(value.mean(), np.full(len(value), n))
+    if name == "MRR":
+        drawn = _reciprocal_draws(n, len(value))
+        return (1 + int((drawn >= value.mean() - 1e-12).sum())) / (1 + SIMULATED)
+    return float(stats.binom.sf(value.sum() - 1, len(value), mean))
+
+
 def against_chance(ranks: Ranks, places: np.ndarray) -> pd.DataFrame:
     """Each of `METRICS` against chance, ties counted against the query; one gallery size for all queries.
 
@@ -37,16 +48,7 @@ def against_chance(ranks: Ranks, places: np.ndarray) -> pd.DataFrame:
     layers, group = independent_layers(places), number_places(places, len(ranks))
     each, rows = per_query_values(ranks, "pessimistic"), {}
     for name, (mean, variance) in by_chance(n).items():
-
-        def test(query: np.ndarray, name: str = name, mean: float = mean) -> float:
-            value = each[name][query]
-            if name == "PSSR":
-                return chance.pssr_tail(value.mean(), np.full(len(value), n))
-            if name == "MRR":
-                drawn = _reciprocal_draws(n, len(value))
-                return (1 + int((drawn >= value.mean() - 1e-12).sum())) / (1 + SIMULATED)
-            return float(stats.binom.sf(value.sum() - 1, len(value), mean))
-
+        test = partial(_chance_p, each[name], name, n, mean)
         own = np.sqrt(np.square(np.bincount(group, each[name] - each[name].mean())).sum()) / len(ranks)
         signal = (each[name].mean() - mean) / max(own, np.sqrt(variance / (group.max() + 1)))
         rows[name] = (each[name].mean(), combine(test, layers), signal)

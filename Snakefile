@@ -36,7 +36,7 @@ TRAIN_CODE = [
     *[f"study/{name}.py" for name in TRAIN_MODULES],
     *[f"study/sessions/{name}.py" for name in ("__init__", "training")],
 ]
-EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("plans", "runs", "sessions/evaluation", "sessions/figure_data")]]
+EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("plans", "runs", "ground", "sessions/evaluation", "sessions/figure_data")]]
 
 
 def execute(step, notebook, output, parameters, log):

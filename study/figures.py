@@ -180,9 +180,14 @@ def projection(ground: np.ndarray, aerial: np.ndarray, explained: tuple[float, f
 
 
 def retrieval_gallery(
-    queries: np.ndarray, retrieved: np.ndarray, positive_at: np.ndarray, rank: np.ndarray, gallery_size: int
+    queries: np.ndarray,
+    retrieved: np.ndarray,
+    positive_at: np.ndarray,
+    rank: np.ndarray,
+    gallery_size: int,
+    positive: np.ndarray | None = None,
 ) -> Plot:
-    """Queries and the gallery images nearest to each, the positive framed (the paper's Fig. 4).
+    """Queries, the gallery images nearest to each, the positive framed (the paper's Fig. 4), and the positive at the end.
 
     Parameters
     ----------
@@ -192,9 +197,12 @@ def retrieval_gallery(
         Which of the retrieved is the positive; -1 where none is.
     rank : int array [M]
         Rank of the positive in the whole gallery, from 1.
+    positive : uint8 array [M, 3, h, w], optional
+        It is shown in a last column; the first runs have not kept it.
     """
     count, top = retrieved.shape[:2]
-    figure, axes = new(count, top + 1, size=(1.5 * (top + 1), 1.7 * count))
+    columns = top + 1 + (positive is not None)
+    figure, axes = new(count, columns, size=(1.5 * columns, 1.7 * count))
     for row in range(count):
         draw(axes[row, 0], queries[row])
         axes[row, 0].set_title(f"rank {rank[row]} of {int(gallery_size)}", fontsize=8)
@@ -205,12 +213,18 @@ def retrieval_gallery(
             axis.set_title(f"{place + 1}{': right' if right else ''}", fontsize=8)
             for spine in axis.spines.values():
                 spine.set(visible=right, color="red", linewidth=3)
+        if positive is not None:
+            draw(axes[row, -1], positive[row])
+            axes[row, -1].set_title(f"the right one: {rank[row]}", fontsize=8)
+            for spine in axes[row, -1].spines.values():
+                spine.set(visible=True, color="red", linewidth=3, linestyle=":")
     places = [
         f"query {i + 1} finds its aerial image at rank {r} of {int(gallery_size)}"
         + (f", shown as number {p + 1}" if p >= 0 else f", beyond the {top} shown")
         for i, (r, p) in enumerate(zip(rank, positive_at, strict=True))
     ]
-    return figure, f"{count} ground views, each with the {top} nearest aerial images: " + "; ".join(places) + "."
+    beside = "" if positive is None else ", and at the end its own"
+    return figure, f"{count} ground views, each with the {top} nearest aerial images{beside}: " + "; ".join(places) + "."
 
 
 def pairs(ground: np.ndarray, aerial: np.ndarray) -> Plot:

@@ -17,6 +17,7 @@ import pandas as pd
 
 from cvig.files import digest_file, read_arrays
 from cvig.ranking import Ranks
+from study.ground import Squares, file_of, kept
 from study.switches import RECIPES, in_words
 
 TEST_SETS = ("uncropped", "cropped")
@@ -122,6 +123,16 @@ class Run:
         ``as_coded``, the same test scored by the rules of the paper's code (None where views have several answers)."""
         stored = json.loads(self._file("metrics.json").read_text())
         return {name: stored[name]["facts"] for name in TEST_SETS}
+
+    def squares(self, test_set: str) -> Squares | None:
+        """The squares of ground that the intervals and tests of a test set resample; None: places, one by one."""
+        found = self.facts[test_set].get("squares")  # the first runs lack it
+        return None if found is None else Squares(**found)
+
+    @cached_property
+    def coordinates(self) -> np.ndarray | None:
+        """Metres east and north of each test view, float64 [Q, 2], where its study keeps them."""
+        return kept(file_of(self.folder.parent, self.evaluate["data"]["test"]))
 
     @cached_property
     def validation(self) -> list[Ranks]:

@@ -21,10 +21,13 @@ from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
 from study import provenance
 from study.folder import Work, open_work
+from study.ground import Squares, file_of, keep, summarized
 from study.runs import TEST_SETS, Run
 from study.sessions.figure_data import principal_components, retrieve
 from study.settings import EvaluateSettings, TrainSettings
 from study.switches import in_words
+
+METRIC = "world/"  # data sets whose coordinates are metres; intervals of others are over places
 
 
 def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:
@@ -78,6 +81,7 @@ class Scored:
     verdict: str  # whether ties or collapse make the numbers meaningless
     as_coded: dict[str, float] | None
     columns: np.ndarray
+    squares: Squares | None = None  # of ground, that intervals and tests resample
     ground: np.ndarray | None = None  # embeddings, and what is wrong with them: of an evaluation that is made now
     aerial: np.ndarray | None = None
     diagnosis: collapse.Diagnosis | None = None
@@ -124,6 +128,7 @@ class EvaluationSession:
                     self.run.facts[name]["verdict"],
                     self.run.facts[name]["as_coded"],
                     self.run.columns_as_coded(name),
+                    self.run.squares(name),
                 )
                 for name in TEST_SETS
             }
@@ -132,10 +137,16 @@ class EvaluationSession:
         for name, boxes in zip(TEST_SETS, (None, self.boxes), strict=True):
             aerial = embed_gallery(self.network, self.test, boxes, device=self.device)
             ranks = exact_ranks(ground, aerial, self.test.positives, ignored=self.test.ignored)
-            summary = metrics.summary(ranks, places=self.test.places)
+            summary, squares = summarized(ranks, self.test.places, self.metres)
             as_coded, columns = score_as_coded(ground, aerial, self.test)
             diagnosis = collapse.diagnose(ground, aerial)
-            self.scored[name] = Scored(ranks, summary, diagnosis.verdict, as_coded, columns, ground, aerial, diagnosis)
+            said = (ranks, summary, diagnosis.verdict, as_coded, columns, squares)
+            self.scored[name] = Scored(*said, ground, aerial, diagnosis)
+
+    @property
+    def metres(self) -> np.ndarray | None:
+        """Metres east and north of each query, float64 [Q, 2], where the data have them."""
+        return self.test.coordinates if self.test.name.startswith(METRIC) else None
 
     @cached_property
     def run(self) -> Run:
@@ -182,6 +193,8 @@ class EvaluationSession:
         folder, identity = self.work.path, self.record["identity"]
         if self.work.finished:
             return self.run.evaluate
+        if self.metres is not None:
+            keep(file_of(self.work.folder.parent, self.test.digest), self.metres)
         stored = {}
         for name, scored in self.scored.items():
             ranks = scored.ranks
@@ -202,6 +215,7 @@ class EvaluationSession:
                 "towers": {side: asdict(getattr(scored.diagnosis, side)) for side in ("ground", "aerial")},
                 "largest_hub": scored.diagnosis.largest_hub,
                 "as_coded": scored.as_coded,
+                "squares": scored.squares and scored.squares._asdict(),
             }
             stored[name] = {
                 "summary": json.loads(scored.summary.to_json(orient="split", double_precision=15)),

@@ -71,21 +71,24 @@ def retrieve(
     Returns
     -------
     dict
-        ``queries`` uint8 [M, 3, H, W], ``retrieved`` uint8 [M, top, 3, H, W], ``positive_at`` int64 [M] (-1 where it is
-        not among them), ``rank`` int64 [M], ``gallery_size``.
+        ``queries`` uint8 [M, 3, H, W], ``retrieved`` uint8 [M, top, 3, H, W], ``positive`` uint8 [M, 3, H, W], the nearest
+        right one, ``positive_at`` int64 [M] (-1 where it is not among the retrieved), ``rank`` int64 [M], ``gallery_size``.
     """
     top = min(top, data.gallery_count)
-    retrieved, positive_at = [], []
+    image = data.aerial_image if boxes is None else lambda row: data.cropped_aerial(row, boxes[row])
+    retrieved, positive, positive_at = [], [], []
     for query in queries:
         distance = ((aerial.astype(np.float64) - ground[query].astype(np.float64)) ** 2).sum(1)
         rows = np.argsort(distance, kind="stable")[:top]
-        image = data.aerial_image if boxes is None else lambda row: data.cropped_aerial(row, boxes[row])
+        right = np.atleast_1d(data.positives[query])
         retrieved.append(torch.stack([_thumbnail(image(int(row))) for row in rows]).numpy())
-        hits = np.flatnonzero(np.isin(rows, np.atleast_1d(data.positives[query])))
+        positive.append(_thumbnail(image(int(right[distance[right].argmin()]))).numpy())
+        hits = np.flatnonzero(np.isin(rows, right))
         positive_at.append(hits[0] if len(hits) else -1)
     return {
         "queries": np.stack([_thumbnail(data.ground_image(int(query))).numpy() for query in queries]),
         "retrieved": np.stack(retrieved),
+        "positive": np.stack(positive),
         "positive_at": np.asarray(positive_at, dtype=np.int64),
         "rank": np.asarray(rank)[list(queries)].astype(np.int64),
         "gallery_size": np.asarray(data.gallery_count),

@@ -305,7 +305,10 @@ def test_large_images_are_kept_as_thumbnails():
     kept = retrieve(data, np.eye(4), np.eye(4), [1], np.ones(4), top=2)
     assert kept["queries"].shape == (1, 3, 96, 96)
     assert kept["retrieved"].shape == (1, 2, 3, 96, 96)
+    assert kept["positive"].shape == (1, 3, 96, 96)
     assert kept["queries"].mean() == pytest.approx(data.ground_image(1).float().mean().item(), abs=1)
+    # row 1 answers query 1, and is not what it is nearest to
+    assert kept["positive"].mean() == pytest.approx(data.aerial_image(1).float().mean().item(), abs=1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

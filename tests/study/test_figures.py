@@ -50,6 +50,10 @@ IMAGES = RNG.integers(0, 256, (3, 3, 8, 8), dtype=np.uint8)
             "query 1 finds its aerial image at rank 2 of 50, shown as number 2; .* at rank 40 of 50, beyond the 3",
         ),
         (
+            lambda: figures.retrieval_gallery(IMAGES[:1], IMAGES[None], np.array([-1]), np.array([40]), 50, IMAGES[:1]),
+            "nearest aerial images, and at the end its own: query 1 finds its aerial image at rank 40",
+        ),
+        (
             lambda: metrics_figures.recall_boundary(np.zeros(1), np.array([[1.0], [2.0], [2.0]]), 1, 2),
             "has 1 images closer and 1 exactly",
         ),

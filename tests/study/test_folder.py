@@ -61,7 +61,7 @@ def test_the_same_command_says_that_it_is_finished_and_writes_nothing(run, capsy
     session = open_evaluation(EvaluateSettings(run=str(run), test_count=8, threads=1))
     session.score()
     assert session.scored["cropped"].summary.equals(study_runs.Run(run).metrics["cropped"])
-    assert set(session.retrievals) == {"queries", "retrieved", "positive_at", "rank", "gallery_size"}
+    assert set(session.retrievals) == {"queries", "retrieved", "positive", "positive_at", "rank", "gallery_size"}
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+"""Intervals and tests of a run's test over squares of ground: the side is measured on the PSSR of its queries.
+
+The queries of a test lie on one land. What makes one of them easy or hard, its neighbour often shares, most where tiles
+overlap; then places one by one give intervals that are too narrow (`cvig.metrics.ground`). So the squares' side is measured
+on each ranking, and all of its intervals and p-values take whole squares. Where no side can be measured, they take places.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from cvig import files, metrics
+from cvig.metrics.ground import FEWEST, measured_side, spread_by_side
+from cvig.ranking import Ranks
+
+
+class Squares(NamedTuple):
+    """The squares of ground that intervals and tests of one ranking take.
+
+    Attributes
+    ----------
+    side : float
+        In metres.
+    settled : bool
+        False: wider ones would widen the intervals further, but would be too few.
+    inflation : float
+        The standard error of PSSR over that of independent queries.
+    """
+
+    side: float
+    settled: bool
+    inflation: float
+
+
+def measured(values: np.ndarray, coordinates: np.ndarray | None) -> Squares | None:
+    """The squares for one value a query, such as its PSSR; None where there is nothing to measure a side from.
+
+    That is so without coordinates, with fewer than `FEWEST` places, and where all values agree.
+    """
+    if coordinates is None or np.ptp(values) == 0 or len(np.unique(coordinates, axis=0)) < FEWEST:
+        return None
+    spread = spread_by_side(values, coordinates)
+    side, settled = measured_side(spread)
+    return Squares(side, settled, float(spread.inflation.max()))
+
+
+def summarized(ranks: Ranks, places: np.ndarray, coordinates: np.ndarray | None) -> tuple[pd.DataFrame, Squares | None]:
+    """`cvig.metrics.summary` over squares of ground, and the squares; over places where no side can be measured."""
+    found = measured(metrics.per_query_pssr(ranks, ties="pessimistic"), coordinates)
+    where = {} if found is None else {"coordinates": coordinates, "side": found.side}
+    return metrics.summary(ranks, places=places, **where), found
+
+
+def file_of(study: Path, digest: str) -> Path:
+    """Where a study's folder keeps the coordinates of the test data of that digest, for all its runs."""
+    return study / f"test-places-{digest[:8]}.npz"
+
+
+def keep(path: Path, coordinates: np.ndarray) -> None:
+    """Write the coordinates of test views, metres east and north [Q, 2], where they are not there yet."""
+    if not path.exists():
+        files.write_arrays(path, coordinates=np.asarray(coordinates, np.float32))
+
+
+def kept(path: Path) -> np.ndarray | None:
+    """The coordinates in a file of `keep`, float64 [Q, 2]; None where there is none."""
+    return files.read_arrays(path)["coordinates"].astype(np.float64) if path.exists() else None
+
+
+def in_words(squares: Squares | None) -> str:
+    """What an interval resamples.
+
+    >>> in_words(Squares(512.4, True, 1.2)), in_words(None)
+    ('squares of ground of 512 m', 'places')
+    """
+    return "places" if squares is None else f"squares of ground of {squares.side:.0f} m"

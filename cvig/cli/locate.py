@@ -16,18 +16,10 @@ ModelFov = Annotated[
 ]
 
 
-def _searchable(model: Path, model_fov: float | None, gallery: Path, cache: Path | None, **cut):
-    """The network of a run, and the gallery that it has embedded; `cut` goes to `Gallery.open`."""
-    from cvig.locate import Gallery, Model
-    from cvig.locate.gallery import default_cache
-
-    network = Model.read(model, model_fov)
-    return network, Gallery.open(gallery, **cut).embed(network, cache or default_cache())
-
-
 def locate(
     photographs: Annotated[
-        list[Path] | None, typer.Argument(help="One photograph, or several of one place.", show_default=False)
+        list[Path] | None,
+        typer.Argument(help="One photograph, or several of one place; with --each, of as many places.", show_default=False),
     ] = None,
     model: Annotated[Path | None, typer.Option(help="Folder of a finished training run.")] = None,
     gallery: Annotated[
@@ -38,7 +30,11 @@ def locate(
         ),
     ] = None,
     calibration: Annotated[
-        Path | None, typer.Option(help="What cvig calibrate wrote, or the folder it lies in; the model's where not given.")
+        Path | None,
+        typer.Option(
+            help="What cvig calibrate wrote, or its folder; or a run, whose held-out views are taken then; the model's if "
+            "not given."
+        ),
     ] = None,
     coverage: Annotated[float, typer.Option(help="How often such a region holds the place, above 0 and below 1.")] = 0.9,
     out: Annotated[Path, typer.Option(help="Folder of the answer.")] = Path("answer"),
@@ -48,6 +44,10 @@ def locate(
     ] = "gap",
     fov: Annotated[float | None, typer.Option(help="Degrees across of the photographs; EXIF says it if not given.")] = None,
     model_fov: ModelFov = None,
+    each: Annotated[
+        bool,
+        typer.Option("--each", help="An answer for each photograph, and whether they go on as the calibration's were."),
+    ] = False,
     open_world: Annotated[
         bool, typer.Option("--open-world", help="Say whether the place is in the gallery at all, or abstain.")
     ] = False,
@@ -64,11 +64,12 @@ def locate(
     Nothing that the camera noted of its position is used. The coverage is the calibration's, on photographs of known
     place: it holds for photographs like those, of places that the gallery holds.
     """
-    from cvig.locate.answer.folder import check_folder, write_answer
-    from cvig.locate.answer.report import text
+    from cvig.locate.answer.folder import check_folder, write_answer, write_answers
+    from cvig.locate.answer.report import text, watch_text
     from cvig.metrics.conformal import check_coverage
 
     check_coverage(coverage)
+    page = out / "index.html"
     if demo:
         if photographs or model or gallery or calibration:
             raise ValueError("--demo brings its own photograph, model, gallery and calibration: give none of them")
@@ -79,26 +80,43 @@ def locate(
         for given, what in ((photographs, "a photograph"), (model, "--model RUN"), (gallery, "--gallery TILES")):
             if not given:
                 raise ValueError(f"cvig locate needs {what}: cvig locate PHOTO --model RUN --gallery TILES; or --demo")
-        check_folder(out)
-        from cvig.locate import Calibration, Photograph
+        check_folder(out, each=each)
+        from cvig.locate import Gallery, Model, Photograph
+        from cvig.locate.gallery import default_cache
+        from cvig.locate.runs import read_calibration
         from cvig.locate.search import locate as search
+        from cvig.locate.search import locate_each
 
-        made = Calibration.read(calibration or model)
         shown = [Photograph.read(path, fov) for path in photographs]
-        cut = {"tile": tile, "stride": stride, "crs": crs, "zoom": zoom, "scheme": scheme}
-        network, tiles = _searchable(model, model_fov, gallery, cache, **cut)
-        case = search(shown, network, tiles, made, coverage=coverage, score=score, open_to_all=open_world)
-        typer.echo(text(write_answer(out, case)))
-    typer.echo(f"\nopen {out / 'index.html'}")
+        network, kept = Model.read(model, model_fov), cache or default_cache()
+        tiles = Gallery.open(gallery, tile=tile, stride=stride, crs=crs, zoom=zoom, scheme=scheme)
+        made = read_calibration(calibration or model, network, kept)
+        tiles.embed(network, kept)
+        options = {"coverage": coverage, "score": score, "open_to_all": open_world}
+        if each:
+            cases, watched = locate_each(shown, network, tiles, made, **options)
+            answers = write_answers(out, cases, watched)
+            for folder, answer in answers.items():
+                typer.echo(f"{folder}:\n{text(answer)}\n")
+            typer.echo(watch_text(watched))
+            page = out / next(iter(answers)) / "index.html"
+        else:
+            typer.echo(text(write_answer(out, search(shown, network, tiles, made, **options))))
+    typer.echo(f"\nopen {page}")
 
 
 def calibrate(
     model: Annotated[Path, typer.Option(help="Folder of a finished training run.")],
     pairs: Annotated[
-        Path,
-        typer.Option(help="Photographs of known place: a folder with photographs.csv of file, lat, lon, or EXIF."),
-    ],
-    gallery: Annotated[Path, typer.Option(help="The tiles that are to be searched, as cvig locate takes them.")],
+        Path | None,
+        typer.Option(
+            help="Photographs of known place: a folder with photographs.csv of file, lat, lon, or EXIF. The run's held-out "
+            "views where not given."
+        ),
+    ] = None,
+    gallery: Annotated[
+        Path | None, typer.Option(help="With --pairs: the tiles that are to be searched, as cvig locate takes them.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="JSON file; calibration.json in the model's folder if not given.")] = None,
     square: Annotated[float, typer.Option(help="Metres a side of the squares of ground that count as one.", min=1)] = 250.0,
     fov: Annotated[float | None, typer.Option(help="Degrees across of the photographs; EXIF says it if not given.")] = None,
@@ -111,15 +129,24 @@ def calibrate(
     cache: Cache = None,
 ) -> None:
     """Measure on photographs of known place what a search may rule out, and how much so few of them promise."""
+    from cvig.locate import Gallery, Model
+    from cvig.locate.gallery import default_cache
+    from cvig.locate.runs import calibrate_run
     from cvig.locate.search import calibrate_folder
     from cvig.metrics.conformal import conformal_bound, coverage_interval
 
-    cut = {"tile": tile, "stride": stride, "crs": crs, "zoom": zoom, "scheme": scheme}
-    network, tiles = _searchable(model, model_fov, gallery, cache, **cut)
-    made = calibrate_folder(pairs, network, tiles, square=square, fov=fov)
+    if (pairs is None) != (gallery is None):
+        raise ValueError("--pairs and --gallery belong together: photographs of known place, and the tiles to search")
+    network = Model.read(model, model_fov)
+    if pairs is None:
+        made = calibrate_run(model, network, square=square)
+    else:
+        tiles = Gallery.open(gallery, tile=tile, stride=stride, crs=crs, zoom=zoom, scheme=scheme)
+        made = calibrate_folder(pairs, network, tiles.embed(network, cache or default_cache()), square=square, fov=fov)
     path = out or model / "calibration.json"
     made.write(path)
-    typer.echo(f"{len(made)} photographs from {made.count} squares of {square:g} m, {len(tiles)} tiles: {path}")
+    what = made.source or f"{len(made)} photographs"
+    typer.echo(f"{what} from {made.count} squares of {square:g} m, {made.tiles} tiles: {path}")
     for coverage in (0.5, 0.8, 0.9, 0.95):
         low, high = coverage_interval(made.count, coverage)
         bound = conformal_bound(made.share, coverage, made.square)

@@ -29,7 +29,9 @@ class PairedViews(Dataset):
     places : int64 array [ground_count]
         Views of one place share a number; intervals are resampled by place.
     coordinates : float64 array [ground_count, 2] or None
-        Latitude and longitude in degrees, or metres east and north where the data are synthetic.
+        Where each was taken.
+    coordinate_unit : {"degrees", "metres"}
+        What `coordinates` are: latitude and longitude, or metres east and north.
     gallery_count : int
         Number of unique aerial images.
     digest : str
@@ -45,6 +47,7 @@ class PairedViews(Dataset):
     ignored: Sequence[np.ndarray] | None = None
     places: np.ndarray
     coordinates: np.ndarray | None = None
+    coordinate_unit: str = "degrees"
     gallery_count: int
     digest: str
     aligned: bool = False

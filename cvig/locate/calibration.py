@@ -9,7 +9,8 @@ calibrations, for photographs exchangeable with these by whole squares of ground
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +18,12 @@ import numpy as np
 from cvig.files import write_json
 from cvig.locate.gallery import Gallery
 from cvig.locate.geometry import sides, squares, tiles_that_hold
+from cvig.metrics import ground
 
-FORMAT = 1
+FORMAT = 2
+CALIBRATION = "calibration.json"  # in the folder of a run
 SCORES = ("gap", "share")
+COLUMNS = (*SCORES, "stands_out", "stands_out_without")
 SQUARE = 250.0  # metres: places nearer than a view reaches are not independent
 FEWEST = 20  # squares of ground that a field of view needs for a calibration of its own
 
@@ -32,9 +36,9 @@ class Calibration:
     ----------
     gap, share : float64 arrays [Q]
         Of the best placed tile that holds the photograph's place.
-    nearest : float64 array [Q]
-        Distance to the nearest tile.
-    nearest_without : float64 array [Q]
+    stands_out : float64 array [Q]
+        How far the nearest tile stands out (`cvig.locate.gallery.Found.stands_out`).
+    stands_out_without : float64 array [Q]
         The same after the tiles that hold the place were taken out of the gallery.
     square : int64 array [Q]
         The square of ground that each place lies in; squares are exchangeable as a whole.
@@ -44,20 +48,25 @@ class Calibration:
         Digest of the network.
     tiles : int
         Of the gallery.
-    side, square_side : float
-        Metres of a tile and of a square of ground.
+    side : float or None
+        Metres of a tile, where that is known.
+    square_side : float
+        Metres of a square of ground.
+    source : str
+        What was calibrated on, where that was no photographer's own: ``"held-out views of world/test"``.
     """
 
     gap: np.ndarray
     share: np.ndarray
-    nearest: np.ndarray
-    nearest_without: np.ndarray
+    stands_out: np.ndarray
+    stands_out_without: np.ndarray
     square: np.ndarray
     kind: list[str]
     model: str
     tiles: int
-    side: float
+    side: float | None
     square_side: float = SQUARE
+    source: str = ""
 
     def __len__(self) -> int:
         return len(self.gap)
@@ -74,11 +83,8 @@ class Calibration:
 
     def take(self, keep: np.ndarray) -> "Calibration":
         """Some of the photographs, by a mask."""
-        arrays = {name: getattr(self, name)[keep] for name in ("gap", "share", "nearest", "nearest_without", "square")}
-        kind = [one for one, kept in zip(self.kind, keep.tolist(), strict=True) if kept]
-        return Calibration(
-            **arrays, kind=kind, model=self.model, tiles=self.tiles, side=self.side, square_side=self.square_side
-        )
+        arrays = {name: getattr(self, name)[keep] for name in (*COLUMNS, "square")}
+        return replace(self, **arrays, kind=[one for one, kept in zip(self.kind, keep.tolist(), strict=True) if kept])
 
     @property
     def weight(self) -> np.ndarray:
@@ -108,18 +114,20 @@ class Calibration:
             Nothing there, or something else.
         """
         path = Path(path)
-        path = path / "calibration.json" if path.is_dir() else path
+        path = path / CALIBRATION if path.is_dir() else path
         if not path.is_file():
             raise FileNotFoundError(f"no calibration '{path}': cvig calibrate makes one of photographs of known place")
         try:
             content = json.loads(path.read_text())
             if content.pop("format") != FORMAT:
                 raise ValueError("another format")
-            for name in ("gap", "share", "nearest", "nearest_without"):
+            for name in COLUMNS:
                 content[name] = np.array(content[name], dtype=np.float64)
             content["square"] = np.array(content["square"], dtype=np.int64)
             made = cls(**content)
-            if not len(made) == len(made.square) == len(made.kind) == len(made.share) > 0:
+            if {len(made.kind), len(made.square), *(len(getattr(made, name)) for name in COLUMNS)} != {len(made)} or not len(
+                made
+            ):
                 raise ValueError("columns of several lengths")
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"'{path}' is no calibration that cvig calibrate wrote ({error})") from error
@@ -174,18 +182,8 @@ def calibrate(
             f"{len(lost)} of {len(lonlat)} calibration photographs were taken where no tile lies, the first, number "
             f"{lost[0] + 1}, at {lat:.5f}, {lon:.5f}: leave them out, or take the gallery that holds them"
         )
-    columns: dict[str, list[float]] = {name: [] for name in ("gap", "share", "nearest", "nearest_without")}
-    for query, rows in zip(embeddings, answers, strict=True):
-        found = gallery.search(query)
-        columns["gap"].append(found.gap[rows].min())
-        columns["share"].append(found.share[rows].min())
-        columns["nearest"].append(found.distance.min())
-        others = np.delete(found.distance, rows)
-        if not len(others):
-            raise ValueError(f"all {len(gallery)} tiles of the gallery hold one place: nothing could be ruled out")
-        columns["nearest_without"].append(others.min())
     return Calibration(
-        **{name: np.array(values) for name, values in columns.items()},
+        **scores(gallery, embeddings, answers),
         square=squares(lonlat, square),
         kind=list(kinds) or [""] * len(lonlat),
         model=model,
@@ -193,3 +191,40 @@ def calibrate(
         side=float(np.median(sides(corners))),
         square_side=square,
     )
+
+
+def place_squares(coordinates: np.ndarray, unit: str, side: float) -> np.ndarray:
+    """Squares of ground of a data set's coordinates (`cvig.datasets.PairedViews`), in degrees or in metres: int64 [Q]."""
+    return ground.squares(coordinates, side) if unit == "metres" else squares(coordinates[:, ::-1], side)
+
+
+def scores(
+    gallery: Gallery, embeddings: np.ndarray, answers: Sequence[np.ndarray], also: Sequence[np.ndarray] = ()
+) -> dict[str, np.ndarray]:
+    """The `COLUMNS` of photographs whose tiles are known: float64 [Q] each.
+
+    Parameters
+    ----------
+    gallery : Gallery, embedded
+    embeddings : float array [Q, D]
+    answers : sequence of Q int arrays
+        Tiles that hold each place.
+    also : sequence of Q int arrays, optional
+        Tiles that show some of it, and go with the others where the place is taken out of the gallery.
+
+    Raises
+    ------
+    ValueError
+        A place that all tiles hold.
+    """
+    columns: dict[str, list[float]] = {name: [] for name in COLUMNS}
+    for query, rows, more in zip_longest(embeddings, answers, also, fillvalue=np.empty(0, dtype=np.int64)):
+        found = gallery.search(query)
+        without = found.without(np.concatenate([rows, more]))
+        if not len(without.order):
+            raise ValueError(f"all {len(gallery)} tiles of the gallery hold one place: nothing could be ruled out")
+        columns["gap"].append(found.gap[rows].min())
+        columns["share"].append(found.share[rows].min())
+        columns["stands_out"].append(found.stands_out)
+        columns["stands_out_without"].append(without.stands_out)
+    return {name: np.array(values) for name, values in columns.items()}

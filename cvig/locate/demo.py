@@ -49,8 +49,10 @@ def as_tiles(views: PairedViews) -> Tiles:
         image = Image.fromarray(np.moveaxis(np.asarray(views.aerial_image(row)), 0, -1))
         return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
 
+    of_views = views.digest
+
     def key(row: int) -> str:
-        return f"{views.digest}-{row}"
+        return f"{of_views}-{row}"
 
     names = [f"{row:04d}" for row in range(views.gallery_count)]
     return Tiles(square_corners(lonlat(views), SPAN), names, picture, key)

@@ -43,6 +43,21 @@ class Found:
         """How much farther each tile is than the nearest: float64 [N]."""
         return self.distance - self.distance[self.order[0]]
 
+    def without(self, rows: np.ndarray) -> "Found":
+        """The same search in a gallery that lacks some tiles."""
+        kept = np.delete(np.arange(len(self.order)), rows)
+        number = np.full(len(self.order), -1)
+        number[kept] = np.arange(len(kept))
+        order = number[self.order]
+        order = order[order >= 0]
+        return Found(self.distance[kept], order, np.searchsorted(np.sort(self.rank[kept]), self.rank[kept], side="right"))
+
+    @property
+    def stands_out(self) -> float:
+        """How much nearer the nearest tile is than the median one, in standard deviations of all distances."""
+        spread = float(self.distance.std())
+        return float(np.median(self.distance) - self.distance[self.order[0]]) / spread if spread > 0 else 0.0
+
     @property
     def share(self) -> np.ndarray:
         """The share of the gallery that is as near or nearer: float64 [N]."""
@@ -98,7 +113,9 @@ class Gallery:
 
     def rows(self, index: np.ndarray) -> np.ndarray:
         """Embeddings of some tiles: float32 [n, D]."""
-        return np.stack([self.blocks[i // BLOCK][i % BLOCK] for i in index.tolist()])
+        ends = np.cumsum([len(block) for block in self.blocks])
+        of = np.searchsorted(ends, index, side="right")
+        return np.stack([self.blocks[k][i - ends[k]] for k, i in zip(of.tolist(), index.tolist(), strict=True)])
 
     def search(self, query: np.ndarray) -> Found:
         """Order all tiles by their distance to an embedding [D], as rational arithmetic on the stored numbers would.

@@ -13,7 +13,7 @@ from cvig.locate.gallery import Gallery, stack
 from cvig.locate.model import Model
 from cvig.locate.photograph import Photograph
 from cvig.locate.region import region
-from cvig.locate.resemblance import open_world, p_unlike
+from cvig.locate.resemblance import Watch, open_world, p_unlike, watch
 from cvig.locate.sources.tables import read_places
 from cvig.metrics.conformal import check_coverage
 
@@ -48,9 +48,13 @@ def locate(
     kinds = {say_kind(photograph.fov) for photograph in photographs}
     of_kind = calibration.of_kind(kinds.pop()) if len(kinds) == 1 else calibration
     found = [gallery.search(row) for row in stack(photographs, model)]
-    nearest = np.array([one.distance.min() for one in found])
-    judged = open_world(of_kind, float(np.median(nearest))) if open_to_all else None
+    stands_out = np.array([one.stands_out for one in found])
+    judged = open_world(of_kind, stands_out) if open_to_all else None
     said = list(notes)
+    if calibration.source:
+        said.append(
+            f"The calibration is of {calibration.source}, not of photographs like yours: cvig calibrate --pairs makes that."
+        )
     if all(photograph.fov is None for photograph in photographs):
         said.append(
             f"Nothing says the photograph's field of view: it is matched as if it were {model.fov:g}° across; --fov says it."
@@ -71,10 +75,21 @@ def locate(
         coverage,
         score,
         model.digest,
-        p_unlike(of_kind, nearest),
+        stands_out,
+        p_unlike(of_kind, stands_out),
         judged,
         said,
     )
+
+
+def locate_each(
+    photographs: Sequence[Photograph], model: Model, gallery: Gallery, calibration: Calibration, **options
+) -> tuple[list[Case], Watch]:
+    """`locate` for photographs of as many places, one by one; and whether they go on as the calibration's were."""
+    cases = [locate([one], model, gallery, calibration, **options) for one in photographs]
+    kinds = {say_kind(one.fov) for one in photographs}
+    of_kind = calibration.of_kind(kinds.pop()) if len(kinds) == 1 else calibration
+    return cases, watch(of_kind, np.array([case.stands_out[0] for case in cases]))
 
 
 def calibrate_folder(

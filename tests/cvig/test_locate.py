@@ -10,7 +10,7 @@ from scipy import stats
 from cvig.locate import Calibration, Gallery, calibrate, gallery, region
 from cvig.locate.calibration import FEWEST
 from cvig.locate.geometry import areas, ground_of_first, squares, tiles_that_hold
-from cvig.locate.resemblance import open_world, p_unlike
+from cvig.locate.resemblance import conformal_p, open_world, p_unlike, simple_jumper, watch
 from cvig.metrics.conformal import conformal_bound
 from cvig.ranking import exact_ranks
 
@@ -21,7 +21,7 @@ def made_gallery(rows: np.ndarray, corners: np.ndarray | None = None) -> Gallery
 
 def made_calibration(gap: np.ndarray, square: np.ndarray | None = None, **columns) -> Calibration:
     n = len(gap)
-    given = {"share": gap, "nearest": gap, "nearest_without": gap + 1, "kind": [""] * n} | columns
+    given = {"share": gap, "stands_out": gap, "stands_out_without": gap - 1, "kind": [""] * n} | columns
     return Calibration(gap=gap, square=np.arange(n) if square is None else square, model="", tiles=n, side=1.0, **given)
 
 
@@ -162,21 +162,69 @@ def test_calibration_scores_are_the_best_tile_of_those_that_hold_the_place():
     rows = np.eye(6, dtype=np.float32)
     at = corners[2].mean(axis=0) + np.array([1e-7, 0])  # in tiles 1, 2 and 3, on the edges of two
     made = calibrate(made_gallery(rows, corners), rows[[3]] * 2, at[None], model="")
-    assert (made.gap[0], made.share[0], made.nearest[0]) == (0, 1 / 6, 1)
-    assert made.nearest_without[0] == pytest.approx(5**0.5)
+    assert (made.gap[0], made.share[0]) == (0, 1 / 6)
+    apart = np.array([5**0.5] * 5 + [1])
+    assert made.stands_out[0] == pytest.approx((5**0.5 - 1) / apart.std())
+    assert made.stands_out_without[0] == 0  # the rest are all as far
     with pytest.raises(ValueError, match=r"1 of 1 calibration photographs were taken where no tile lies"):
         calibrate(made_gallery(rows, corners), rows[[3]], at[None] + 1, model="")
 
 
+def test_a_photograph_stands_out_the_same_whatever_the_scale_of_distances():
+    rows = np.random.default_rng(0).normal(size=(50, 4))
+    out = made_gallery(rows).search(rows[3] + 0.1).stands_out
+    assert made_gallery(3 * rows).search(3 * (rows[3] + 0.1)).stands_out == pytest.approx(out)
+    assert made_gallery(np.ones((5, 2))).search(np.zeros(2)).stands_out == 0
+
+
+def test_a_search_without_some_tiles_is_the_search_of_the_others():
+    rng = np.random.default_rng(1)
+    rows, query = rng.integers(-2, 3, (40, 3)).astype(np.float32), rng.integers(-2, 3, 3)
+    taken = np.array([3, 17, 30])
+    kept = np.delete(np.arange(40), taken)
+    without, found = made_gallery(rows).search(query).without(taken), made_gallery(rows[kept]).search(query)
+    for name in ("distance", "order", "rank"):
+        assert (getattr(without, name) == getattr(found, name)).all()
+
+
 def test_photographs_like_the_calibration_are_seldom_called_unlike_and_others_often():
     rng = np.random.default_rng(4)
-    made = made_calibration(rng.normal(size=200), nearest=rng.normal(size=200), nearest_without=rng.normal(4, 1, size=200))
+    columns = {"stands_out": rng.normal(size=200), "stands_out_without": rng.normal(-4, 1, size=200)}
+    made = made_calibration(rng.normal(size=200), **columns)
     for count in (1, 3, 12):
-        p = np.array([p_unlike(made, rng.normal(size=count)) for _ in range(300)])
-        other = np.array([p_unlike(made, rng.normal(4, 1, size=count)) for _ in range(50)])
+        drawn = rng.normal(size=(300, 1)).repeat(count, axis=1)  # of one place: as alike as can be
+        p = np.array([p_unlike(made, one) for one in drawn])
+        other = np.array([p_unlike(made, rng.normal(-4, 1, size=count)) for _ in range(50)])
         assert stats.binomtest(int((p <= 0.05).sum()), 300, 0.08, alternative="greater").pvalue > 1e-3
         assert (other <= 0.05).mean() > 0.8
-    judged = open_world(made, 8.0)
+    judged = open_world(made, np.array([-8.0]))
     assert judged.abstains
     assert judged.low < 0.99 < judged.high
-    assert not open_world(made, 0.0).abstains
+    assert not open_world(made, np.array([0.0])).abstains
+
+
+def test_p_values_on_line_are_uniform_and_independent_where_numbers_tie_and_squares_have_several():
+    rng = np.random.default_rng(6)
+    p = np.array([conformal_p(drawn[:10], drawn[10:], rng) for drawn in rng.integers(0, 4, (600, 14))])
+    assert min(stats.kstest(column, "uniform").pvalue for column in p.T) > 1e-3
+    assert np.abs(np.corrcoef(p.T) - np.eye(4)).max() < 4 / 600**0.5
+
+
+def test_the_gambler_has_what_the_simple_jumper_of_online_cp_has():
+    """As its SimpleJumper(J=0.01, E=[-2, -1, 0]), version 0.4.0, said of these p-values."""
+    expected = [1.4, 2.19872, 2.19872, 0.99042, 1.387252, 1.684886]
+    assert simple_jumper(np.array([0.1, 0.02, 0.5, 0.9, 0.05, 0.3])) == pytest.approx(expected, abs=1e-6)
+
+
+def test_watching_seldom_alarms_where_squares_are_exchangeable_and_soon_where_photographs_change():
+    rng = np.random.default_rng(5)
+    alarms, late = 0, []
+    for trial in range(300):
+        of_square = rng.normal(size=60)
+        square = np.arange(40).repeat(3)  # three photographs that are nearly one
+        made = made_calibration(of_square[square] + 0.01 * rng.normal(size=120), square)
+        alarms += watch(made, of_square[40:], seed=trial).p <= 0.05
+        if trial < 40:
+            late.append(watch(made, of_square[40:] - 2, seed=trial).first)
+    assert stats.binomtest(alarms, 300, 0.05, alternative="greater").pvalue > 0.01
+    assert sum(first is not None and first < 15 for first in late) > 35

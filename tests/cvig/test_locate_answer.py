@@ -244,7 +244,8 @@ def test_a_photograph_is_upright_and_seen_as_wide_as_the_network_was_trained(gro
     [
         (["--coverage", "1"], "coverage 1: expected above 0 and below 1"),
         (["--coverage", "0"], "coverage 0: expected above 0 and below 1"),
-        (["--model", "nowhere"], "no calibration 'nowhere'"),
+        (["--model", "nowhere"], "no saved network in 'nowhere'"),
+        (["--calibration", "nowhere"], "no calibration 'nowhere'"),
         (["--gallery", "nowhere"], "no gallery 'nowhere'"),
         (["--calibration", "map.pgw"], "is no calibration that cvig calibrate wrote"),
         (["--fov", "400"], "--fov 400: expected degrees above 0"),

@@ -120,6 +120,7 @@ class WorldViews(PairedViews):
         self.split, self.size, self.view, self.square, self.fresh = split, size, view, square, fresh
         self.span, self.spacing, self.ignore_overlap = span, int(spacing), ignore_overlap
         self.seed, self.useless, self.each, self.device = seed, useless, each, device
+        self.coordinate_unit = "metres"
         self.name, self.gallery_count = f"world/{split}", count // each
         self.positives = self.places = np.repeat(np.arange(count // each), each)
         self.epoch = -1

@@ -11,7 +11,7 @@ from cvig.locate.calibration import Calibration
 from cvig.locate.geometry import centers
 from cvig.locate.photograph import Photograph
 from cvig.locate.region import Region
-from cvig.locate.resemblance import UNLIKE, OpenWorld
+from cvig.locate.resemblance import UNLIKE, OpenWorld, Watch
 from cvig.locate.sources import Tiles
 from cvig.metrics.conformal import coverage_interval
 from cvig.words import count
@@ -32,6 +32,7 @@ class Case:
     coverage: float
     score: str
     model: str
+    stands_out: np.ndarray
     p_unlike: float
     open_world: OpenWorld | None = None
     notes: list[str] = field(default_factory=list)
@@ -77,9 +78,10 @@ def _photograph(photograph: Photograph) -> dict[str, Any]:
 def conditions(case: Case) -> list[str]:
     """The two conditions of the coverage."""
     made = case.calibration
+    metres = "" if made.side is None else f" of {made.side:.0f} m"
     return [
         f"Coverage is over photographs like those of the calibration: {count(len(made), 'photograph')} from "
-        f"{count(made.count, 'square')} of ground, in a gallery of {made.tiles} tiles of {made.side:.0f} m.",
+        f"{count(made.count, 'square')} of ground, in a gallery of {made.tiles} tiles{metres}.",
         "The place is in the gallery: of a place that no tile holds the region says nothing.",
     ]
 
@@ -114,6 +116,7 @@ def report(case: Case) -> dict[str, Any]:
             "tiles": case.calibration.tiles,
             "tile_metres": case.calibration.side,
             "square_metres": case.calibration.square_side,
+            "source": case.calibration.source,
         },
         "score": case.score,
         "coverage": case.coverage,
@@ -153,6 +156,24 @@ def text(answer: dict[str, Any]) -> str:
         tied = f" ({place['tied']} as far)" if place["tied"] else ""
         lines.append(f"{place['rank']:4d}  {place['latitude']:9.5f}  {place['longitude']:9.5f}  {place['name']}{tied}")
     return "\n".join([*lines, "", *answer["conditions"], *answer["doubts"], *answer["gallery"]["notes"]])
+
+
+def watched(watch: Watch) -> dict[str, Any]:
+    """What `cvig.locate.resemblance.watch` found, as JSON has it."""
+    return {"capital": watch.path.tolist(), "p_resemble": watch.p, "unlike_from": watch.first}
+
+
+def watch_text(watch: Watch) -> str:
+    """The same for a terminal."""
+    if watch.first is None:
+        return (
+            f"Together the {len(watch.path)} photographs, as of as many places, go on as the calibration's were "
+            f"(p = {watch.p:.2g}): nothing speaks against the coverage, which proves little of few."
+        )
+    return (
+        f"From photograph {watch.first + 1} of {len(watch.path)} on they do not resemble the calibration's "
+        f"(p = {watch.p:.2g}): do not rely on the coverage of any."
+    )
 
 
 def schema() -> dict[str, Any]:

@@ -20,13 +20,14 @@ from cvig.files import write_json
 from cvig.locate import Calibration, Gallery, Model, calibrate
 from cvig.locate.demo import MODEL, as_tiles, lonlat, world
 from cvig.locate.geometry import tiles_that_hold
-from cvig.locate.resemblance import UNLIKE, p_far, p_unlike
+from cvig.locate.resemblance import UNLIKE, p_unlike, watch
 from cvig.metrics.intervals import cluster_interval
 from study.provenance import provenance
 
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
 SCORES = ("gap", "share")
-PARAMETERS = {"seeds": [1, 2], "count": 1000, "splits": 40, "square": 250.0}
+PARAMETERS = {"seeds": [1, 2], "count": 1000, "splits": 40, "square": 250.0, "draws": 200}
+TOGETHER = (20, 50)  # photographs of as many places
 THINNED = 4  # one tile in so many is left
 ZOOMED = 0.6  # of a photograph's width
 
@@ -62,6 +63,11 @@ CHANGES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "narrower field of view": zoomed,
     "mist": misty,
     "winter": wintry,
+}
+ELSEWHERE = {  # worlds of their own, each with its gallery
+    "another country": {"country": 1},
+    "a third country": {"country": 2},
+    "overlapping tiles": {"spacing": 64},
 }
 
 
@@ -117,7 +123,9 @@ def sizes(gallery: Gallery, embeddings: np.ndarray, made: Calibration, score: st
     return float(np.mean(shares))
 
 
-def _scored(gallery: Gallery, embeddings: np.ndarray, at: np.ndarray, *, model: str, side: float, land: int) -> Calibration:
+def _searched(
+    gallery: Gallery, embeddings: np.ndarray, at: np.ndarray, *, model: str, side: float, land: int
+) -> Calibration:
     """A calibration on one land; the squares of different lands have different numbers."""
     made = calibrate(gallery, embeddings, at, model=model, square=side)
     return replace(made, square=made.square + 100_000 * land)
@@ -136,34 +144,35 @@ def measure(parameters: dict, cache: Path) -> dict[str, list[dict]]:
         at, pictures = lonlat(views), photographs_of(views)
         gallery = Gallery(as_tiles(views)).embed(model, cache, progress=False)
         embeddings = embedded(model, pictures)
-        scored = partial(_scored, model=model.digest, side=parameters["square"], land=number)
-        base = scored(gallery, embeddings, at)
+        searched = partial(_searched, model=model.digest, side=parameters["square"], land=number)
+        base = searched(gallery, embeddings, at)
         for which, values in by_splits(base, parameters["splits"], rng).items():
             splits.setdefault(which, []).append((values, base.square))
-        first = rng.permutation(np.unique(base.square))[::2]
-        calibrates = np.isin(base.square, first)
+        calibrates = np.isin(base.square, rng.permutation(np.unique(base.square))[::2])
         made, rest = base.take(calibrates), ~calibrates
         for score in SCORES:
             for coverage in COVERAGES:
                 area.setdefault((score, coverage), []).append(sizes(gallery, embeddings[rest], made, score, coverage))
-        tests = {
-            name: scored(gallery, embedded(model, change(pictures[rest])), at[rest]) for name, change in CHANGES.items()
+        tests = {"as calibrated": base.take(rest)}
+        tests |= {
+            name: searched(gallery, embedded(model, change(pictures[rest])), at[rest]) for name, change in CHANGES.items()
         }
         few = np.sort(rng.permutation(len(at))[::THINNED])
         thin = Gallery(replace(gallery.tiles, corners=gallery.tiles.corners[few]), [gallery.rows(few)])
         answered = np.array([len(rows) > 0 for rows in tiles_that_hold(thin.tiles.corners, at)]) & rest
-        tests["fewer tiles"] = scored(thin, embeddings[answered], at[answered])
-        tests["as calibrated"] = base.take(rest)
+        tests["fewer tiles"] = searched(thin, embeddings[answered], at[answered])
+        for name, options in ELSEWHERE.items():
+            others = world(model.network.size, seed=seed, count=parameters["count"], **options)
+            its = Gallery(as_tiles(others)).embed(model, cache, progress=False)
+            tests[name] = searched(its, embedded(model, photographs_of(others)), lonlat(others))
         for name, new in tests.items():
             for score in SCORES:
                 for coverage in COVERAGES:
                     values = kept(made, new, score, coverage)
                     changed.setdefault((name, score, coverage), []).append((values, new.square))
-            single = np.array([p_unlike(made, distance) <= UNLIKE for distance in new.nearest])
-            together = np.array([p_unlike(made, rng.permutation(new.nearest)[:20]) <= UNLIKE for _ in range(50)])
-            told.setdefault(name, []).append((single, together))
-        outside = np.array([p_far(made, distance) <= UNLIKE for distance in base.nearest_without[rest]])
-        told.setdefault("place outside the gallery", []).append((outside, np.array([])))
+            told.setdefault(name, []).append(signs(made, new, parameters["draws"], rng))
+        outside = np.array([p_unlike(made, one) <= UNLIKE for one in base.stands_out_without[rest]])
+        told.setdefault("place outside the gallery", []).append({"one": outside})
     return {
         "splits": [
             row("as calibrated", *which, *map(np.concatenate, zip(*parts, strict=True)), share=float(np.mean(area[which])))
@@ -173,17 +182,29 @@ def measure(parameters: dict, cache: Path) -> dict[str, list[dict]]:
             row(name, score, coverage, *map(np.concatenate, zip(*parts, strict=True)))
             for (name, score, coverage), parts in changed.items()
         ],
-        "told": [_told(name, parts) for name, parts in told.items()],
+        "told": [
+            {"condition": name, **{what: float(np.concatenate([part[what] for part in parts]).mean()) for what in parts[0]}}
+            for name, parts in told.items()
+        ],
     }
 
 
-def _told(name: str, parts: list[tuple[np.ndarray, np.ndarray]]) -> dict:
-    single, together = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return {
-        "condition": name,
-        "called_unlike": float(single.mean()),
-        "twenty_called_unlike": float(together.mean()) if len(together) else None,
-    }
+def signs(made: Calibration, new: Calibration, draws: int, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """Whether each new photograph is called unlike; and whether draws of 20 and of 50, of as many squares, raise an alarm.
+
+    In each draw other squares of `made` calibrate, a random two thirds of them.
+    """
+    told = {"one": np.array([p_unlike(made, one) <= UNLIKE for one in new.stands_out])}
+    old = np.unique(made.square)
+    raised: dict[int, list[bool]] = {length: [] for length in TOGETHER}
+    for draw in range(draws):
+        some = made.take(np.isin(made.square, rng.permutation(old)[: 2 * len(old) // 3]))
+        mixed = rng.permutation(len(new))
+        one_each = mixed[np.sort(np.unique(new.square[mixed], return_index=True)[1])]
+        first = watch(some, new.stands_out[one_each[: max(TOGETHER)]], seed=draw).first
+        for length, alarms in raised.items():
+            alarms.append(first is not None and first < length)
+    return told | {str(length): np.array(alarms) for length, alarms in raised.items()}
 
 
 def main() -> None:

@@ -4,7 +4,8 @@ import sys
 
 import numpy as np
 
-from study.sessions.seeds import SeedsPlan, make
+from study.planned import SeedsPlan
+from study.sessions.seeds import make
 
 if __name__ == "__main__":
     if not 2 <= len(sys.argv) <= 3:

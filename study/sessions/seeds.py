@@ -1,10 +1,9 @@
 """Experiments of many small trainings: one plan, and two tables in place of a folder a run.
 
-A plan crosses arms (changes of a training's parameters), blocks (such as countries) and seeds. Arms are named one by one, or
-are the cells of a fraction of all combinations of some factors (`study.fraction`). Each run adds a row to ``runs.csv``, its
-test, and rows to ``epochs.csv``, both towers before the first epoch and after each, or after the last alone. The epochs are
-written before the run's own row, each table whole or not at all, so that a run is there when its row is. ``settings`` holds
-all parameters of a run; ``environment`` names an entry of ``environments.json``: commit, packages, processor.
+Each run of a plan (`study.planned`) adds a row to ``runs.csv``, its test, and rows to ``epochs.csv``, both towers before the
+first epoch and after each, or after the last alone. The epochs are written before the run's own row, each table whole or not
+at all, so that a run is there when its row is. ``settings`` holds all parameters of a run; ``environment`` names an entry of
+``environments.json``: commit, packages, processor.
 
 The same command goes on where it stopped: a run whose row names the same parameters and the same data is taken as it is,
 also where code has changed since.
@@ -12,11 +11,10 @@ also where code has changed since.
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, lru_cache, partial
-from itertools import product
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -33,124 +31,13 @@ from cvig.models.activity import silent_units
 from cvig.ranking import exact_ranks
 from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
-from study import provenance, strict_yaml
-from study.fraction import cells
-from study.plans import TEXTS
+from study import provenance
+from study.planned import SeedsPlan, read_table
 from study.sessions.training import SAMPLES, recipe_for, start_layers
 from study.settings import TrainSettings
 
-KEYS = dict.fromkeys(TEXTS, str) | {
-    "out": str,
-    "threads": int,
-    "test_count": int,
-    "train": dict,
-    "arms": dict,
-    "fraction": dict,
-    "blocks": dict,
-    "seeds": list,
-    "both_preprocessings": bool,
-    "keep_networks": bool,
-    "first_and_last": bool,
-}
-OPTIONAL = {"arms", "fraction", "blocks", "both_preprocessings", "keep_networks", "first_and_last"}
-FRACTION = {"basic": str, "generators": dict, "factors": dict}
-TEXT_COLUMNS = ("run", "arm", "block", "diverged", "key", "environment", "data_", "settings")  # or how their names begin
-NETWORKS = Path("out/networks")  # of plans that keep them: a folder a plan, in it one a run
 TOPS = (1, 5, 10, "1%", "5%", "10%")
 LOOKED_AT = 256  # validation images of which silent units are counted
-
-
-@dataclass(frozen=True)
-class SeedsPlan:
-    """A plan of many small trainings, as its file has it.
-
-    Attributes
-    ----------
-    question, hypothesis, measure, decision : str
-        Written before the runs.
-    runs : dict of TrainSettings
-        By name: ``"arm/block/seed"``.
-    """
-
-    path: Path
-    content: dict
-
-    @classmethod
-    def read(cls, path: Path | str) -> "SeedsPlan":
-        """Read and check a plan.
-
-        Raises
-        ------
-        ValueError
-            A key that is unknown, lacking or given twice, with its line; a parameter that no training takes.
-        """
-        content = strict_yaml.read(path)
-        strict_yaml.check(path, "the plan", content, KEYS, set(KEYS) - OPTIONAL)
-        if ("arms" in content) == ("fraction" in content):
-            raise ValueError(f"{path}: expected one of the keys 'arms' and 'fraction'")
-        if "fraction" in content:
-            strict_yaml.check(path, "the fraction", content["fraction"], FRACTION, set(FRACTION))
-        plan = cls(Path(path), content)
-        _ = plan.runs
-        return plan
-
-    def __getattr__(self, name: str) -> str:
-        if name in TEXTS:
-            return " ".join(self.content[name].split())
-        raise AttributeError(name)
-
-    @property
-    def out(self) -> Path:
-        """The folder of its tables."""
-        return Path(self.content["out"])
-
-    @cached_property
-    def design(self) -> pd.DataFrame:
-        """Of a plan with a fraction: a row a cell, by the letters of the factors that are on; +1 on, -1 off."""
-        fraction = self.content["fraction"]
-        table = cells(fraction["basic"], fraction["generators"])
-        if set(table) != set(fraction["factors"]):
-            raise ValueError(f"{self.path}: factors {''.join(fraction['factors'])}: expected {''.join(table)}")
-        table = table[list(fraction["factors"])]
-        return table.set_axis([on(row) for row in table.to_dict("records")]).rename_axis("arm")
-
-    @cached_property
-    def arms(self) -> dict[str, dict]:
-        """What each arm changes of a training's parameters."""
-        if "arms" in self.content:
-            return self.content["arms"]
-        factors, found = self.content["fraction"]["factors"], {}
-        for name, row in self.design.iterrows():
-            changes = [factors[letter] for letter, sign in row.items() if sign > 0]
-            switches = {key: value for each in changes for key, value in each.get("switches", {}).items()}
-            found[name] = {key: value for each in changes for key, value in each.items()}
-            found[name] |= {"switches": switches} if switches else {}
-        return found
-
-    def network(self, run: str) -> Path:
-        """Where the network of a run is kept, if the plan keeps them."""
-        return NETWORKS / self.path.stem / run
-
-    @cached_property
-    def runs(self) -> dict[str, TrainSettings]:
-        """Parameters of every run; the first seed of all arms comes first, so that a study cut short is balanced."""
-        c, found = self.content, {}
-        blocks = c.get("blocks", {"": {}})
-        for seed, (block, of_block), (arm, of_arm) in product(c["seeds"], blocks.items(), self.arms.items()):
-            name = "/".join(filter(None, (arm, str(block), str(seed))))
-            given = {**c["train"], **of_block, **of_arm}
-            if "options" in of_block:
-                given["options"] = {**c["train"].get("options", {}), **of_block["options"]}
-            try:
-                found[name] = TrainSettings(**given, seed=seed, threads=c["threads"])
-            except ValueError as error:
-                raise ValueError(f"{self.path}: run '{name}': {error}") from None
-        return found
-
-
-def on(signs: Mapping[str, int]) -> str:
-    """The letters of the factors that are on, or "base" if none is."""
-    return "".join(letter for letter, sign in signs.items() if sign > 0) or "base"
 
 
 @lru_cache(maxsize=16)
@@ -290,14 +177,6 @@ def trained(
         network.dark = not network.dark
         row |= {f"other_{name}": value for name, value in tested(network, test).items()}
     return row, pd.DataFrame(rows)
-
-
-def read_table(folder: Path | str, name: str) -> pd.DataFrame:
-    """``runs`` or ``epochs`` of a plan's folder. A digest such as 96e359567717 stays text."""
-    path = Path(folder) / f"{name}.csv"
-    texts = [column for column in pd.read_csv(path, nrows=0) if column.startswith(TEXT_COLUMNS)]
-    table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
-    return table.assign(**{column: table[column].fillna("") for column in texts})
 
 
 @dataclass

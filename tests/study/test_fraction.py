@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from study.fraction import aliases, cells, resolution
-from study.sessions.seeds import SeedsPlan
+from study.planned import SeedsPlan
 
 SCREEN = Path(__file__).parents[2] / "study" / "plans" / "seeds" / "e2-screen.yaml"
 

@@ -14,8 +14,10 @@ from cvig import files
 from cvig.models import build
 from cvig.models.activity import silent_units
 from study import pretraining
+from study.planned import SeedsPlan, read_table
+from study.plans import TEXTS
 from study.sessions import seeds
-from study.sessions.seeds import TEXTS, SeedsPlan, coded_counts, make, read_table
+from study.sessions.seeds import coded_counts, make
 
 ROOT = Path(__file__).parents[2]
 PLANS = sorted((ROOT / "study" / "plans" / "seeds").glob("*.yaml"))

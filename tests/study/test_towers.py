@@ -15,11 +15,11 @@ from study.chapters.towers.experiment import (
     alone,
     control_verdicts,
     deaths,
-    plan_table,
     verdicts,
     within_one,
 )
-from study.sessions.seeds import TEXTS
+from study.planned import plan_table
+from study.plans import TEXTS
 
 N, QUERIES = 8, 1000
 COLLAPSED = dict(zip(("1", "5", "10", "1pct", "5pct", "10pct"), (2, 6, 11, 11, 51, 101), strict=True))
@@ -115,7 +115,7 @@ def test_the_plan_and_the_deaths_are_tabled(tmp_path):
     table = deaths(experiment)
     assert table.loc["ground-mixed-1e-3", "ground, training"] == "8 of 8 [63%, 100%]"
     assert table.loc["ground-mixed-1e-3", "ground, test"] == "0 of 8 [0%, 37%]"
-    assert plan_table(experiment.plan, experiment).loc["made", "as planned"].startswith("48 of 48 runs")
+    assert plan_table(experiment.plan, experiment.runs).loc["made", "as planned"].startswith("48 of 48 runs")
     assert "ground-mixed-1e-3, ground tower, training: 8 of 8" in figures.deaths_plot(experiment)[1]
     assert "ground tower, test: 0.50 to 0.90" in figures.silence_plot(experiment, ARMS[:2])[1]
 

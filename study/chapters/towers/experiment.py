@@ -9,7 +9,7 @@ from scipy import stats
 
 from cvig.metrics.comparison import holm, sign_flip_test
 from cvig.metrics.intervals import share_interval
-from study.sessions.seeds import TEXTS, SeedsPlan, read_table
+from study.planned import SeedsPlan, read_table
 from study.words import percent
 
 HALF = 0.5  # share of a tower's rows on one point from which on it is dead
@@ -80,16 +80,6 @@ def said(count: int, of: int) -> str:
     """
     low, high = exact(count, of)
     return f"{count} of {of} [{100 * low:.0f}%, {100 * high:.0f}%]"
-
-
-def plan_table(plan: SeedsPlan, experiment: Experiment) -> pd.DataFrame:
-    """The plan as it was committed before its runs, and what was made of it."""
-    made, seconds = len(experiment.runs), experiment.runs.seconds
-    rows = {name: getattr(plan, name) for name in TEXTS}
-    rows["seeds"] = ", ".join(map(str, plan.content["seeds"]))
-    rows["made"] = f"{made} of {len(plan.runs)} runs, {seconds.sum() / 60:.0f} minutes of one processor thread"
-    rows["median run"] = f"{seconds.median():.0f} s"
-    return pd.DataFrame({"as planned": rows}).rename_axis(plan.path.stem)
 
 
 def deaths(experiment: Experiment) -> pd.DataFrame:

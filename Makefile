@@ -11,7 +11,7 @@ OUTER := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: setup book check-book study status test test-lowest lint lock clean
+.PHONY: setup book check check-book study status test test-lowest lint lock clean
 
 setup: $(VENV)/.complete
 
@@ -58,6 +58,10 @@ study: setup
 # Where a study stands, a line a run: make status PLAN=study/plans/world.yaml
 status: setup
 	@python -m study.status $(PLAN)
+
+# A committed run made anew from its commit, and whether it agrees: make check RUN=results/world/resnet50-modern-0
+check: setup
+	@python -m study.repeat $(or $(RUN),$(error name a run: make check RUN=results/quick/vgg16))
 
 lint: setup
 	ruff check .

@@ -1,7 +1,8 @@
 """Where a result came from: parameters, data, code, packages, device and time; and which run it is.
 
-A run's identity is a digest of everything that its outcome depends on. Two runs of one identity are the same to the last
-bit, apart from how long they took.
+A run's identity is a digest of everything that its outcome depends on but the processor. Two runs of one identity on one
+kind of processor are the same to the last bit, apart from how long they took. Another processor rounds otherwise: it is told
+beside the identity, so that a run can go on elsewhere.
 """
 
 import json
@@ -91,10 +92,11 @@ def provenance(
         "threads": threads,
         **more,
     }
-    return {**made_of, "identity": identity_of(made_of), "commit": commit(), "seconds": round(seconds, 1)}
+    told = {"commit": commit(), "processor": devices.processor(), "seconds": round(seconds, 1)}
+    return {**made_of, "identity": identity_of(made_of), **told}
 
 
-NOT_OF_IT = ("identity", "commit", "seconds")  # of a record, what is no part of the run's identity
+NOT_OF_IT = ("identity", "commit", "processor", "seconds")  # of a record, what is no part of the run's identity
 
 
 def identity_of(record: dict, apart_from: tuple[str, ...] = ()) -> str:

@@ -97,6 +97,12 @@ class Run:
         return f"{self.label}: {self.description}."
 
     @property
+    def commit(self) -> str:
+        """The commit of the training in short, with "+" where files differed from it; "unknown" outside a repository."""
+        whole = self.train["commit"] or "unknown"
+        return whole[:8] + "+" * whole.endswith("+")
+
+    @property
     def batch(self) -> int:
         """Pairs a step: as asked, else the recipe's."""
         return self.parameters["batch"] or RECIPES[self.parameters["recipe"]].recipe.batch

@@ -1,6 +1,7 @@
 """Sphinx extension: what pages need that neither their theme nor notebooks give, done to the files once they are written.
 
-Figures become files of their own, which a page loads when it shows them and a click opens whole. Elements that a screen
+Figures become files of their own, which a page loads when it shows them and a click opens whole; so do texts that a page
+offers to save. Tables are made to be read, and the runs that they name lead to their pages. Elements that a screen
 reader could not name get names, scripts that would ask a network go, and the foot of each page says what to cite.
 """
 
@@ -13,8 +14,11 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+from run_pages import links
 from sphinx.application import Sphinx
+from tidy import tidy
 
+SAVED = re.compile(r'<a download="([^"]+)" href="data:text/plain;charset=utf-8;base64,([^"]+)"')
 DATA = re.compile(r'<img\b([^>]*?)\ssrc="data:image/png;base64,([^"]+)"([^>]*)>')
 THEBE = [
     re.compile(r"\s*<script[^>]*>\s*const THEBE_JS_URL.*?</script>", re.DOTALL),
@@ -51,6 +55,19 @@ def images_as_files(text: str, page: Path, root: Path) -> str:
     return DATA.sub(written, text)
 
 
+def texts_as_files(text: str, page: Path, root: Path) -> str:
+    """The page with the texts that it offers to save in files below `root`, each of its own name."""
+    folder = root / "_downloads"
+
+    def written(found: re.Match) -> str:
+        name, data = found.groups()
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(base64.b64decode(data))
+        return f'<a download="{name}" href="{os.path.relpath(folder, page.parent)}/{name}"'
+
+    return SAVED.sub(written, text)
+
+
 def named(text: str) -> str:
     """The page with names for what has none: the folds of its contents, the entries of its bibliography."""
     text = TOGGLE.sub(r'\1<summary aria-label="Pages below \2">', text)
@@ -66,7 +83,7 @@ def mend(text: str, page: Path, root: Path) -> str:
     """A page as it should be; one that was mended before stays as it is."""
     for script in THEBE:
         text = script.sub("", text)
-    return named(images_as_files(text, page, root))
+    return links(tidy(named(texts_as_files(images_as_files(text, page, root), page, root))), page, root)
 
 
 def _finish(app: Sphinx, exception: Exception | None) -> None:

@@ -1,6 +1,10 @@
 """The device and the precision of a run: training, evaluation and the filter choose them here."""
 
+import contextlib
 import os
+import platform
+import re
+from pathlib import Path
 
 import torch
 
@@ -33,6 +37,14 @@ def choose_precision(precision: str, device: str) -> str:
 def model(device: str) -> str:
     """What a result's provenance says of the device: ``"cpu"``, or the model of the GPU."""
     return torch.cuda.get_device_name() if device == "cuda" else device
+
+
+def processor() -> str:
+    """This machine's processor and the instructions that torch uses of it: who adds with others rounds otherwise."""
+    with contextlib.suppress(OSError):
+        if found := re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE):
+            return f"{found[1].strip()}, {torch.backends.cpu.get_cpu_capability()}"
+    return f"{platform.processor() or platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 def set_up(device: str, threads: int) -> str:

@@ -98,6 +98,16 @@ def test_captions_and_provenance_name_the_folder(root):
     assert all(caption.endswith(" A remark.") for caption in captions)
     origin = all_runs.origins(sources["causes study"].values()).loc["causes/resnet50-as-coded-0"]
     assert (origin.device, origin.precision) == ("cpu", "32")
+    in_short = all_runs.in_short(sources["causes study"].values())
+    assert list(in_short.index) == ["causes/resnet50-as-coded-0", "chance"]
+    assert in_short.loc["causes/resnet50-as-coded-0", ["tied", "collapsed"]].tolist() == ["100.0%", "aerial"]
+
+
+def test_a_dirty_commit_keeps_its_plus(tmp_path):
+    run = make_run(tmp_path, *cloud(8, 0.1))
+    assert run.commit == "unknown"
+    run.train["commit"] = "0123456789abcdef" + "+"
+    assert run.commit == "01234567+"
 
 
 def test_a_folded_table_is_whole():
@@ -121,4 +131,5 @@ def test_a_caption_tells_where_a_run_started_and_what_it_saw_at_half_the_size(tm
 
 
 def test_a_p_value_too_small_for_a_float_is_not_called_zero(tmp_path):
-    assert all_runs.against_chance({"good": make_run(tmp_path, *cloud(6000, 0.01))}).loc["good", "p"] == "below 1e-300"
+    run = make_run(tmp_path, *cloud(6000, 0.01))
+    assert all_runs.origins([run]).loc[run.label, "p"] == "below 1e-300"

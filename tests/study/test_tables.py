@@ -1,7 +1,6 @@
 """The paper's tables beside ours: cells as printed, their counts, our two rules, and three ways to write them down."""
 
 import base64
-import html
 import io
 import re
 import shutil
@@ -14,7 +13,6 @@ from made_runs import cloud, make_run
 from scipy import stats
 
 from study import published, tables
-from study.chapters.results import paper_tables
 from study.chapters.results.paper_tables import paper_table
 from study.runs import Run
 
@@ -50,29 +48,22 @@ def test_published_counts_and_intervals_are_those_of_the_tables_own_test_set():
     assert stats.binom.cdf(33, 6194, high) == pytest.approx(0.025)
 
 
-def test_a_run_follows_its_architecture_under_its_study_recipe_switches_batch_and_seed(runs):
-    table, study = paper_table(1, runs).numbers, runs[1].folder.parent.name
+def test_a_run_follows_its_architecture_under_the_name_of_its_folder(runs):
+    table = paper_table(1, runs).numbers
     order = list(dict.fromkeys(table.index.droplevel("rule")))
     assert order == [
         ("vgg16", "published"),
-        ("vgg16", f"{study}: modern with linear-head, batch 64, seed 3"),
-        ("vgg16", f"{study}: as-coded, batch 16, seed 0"),
+        ("vgg16", runs[1].label),
+        ("vgg16", runs[2].label),
         ("resnet50", "published"),
         ("cvm-net-i", "published"),
-        ("resnet18", f"{study}: modern, batch 64, seed 0"),
+        ("resnet18", runs[0].label),
     ]
-
-
-def test_runs_that_share_all_a_label_says_are_told_apart_by_their_folders(runs):
-    again = Run(runs[1].folder)
-    study = runs[1].folder.parent.name
-    told = f"{study}: modern with linear-head, batch 64, seed 3 (good)"
-    assert paper_tables.labels([*runs, again])[1::2] == [told, told]
-    assert paper_tables.labels(runs)[1] == told.removesuffix(" (good)")
+    assert runs[1].label == f"{runs[1].folder.parent.name}/good"
 
 
 def test_a_collapsed_gallery_is_nothing_by_exact_ranks_and_perfect_by_the_papers_code(runs):
-    block = paper_table(2, runs).numbers.loc["vgg16"].loc[paper_tables.labels(runs)[2]]
+    block = paper_table(2, runs).numbers.loc["vgg16"].loc[runs[2].label]
     assert (block.loc["exact", ["R@1", "R@10%", "PSSR"]] == 0).all()
     assert (block.loc["exact found", ["R@1", "R@10%"]] == 0).all()
     assert (block.loc["optimistic", ["R@1", "R@10%"]] == 100).all()
@@ -88,12 +79,12 @@ def test_a_collapsed_gallery_is_nothing_by_exact_ranks_and_perfect_by_the_papers
 
 def test_values_and_intervals_are_those_of_the_runs_summary(runs):
     table, summary = paper_table(1, runs), runs[1].metrics["cropped"]
-    block = table.numbers.loc["vgg16"].loc[paper_tables.labels(runs)[1]]
+    block = table.numbers.loc["vgg16"].loc[runs[1].label]
     expected = summary.loc["R@10", ["pessimistic", "low", "high"]] * 100
     assert block.loc[["exact", "exact low", "exact high"], "R@10"].tolist() == pytest.approx(expected.tolist())
     assert block.loc["exact", "PSSR"] == pytest.approx(summary.loc["PSSR", "value"])
     assert block.loc["exact found", "R@10"] == pytest.approx(2 * block.loc["exact", "R@10"])
-    shown = table.text.loc["vgg16"].loc[paper_tables.labels(runs)[1]]
+    shown = table.text.loc["vgg16"].loc[runs[1].label]
     assert re.fullmatch(r"\d+\.\d{3} \[\d+\.\d{3}, \d+\.\d{3}\]", shown.loc["ties against", "R@10"])
     assert (shown.loc["ties against", "tied"], shown.loc["chance", "tied"]) == ("0.0%", "")
 
@@ -102,9 +93,7 @@ def test_each_table_takes_its_own_test_set_and_each_rule_its_own_gallery(runs):
     run = Run(runs[1].folder)
     run.metrics["cropped"].loc["R@1", "pessimistic"] = 0.125
     run.facts["cropped"]["gallery"] = 50
-    cropped, uncropped = (
-        paper_table(number, [run]).numbers.xs("vgg16").xs(paper_tables.labels([run])[0]) for number in (1, 2)
-    )
+    cropped, uncropped = (paper_table(number, [run]).numbers.xs("vgg16").xs(run.label) for number in (1, 2))
     assert cropped.loc["exact", ["R@1", "gallery"]].tolist() == [12.5, 50]
     assert cropped.loc["as coded", "gallery"] == 200  # a copy for each view
     assert uncropped.loc["exact", "R@1"] != 12.5
@@ -122,7 +111,7 @@ def test_the_overview_has_the_papers_recalls_and_the_exact_ones_in_a_row(runs):
     row = [(arch, "published") for arch in cells.index]
     assert code.loc[row, cells.columns].to_numpy().tolist() == cells.to_numpy().tolist()
     assert exact.loc["vgg16", "published"].tolist() == ["not given", "unknown", "unknown"]
-    several, _, collapsed = ((run.name, label) for run, label in zip(runs, paper_tables.labels(runs), strict=True))
+    several, _, collapsed = ((run.name, run.label) for run in runs)
     assert code.loc[collapsed].unique().tolist() == ["100.000"]
     assert exact.loc[collapsed].str.split(" ").str[0].tolist() == ["0.000", "0.000", "100.0%"]
     assert code.loc[several].unique().tolist() == [""]
@@ -158,7 +147,12 @@ def test_a_page_shows_the_table_and_offers_each_form_to_read_and_to_save(runs):
     for name, text in (("csv", table.csv), ("md", table.markdown), ("tex", table.latex)):
         saved = re.search(rf'download="table-2\.{name}" href="data:text/plain;charset=utf-8;base64,([^"]*)"', page)
         assert base64.b64decode(saved[1]).decode() == text
-        assert f"<pre>{html.escape(text)}</pre>" in page
+
+
+def test_a_table_of_many_runs_shows_its_overview_and_offers_the_rest_under_another_name(runs):
+    page = paper_table(2, runs).in_short._repr_html_()
+    assert "ties against" not in page
+    assert re.findall(r'download="([^"]*)"', page) == [f"table-2-all-runs.{end}" for end in ("csv", "md", "tex")]
 
 
 def test_characters_that_mean_something_elsewhere_are_escaped():

@@ -118,7 +118,7 @@ def test_the_margin_is_set_against_the_distances_of_the_embeddings(tmp_path):
     square = np.array([[-1, 0], [1, 0], [0, -1], [0, 1]])  # of variance 1, half of the whole
     write_arrays(run.folder / "projection.npz", ground=square, aerial=square, explained=np.array([0.25, 0.25]))
     found = world_study.margins(Study.read(tmp_path / "world.yaml", tmp_path))
-    row = found.loc["vgg16-described-0"]
+    row = found.loc[run.label]
     assert row.tolist() == ["4", "12", "0.125", "0.700", "0.650"]
 
 

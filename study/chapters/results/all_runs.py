@@ -6,9 +6,11 @@ import pandas as pd
 
 from cvig import metrics
 from cvig.metrics.collapse import Tower
-from cvig.words import say_p
+from cvig.words import count, say_p
 from study import figures
-from study.runs import Run
+from study.collapse import collapsed
+from study.levels import BEATS_CHANCE
+from study.runs import TITLES, Run
 from study.words import with_interval
 
 
@@ -60,35 +62,64 @@ def best_and_most_collapsed(runs: Sequence[Run]) -> dict[str, Run]:
     }
 
 
-def against_chance(runs: dict[str, Run]) -> pd.DataFrame:
-    """PSSR of the uncropped test set, its interval, chance, the p-value and the share of tied queries."""
+def in_tables(sources: dict[str, dict[str, Run]]) -> dict[str, dict[str, Run]]:
+    """The runs that stand in the paper's tables, by study: all but trunks and those that have a page of their own."""
+    return {title: without_trunks(runs) for title, runs in sources.items() if title != TITLES["causes"]}
+
+
+def _against_chance(run: Run) -> dict[str, str]:
+    """PSSR of the uncropped test set, its interval, what chance gives and how probable that is, and the tied queries."""
+    row = run.metrics["uncropped"].loc["PSSR"]
+    return {
+        "PSSR": with_interval(row.value, row.low, row.high),
+        "chance": f"{row.chance:.3f}",
+        "p": say_p(row.p_value),
+        "tied": f"{100 * run.facts['uncropped']['tied_fraction']:.1f}%",
+    }
+
+
+def in_short(runs: Iterable[Run]) -> pd.DataFrame:
+    """A row a run, by its folder: how it was trained, and its scores on the uncropped test set."""
     rows = {}
-    for name, run in runs.items():
-        row = run.metrics["uncropped"].loc["PSSR"]
-        rows[name] = {
-            "PSSR": with_interval(row.value, row.low, row.high),
-            "chance": f"{row.chance:.4f}",
-            "p": say_p(row.p_value),
-            "tied queries": f"{100 * run.facts['uncropped']['tied_fraction']:.1f}%",
+    for run in runs:
+        recall = run.metrics["uncropped"].loc["R@1%"]
+        against = _against_chance(run)
+        rows[run.label] = {
+            "recipe": run.recipe,
+            "batch": str(run.batch),
+            "PSSR": against["PSSR"],
+            "R@1%": with_interval(*(100 * recall[key] for key in ("value", "low", "high")), "{:.1f}".format),
+            "tied": against["tied"],
+            "collapsed": collapsed(run, "uncropped"),
         }
-    return pd.DataFrame(rows).T
+    # what a random ranking gives; all have one gallery
+    last = run.metrics["uncropped"]
+    rows["chance"] = {
+        "PSSR": f"{last.loc['PSSR', 'chance']:.3f}",
+        "R@1%": f"{100 * last.loc['R@1%', 'chance']:.1f}",
+    }
+    return pd.DataFrame.from_dict(rows, orient="index").fillna("")
+
+
+def say_count(title: str, runs: dict[str, Run]) -> str:
+    """A study's title, how many runs it has, and how many of them rank better than chance."""
+    better = sum(run.metrics["uncropped"].loc["PSSR", "p_value"] < BEATS_CHANCE for run in runs.values())
+    return f"{title.capitalize()}: {count(len(runs), 'run')}, of which {better} rank better than chance"
 
 
 def origins(runs: Iterable[Run]) -> pd.DataFrame:
-    """Provenance of every run, by its folder: parameters that matter, data, commit, device and time."""
+    """Every run by its folder: how it was trained, PSSR against chance, and where it was made."""
     rows = {}
     for run in runs:
-        p = run.parameters
         rows[run.label] = {
             "recipe": run.recipe,
             "batch": run.batch,
             "epochs": len(run.log),
             "pairs an epoch": run.train["pairs_per_epoch"],
-            "pixels": p["size"],
-            "seed": p["seed"],
-            "test data": run.evaluate["data"]["test"],
-            "commit": (run.train["commit"] or "unknown")[:8],
-            "torch": run.train["packages"]["torch"],
+            "pixels": run.parameters["size"],
+            "seed": run.parameters["seed"],
+            **_against_chance(run),
+            "commit": run.commit,
             "device": run.train["device"],
             "precision": run.precision,
             "seconds": round(run.train["seconds"] + run.evaluate["seconds"]),

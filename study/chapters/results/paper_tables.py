@@ -5,11 +5,10 @@ follow exact ranks, ties against the query; a second line gives them by the rule
 """
 
 import base64
-import html
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import starmap
 
 import numpy as np
 import pandas as pd
@@ -96,19 +95,6 @@ def _ours(run: Run, name: str) -> dict[str, dict[str, float]]:
     return {rule: rows[rule] | common | {"gallery": gallery[rule]} for rule in RULES if rule in rows}
 
 
-def labels(runs: Sequence[Run]) -> list[str]:
-    """What each run is called below its architecture: ``"quick: modern, batch 64, seed 0"``, the first its study's folder.
-
-    Runs of one architecture that share all of that have their own folders' names behind it.
-    """
-    said = [f"{run.folder.parent.name}: {run.recipe}, batch {run.batch}, seed {run.parameters['seed']}" for run in runs]
-    often = Counter(zip((run.name for run in runs), said, strict=True))
-    return [
-        f"{label} ({run.folder.name})" if often[run.name, label] > 1 else label
-        for run, label in zip(runs, said, strict=True)
-    ]
-
-
 @dataclass(frozen=True)
 class PaperTable:
     """One of the paper's tables beside ours.
@@ -120,10 +106,13 @@ class PaperTable:
         Index architecture, source, rule (`RULES`); columns R@1 … R@10% in percent, or queries where the rule ends in
         "found", PSSR as a share, queries, gallery, and tied, the percentage of tied queries. NaN is not known. Intervals
         are of 95%; those "as coded" are exact if queries are independent, which those of the paper need not be.
+    whole : bool
+        Whether a page shows every rule below the overview, or only offers it.
     """
 
     number: int
     numbers: pd.DataFrame
+    whole: bool = True
 
     @property
     def overview(self) -> pd.DataFrame:
@@ -179,20 +168,24 @@ class PaperTable:
         """`text` as a LaTeX tabular, which needs no package."""
         return tables.latex(self.text)
 
+    @property
+    def in_short(self) -> "PaperTable":
+        """The same, of which a page shows the overview and offers the rest: for many runs."""
+        return replace(self, whole=False)
+
     def _repr_html_(self) -> str:
-        files = {"csv": self.csv, "md": self.markdown, "tex": self.latex}
         # a head for each architecture: the table is long
-        parts = [part.to_html() for _, part in self.text.groupby(level=0, sort=False)]
-        whole = tables.folded("every rule, count and interval", "".join(parts))
-        offers = [_offer(f"table-{self.number}.{end}", text) for end, text in files.items()]
-        return self.overview.to_html() + whole + "".join(offers)
+        parts = [part.to_html() for _, part in self.text.groupby(level=0, sort=False)] if self.whole else []
+        every = tables.folded("every rule, count and interval", "".join(parts)) if parts else ""
+        name = f"table-{self.number}{'' if self.whole else '-all-runs'}"
+        files = {f"{name}.csv": self.csv, f"{name}.md": self.markdown, f"{name}.tex": self.latex}
+        return f"{self.overview.to_html()}{every}<p>{', '.join(starmap(_offer, files.items()))}</p>"
 
 
 def _offer(name: str, text: str) -> str:
-    """HTML that opens to a text and a link that saves it; it needs no server."""
+    """HTML of a link that saves a text; it needs no server."""
     data = base64.b64encode(text.encode()).decode()
-    link = f'<a download="{name}" href="data:text/plain;charset=utf-8;base64,{data}">save {name}</a>'
-    return tables.folded(name, f"{link}<pre>{html.escape(text)}</pre>")
+    return f'<a download="{name}" href="data:text/plain;charset=utf-8;base64,{data}">save {name}</a>'
 
 
 def _tied(percent: float) -> str:
@@ -224,9 +217,8 @@ def paper_table(number: int, runs: Iterable[Run]) -> PaperTable:
         No such table.
     """
     blocks = {(arch, "published"): rows for arch, rows in _published(number).items()}
-    runs = list(runs)
-    for run, label in zip(runs, labels(runs), strict=True):
-        blocks[run.name, label] = _ours(run, name_of_test_set(number))
+    for run in runs:
+        blocks[run.name, run.label] = _ours(run, name_of_test_set(number))
     order = list(dict.fromkeys(arch for arch, _ in blocks))
     rows = {
         (*key, rule): row for key in sorted(blocks, key=lambda key: order.index(key[0])) for rule, row in blocks[key].items()

@@ -92,14 +92,14 @@ def margins(study: Study) -> pd.DataFrame:
     the other PSSR is that of the last on soft-margin.
     """
     rows, margin = {}, MaxMarginLoss().margin
-    for name, run in study.runs.items():
+    for run in study.runs.values():
         if run.parameters["recipe"] != "described":
             continue
         stored = run.projection
         last = run.log.groupby("phase").last()
         points = np.concatenate([stored["ground"], stored["aerial"]])
         distance = 2 * points.var(axis=0).sum() / stored["explained"].sum()  # two axes hold so much of the variance
-        rows[name] = {
+        rows[run.label] = {
             "squared distance": f"{distance:.3g}",
             "margin in percent of it": f"{100 * margin / distance:.2g}",
             "max-margin loss": f"{last.loss['max-margin']:.3f}",

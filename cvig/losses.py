@@ -1,7 +1,8 @@
-"""Losses of a batch of pairs: row i of the ground embeddings answers row i of the aerial ones, all others do not.
-And of triplets whose negatives come from elsewhere.
+"""Losses that train a Siamese network.
 
-Distances are squared Euclidean, the paper's equation 3.
+Three of them take a batch of pairs: row i of the aerial embeddings is the positive of row i of the ground embeddings, and
+every other row is a negative. `TripletLoss` takes triplets whose negatives were chosen elsewhere. All distances are squared
+Euclidean distances (the paper's equation 3).
 """
 
 import math
@@ -25,10 +26,20 @@ def _check(ground: torch.Tensor, aerial: torch.Tensor) -> None:
 
 
 def squared_distances(ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
-    """All squared distances (the paper's equation 3), [B, B]: row i belongs to ground embedding i.
+    """Squared distances between all ground and all aerial embeddings (the paper's equation 3).
 
-    Differences are squared as they are, at B²·D numbers of memory: the shorter |g|² + |a|² - 2 g·a loses everything for a
-    far-off collapsed cloud, and a square root would have no gradient at zero.
+    The differences themselves are squared, which holds B·B·D numbers in memory. The cheaper formula |g|² + |a|² - 2 g·a
+    loses all digits when the embeddings have collapsed onto a cloud far from the origin. There is no square root, because
+    its gradient is infinite at zero.
+
+    Parameters
+    ----------
+    ground, aerial : float tensors [B, D]
+
+    Returns
+    -------
+    float tensor [B, B]
+        Row i holds the distances of ground embedding i, column j those of aerial embedding j.
 
     >>> squared_distances(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([[0.0, 2.0], [1.0, 0.0]]))
     tensor([[4., 1.],
@@ -48,23 +59,31 @@ def _distances(
 
 
 class MaxMarginLoss(nn.Module):
-    """Hinge on the hardest farther negative (the paper's "max-margin", margin 0.5).
+    """Hinge on one semi-hard negative for each ground view (the paper's "max-margin", margin 0.5).
 
-    For ground view i, of the aerial images that are farther than its own, the nearest is its negative n (semi-hard, as in
-    Schroff et al. 2015, section 3.2): max(0, d(i, i) - d(i, n) + margin). Where no other image is farther, the nearest of
-    all is taken, so that a collapsed batch costs the full margin and is not mistaken for a solved one. Mean over the
-    batch. Anchors are ground views only, the direction of a query. The gradient passes through the negatives.
+    The loss of ground view i is max(0, d(i, i) - d(i, n) + margin), and the batch's loss is the mean. The negative n is the
+    nearest of the aerial images that are farther from view i than its own image is ("semi-hard", Schroff et al. 2015,
+    section 3.2). If no other image is farther, n is the nearest of all other images; a collapsed batch, whose distances are
+    all equal, therefore costs the full margin and is not mistaken for a solved one. Anchors are ground views only, because
+    queries are ground views. The gradient passes through the negatives.
 
     Parameters
     ----------
     margin : float
         In units of squared distance.
     detached : bool
-        No gradient through the negatives, as in the paper's public code (src/losses.py): pairs attract, nothing repels.
+        Stop the gradient at the negatives, as the paper's public code does (src/losses.py). Then the loss pulls pairs
+        together and pushes nothing apart.
     zero_at_collapse : bool
-        Where no other image is farther the loss is zero, as in the same code: a batch on one point costs nothing. With each
-        tower on a point of its own that holds here, where all distances are equal; in that code the distances to negatives
-        are float64 and those to positives float32, so that rounding decides which of them is farther.
+        If no other image is farther, the loss of that view is zero, as in the same code; a batch that has collapsed onto one
+        point then costs nothing. It also costs nothing here if each tower gives one point, because all distances are equal.
+        In that code they are not: distances to negatives are float64 and distances to positives float32, so rounding
+        decides which of them is larger.
+
+    Raises
+    ------
+    ValueError
+        A margin that is not above zero; in `forward`, embeddings of unequal shapes or a batch of one pair.
     """
 
     def __init__(self, margin: float = 0.5, *, detached: bool = False, zero_at_collapse: bool = False):
@@ -73,7 +92,7 @@ class MaxMarginLoss(nn.Module):
         self.margin, self.detached, self.zero_at_collapse = margin, detached, zero_at_collapse
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
-        """Loss of embeddings [B, D] and [B, D]: a scalar."""
+        """The loss, a scalar, of ground embeddings [B, D] and aerial embeddings [B, D]."""
         positive, distance, other = _distances(ground, aerial, self.detached)
         farther = other & (distance > positive[:, None])
         candidates = farther if self.zero_at_collapse else torch.where(farther.any(1, keepdim=True), farther, other)
@@ -84,19 +103,27 @@ class MaxMarginLoss(nn.Module):
 class SoftMarginLoss(nn.Module):
     """Weighted soft-margin loss over all triplets of the batch, in both directions (Hu et al. 2018).
 
-    Mean of log(1 + exp(λ (d_positive - d_negative))) over the 2·B·(B-1) triplets: every ground view with every other
-    aerial image, and every aerial image with every other ground view. Vo and Hays (2016) have it without the weight.
+    The loss is the mean of log(1 + exp(λ (d_positive - d_negative))) over 2·B·(B-1) triplets: each ground view with each
+    aerial image but its own, and each aerial image with each ground view but its own. Vo and Hays (2016) introduced it
+    without the weight λ.
 
     Parameters
     ----------
     weight : float
-        λ; 10 in the paper.
+        λ, above zero; 10 in the paper.
     detached : bool
-        No gradient through the negatives, as in the paper's public code (src/losses.py).
+        Stop the gradient at the negatives, as the paper's public code does (src/losses.py).
     as_coded : bool
-        The same code's two directions. One is ground to aerial, as it should be. The other takes from the distance of ground
-        view i to negative j the distance of pair j; its negatives are an unrelated batch, so that the two share nothing
-        (here: those of the batch, one place on). And its log(1 + exp x), infinite in float32 from x = 89 on.
+        Compute the two directions as the same code does. Its first direction, ground to aerial, is as above. Its second one
+        compares the distance from ground view i to negative j with the distance of pair j, though that code's negatives
+        come from another batch and have nothing to do with pair j; here, where negatives come from the same batch, the
+        distance of the pair before j stands for it. It also computes log(1 + exp x) as written, which is infinite in float32
+        from x = 89 on.
+
+    Raises
+    ------
+    ValueError
+        A weight that is not above zero; in `forward`, embeddings of unequal shapes or a batch of one pair.
     """
 
     def __init__(self, weight: float = 10.0, *, detached: bool = False, as_coded: bool = False):
@@ -105,7 +132,7 @@ class SoftMarginLoss(nn.Module):
         self.weight, self.detached, self.as_coded = weight, detached, as_coded
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
-        """Loss of embeddings [B, D] and [B, D]: a scalar."""
+        """The loss, a scalar, of ground embeddings [B, D] and aerial embeddings [B, D]."""
         positive, distance, other = _distances(ground, aerial, self.detached)
         second = positive.roll(1) if self.as_coded else positive
         gaps = [self.weight * (own - distance)[other] for own in (positive[:, None], second[None, :])]
@@ -116,19 +143,26 @@ class SoftMarginLoss(nn.Module):
 
 
 class InfoNCELoss(nn.Module):
-    """Symmetric cross-entropy of finding one's partner in the batch, with a learned temperature (Radford et al. 2021).
+    """Symmetric InfoNCE with a learned temperature (Radford et al. 2021).
 
-    Embeddings are put on the unit sphere here, and similarity is their cosine over the temperature: rank by the cosine,
-    or by distance with the networks' `unit_norm`. Without `unit` they stay as they are, and similarity is minus half the
-    squared distance over the temperature, which is the same on the sphere up to a constant.
+    Each ground view is classified among the aerial images of the batch, and each aerial image among the ground views; the
+    loss is the mean of the two cross-entropies. The logits are similarities divided by the temperature.
 
     Parameters
     ----------
     temperature : float
-        To start from, in [0.01, 1]; it is learned on a log scale and kept in this range.
+        The initial temperature, in [0.01, 1]. It is learned on a log scale and kept in this range.
     label_smoothing : float
-        Share of the target spread evenly over the batch, in [0, 1).
+        The share of each target that is spread evenly over the batch, in [0, 1).
     unit : bool
+        True: the loss scales embeddings to length 1, and similarity is their cosine. Rank such a network by the cosine, or
+        by distance if the network gives unit vectors itself (`unit_norm`). False: embeddings stay as they are, and
+        similarity is minus half their squared distance, which on the unit sphere is the cosine but for a constant.
+
+    Raises
+    ------
+    ValueError
+        A temperature or label smoothing out of range; in `forward`, embeddings of unequal shapes or a batch of one pair.
     """
 
     def __init__(self, temperature: float = 0.1, label_smoothing: float = 0.0, *, unit: bool = True):
@@ -141,9 +175,9 @@ class InfoNCELoss(nn.Module):
         self.label_smoothing, self.unit = label_smoothing, unit
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:
-        """Loss of embeddings [B, D] and [B, D]: a scalar."""
+        """The loss, a scalar, of ground embeddings [B, D] and aerial embeddings [B, D]."""
         _check(ground, aerial)
-        with torch.no_grad():  # on the parameter itself: clamping its use would stop its gradient at the bound for good
+        with torch.no_grad():  # clamps the parameter: if its use were clamped, the gradient at the bound would stay zero
             self.log_scale.clamp_(0, math.log(100))
         if self.unit:
             similarity = F.normalize(ground, dim=1) @ F.normalize(aerial, dim=1).T
@@ -156,16 +190,21 @@ class InfoNCELoss(nn.Module):
 
 
 class TripletLoss(nn.Module):
-    """Hinge on triplets that are given: max(0, |a - p|² - |a - n|² + margin), mean over the batch (Schroff et al. 2015).
+    """Hinge on given triplets: the mean of max(0, |a - p|² - |a - n|² + margin) over the batch (Schroff et al. 2015).
 
-    The gradient passes through all three. Where positives and negatives are one point, as those of a tower that has become
-    constant are, the two distances and their gradients cancel: the anchor's gradient is exactly zero and the loss is the
-    margin. Where the anchors are one point, positives and negatives still have gradients.
+    The gradient passes through anchor, positive and negative. If the tower of positives and negatives gives one point for
+    all images, the two distances are equal and their gradients cancel: the loss is the margin, and the anchor's gradient is
+    exactly zero. If the anchors' tower gives one point, positives and negatives still have gradients.
 
     Parameters
     ----------
     margin : float
-        In units of squared distance.
+        In units of squared distance, above zero.
+
+    Raises
+    ------
+    ValueError
+        A margin that is not above zero; in `forward`, embeddings of unequal shapes.
     """
 
     def __init__(self, margin: float = 0.5):
@@ -174,7 +213,7 @@ class TripletLoss(nn.Module):
         self.margin = margin
 
     def forward(self, anchor: torch.Tensor, positive: torch.Tensor, negative: torch.Tensor) -> torch.Tensor:
-        """Loss of three embeddings [B, D] of B triplets: a scalar."""
+        """The loss, a scalar, of B triplets: anchors, positives and negatives [B, D]."""
         if anchor.ndim != 2 or not anchor.shape == positive.shape == negative.shape:
             shapes = ", ".join(str(tuple(x.shape)) for x in (anchor, positive, negative))
             raise ValueError(f"embeddings {shapes}: expected three equal shapes [B, D]")

@@ -12,34 +12,35 @@ from cvig.datasets.geometry import crop_resize
 class PairedViews(Dataset):
     """Ground views (queries), a gallery of unique aerial images, and which rows answer which query.
 
-    A subclass sets the attributes below and implements `ground_image` and `aerial_image`. One that is made of another data
-    set is a `cvig.datasets.wrappers.Wrapper`.
-    Indexing gives one training pair:
+    A subclass sets the attributes below and implements `ground_image` and `aerial_image`. A data set that changes part of
+    another one is a subclass of `cvig.datasets.wrappers.Wrapper`. Indexing gives one training pair:
     ``{"ground": uint8 [3, H, W], "aerial": uint8 [3, H, W], "index": int, "place": int}``.
 
     Attributes
     ----------
     name : str
-        What a reader calls the data, with its split: ``"world/test"``.
+        The data set and its split, for readers: ``"world/test"``.
     positives : int64 array [ground_count], or a list of ground_count int64 arrays
-        For each ground view the gallery rows that answer it, as `cvig.ranking.exact_ranks` takes them.
-        Several: any of them answers; the first is the training partner.
+        For each ground view the gallery rows that are right answers, as `cvig.ranking.exact_ranks` takes them. If a view has
+        several, each of them is right, and training pairs the view with the first.
     ignored : list of ground_count int64 arrays, or None
         Gallery rows that are neither right nor wrong for a query (VIGOR's semi-positives).
     places : int64 array [ground_count]
         Views of one place share a number; intervals are resampled by place.
     coordinates : float64 array [ground_count, 2] or None
-        Where each was taken.
+        Where each view was taken.
     coordinate_unit : {"degrees", "metres"}
-        What `coordinates` are: latitude and longitude, or metres east and north.
+        ``"degrees"``: coordinates are latitude and longitude. ``"metres"``: metres east and north.
     gallery_count : int
         Number of unique aerial images.
     digest : str
         Hexadecimal digest that changes when the data do.
     aligned : bool
-        A ground view's middle looks where its aerial image's top does: turning the one alone would part them.
+        The middle of a ground view looks in the direction of the top of its aerial image, so that the aerial image must not
+        be turned alone.
     polar : bool
-        Aerial images are unrolled round their middle: they can be neither cropped nor turned as tiles are.
+        Aerial images are unrolled around their middle (`cvig.datasets.geometry.polar_transform`). They must be neither
+        cropped nor turned as square tiles are.
     """
 
     name: str
@@ -72,10 +73,10 @@ class PairedViews(Dataset):
         return crop_resize(tile[None], box[None], tuple(tile.shape[1:]))[0]
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the fresh views of `epoch`; data sets of fixed files have none and ignore it."""
+        """Prepare the views of `epoch`, for data sets that draw new ones every epoch; others do nothing."""
 
     def partner(self, index: int) -> int:
-        """The gallery row that ground view `index` is trained against."""
+        """The gallery row that training pairs with ground view `index`: the first of its positives."""
         return int(np.atleast_1d(self.positives[index])[0])
 
     def __len__(self) -> int:

@@ -25,24 +25,29 @@ class FileViews(PairedViews):
     Parameters
     ----------
     name : str
-        What a reader calls the data, with its split.
+        The data set and its split, for readers.
     ground, aerial : Paths
         The queries, and the gallery: each aerial image once.
     positives : int array [Q], or Q int arrays
     size : int or (height, width)
-        Pixels that every image is scaled to.
+        Every image is scaled to so many pixels.
     places : int array [Q], optional
-        None: a view's place is its first positive.
+        By default the views that have one first positive share a place.
     coordinates : float array [Q, 2], optional
     ignored : Q int arrays, optional
     coordinate_unit : {"degrees", "metres"}
-        What `coordinates` are: latitude and longitude, or metres east and north.
+        ``"degrees"``: coordinates are latitude and longitude. ``"metres"``: metres east and north.
     missing : sequence of str
-        Files that are not there, whose pairs were left out.
+        Files that do not exist and whose pairs were left out; `cvig check` reports them.
     copies : sequence of (str, str)
-        Aerial files left out of the gallery for the one, of another place, that they are a copy of.
+        An aerial file that was left out of the gallery because it is a copy of another place's file, and that file.
     place_names : sequence of str, optional
-        What the files of one place share in their names, of each ground view: comparable between splits.
+        For each ground view the name of its place, by which `cvig check` compares splits.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no ground or no aerial image.
     """
 
     def __init__(
@@ -84,7 +89,7 @@ class FileViews(PairedViews):
         return read_image(self.aerial[row], self.size)
 
     def verify(self) -> None:
-        """Decode every image once; the first that cannot be read raises, and is named."""
+        """Decode every image once; ValueError or FileNotFoundError names the first that cannot be read."""
         for path in (*self.ground, *self.aerial):
             read_image(path)
 
@@ -92,8 +97,8 @@ class FileViews(PairedViews):
     def digest(self) -> str:
         """Digest of the files' names and contents, in order, and of the size they are scaled to.
 
-        Every byte is read, once an object: files that the system holds in memory take about two seconds a gigabyte on two
-        cores, a twentieth of the time to decode them; others take as long as the disk needs.
+        It reads every byte of every file, once for each object. Files that the system still holds in memory take about two
+        seconds a gigabyte on two cores, a twentieth of what decoding them takes; others take as long as the disk needs.
         """
         paths = [*self.ground, *self.aerial]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -111,18 +116,19 @@ def pair_files(
     skip_missing: bool = False,
     coordinate_unit: str = "degrees",
 ) -> FileViews:
-    """Views of listed pairs; an aerial image that answers several ground views is one gallery row.
+    """A data set of listed pairs; an aerial image that is listed with several ground views is one gallery row.
 
     Parameters
     ----------
     name : str
     root : Path
-        Folder that the names are relative to.
+        The folder below which the files lie.
     pairs : data frame
-        Columns ground and aerial: names of files. Columns x and y, if there: coordinates of the ground view.
+        One row a pair. Columns ground and aerial hold names of files below `root`. Columns x and y are optional and hold
+        the coordinates of the ground view.
     size : int or (height, width)
     skip_missing : bool
-        Leave out pairs with a side that is not there; folders are listed for it. Else the files are not looked for.
+        Leave out pairs of which a file does not exist. Without it, nobody looks whether the files exist.
     coordinate_unit : {"degrees", "metres"}
 
     Raises
@@ -152,10 +158,25 @@ def pair_files(
 
 
 def of_split(places: Sequence[str], shares: dict[str, float], split: str) -> np.ndarray:
-    """Which views are in `split`: bool [N], every view of a place on the same side.
+    """Which views are in `split`, bool [N]; all views of a place are in the same split.
 
-    Places are ordered by a hash of their names, so that the cut depends on no order of files and no random state. "train"
-    takes what the `shares` of the others leave; none of those is empty.
+    Places are ordered by a hash of their names and then cut, so that the result depends neither on the order of the files
+    nor on a random state.
+
+    Parameters
+    ----------
+    places : sequence of str, N of them
+        The name of each view's place.
+    shares : dict of split to float
+        Each split's share of the places. Every split but "train" gets its share, and at least one place; "train" gets the
+        rest.
+    split : str
+        A key of `shares`.
+
+    Raises
+    ------
+    ValueError
+        Fewer places than splits.
     """
     order = sorted(set(places), key=lambda name: hashlib.sha256(os.fsencode(name)).digest())
     if len(order) < len(shares):
@@ -171,6 +192,9 @@ def of_split(places: Sequence[str], shares: dict[str, float], split: str) -> np.
 
 
 def pairs_of_split(pairs: pd.DataFrame, shares: dict[str, float], split: str) -> pd.DataFrame:
-    """The listed pairs (see `pair_files`) that are in `split`; a place is the name of an aerial image without its ending."""
+    """Those of listed `pairs` (see `pair_files`) that `of_split` puts in `split`.
+
+    The name of a place is that of its aerial image without folder and ending.
+    """
     places = pairs["aerial"].str.extract(r"([^/]+)\.\w+$", expand=False)
     return pairs[of_split(places.tolist(), shares, split)]

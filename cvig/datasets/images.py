@@ -1,4 +1,4 @@
-"""Image files: which of them can be read here, and how they are decoded."""
+"""Image files: which names are those of images, and how the files are decoded."""
 
 import os
 import struct
@@ -12,18 +12,21 @@ from PIL import ExifTags, Image, ImageOps
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
-OTHER_IMAGES = (".heic", ".heif", ".avif", ".gif", ".bmp", ".jp2", ".dng", ".cr2", ".nef", ".arw")  # and cannot be read here
-DECODING = "2"  # changes with what is made of a file: 2 has images upright, and 16 bits scaled
+OTHER_IMAGES = (".heic", ".heif", ".avif", ".gif", ".bmp", ".jp2", ".dng", ".cr2", ".nef", ".arw")  # cannot be decoded here
+DECODING = "2"  # the version of `decode`: a change in the pixels that it gives for a file gets another number
 PIXEL_LIMIT = 64_000_000  # a small file can hold a huge image
 
 _said: set[str] = set()
 
 
 def images_among(names: Sequence[str], where: Path | str) -> list[str]:
-    """The names of images that can be read here, whatever the case of their ends; of other images stderr has a line."""
+    """Those of `names` that end as readable images do, in upper or lower case.
+
+    One line on stderr, once for each folder `where`, counts images of other formats that are left out.
+    """
     other = [name for name in names if name.lower().endswith(OTHER_IMAGES)]
     if other and str(where) not in _said:
-        _said.add(str(where))  # once for all splits
+        _said.add(str(where))  # each split of a data set asks again
         kinds = ", ".join(sorted({os.path.splitext(name)[1] for name in other}))
         print(
             f"'{where}': {len(other)} images are left out, for {kinds} cannot be read here; convert them to JPEG or PNG",
@@ -33,7 +36,7 @@ def images_among(names: Sequence[str], where: Path | str) -> list[str]:
 
 
 def _in_bytes(picture: Image.Image) -> Image.Image:
-    """An image of 16 bits a value as one of 8: 65535 becomes 255. Pillow's own conversion cuts off what is above 255."""
+    """An image of 16 bits a value scaled to 8 bits, so that 65535 becomes 255; Pillow's conversion would clip at 255."""
     if not picture.mode.startswith(("I;16", "I")):
         return picture
     values = np.asarray(picture).astype(np.int64)
@@ -41,17 +44,17 @@ def _in_bytes(picture: Image.Image) -> Image.Image:
 
 
 def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
-    """Decode an image file whole, upright, as RGB, scaled to `size` (height, width) if given.
+    """Decode an image file as RGB, and scale it to `size` (height, width) if given.
 
-    The orientation that a camera noted (EXIF) is obeyed, and grey values of 16 bits are scaled to 8.
+    The image is turned upright as its EXIF orientation says, and grey values of 16 bits are scaled to 8.
 
     Raises
     ------
     FileNotFoundError
         No such file.
     ValueError
-        Not a readable JPEG, PNG, WebP or TIFF, one that ends too early, one of floating point numbers, or one of more than
-        `PIXEL_LIMIT` pixels; the file is named.
+        The file is no readable JPEG, PNG, WebP or TIFF, or ends too early, or holds floating point numbers or more than
+        `PIXEL_LIMIT` pixels. The message names the file.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no image '{path}'")
@@ -62,7 +65,7 @@ def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
             if picture.mode == "F":
                 raise ValueError("its values are floating point numbers: expected 8 or 16 bits")
             if size:
-                # a JPEG can be decoded at a half, a quarter or an eighth of its size for a fraction of the cost
+                # decodes a JPEG at a half, a quarter or an eighth of its size, which costs less
                 picture.draft("RGB", (2 * size[1], 2 * size[0]))
             picture = ImageOps.exif_transpose(_in_bytes(picture)).convert("RGB")
             return picture.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else picture
@@ -71,7 +74,7 @@ def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
 
 
 def peculiarity(path: Path) -> str:
-    """What a reader that takes an image's bytes as they are gets wrong: a turned picture, 16 bits; else ``""``."""
+    """In words, what a program may get wrong that ignores EXIF orientation or clips 16 bits; ``""`` for other files."""
     with Image.open(path, formats=FORMATS) as picture:
         orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
         found = [f"EXIF orientation {orientation}"] * (orientation not in (0, 1))
@@ -79,12 +82,12 @@ def peculiarity(path: Path) -> str:
 
 
 def read_image(path: Path, size: int | tuple[int, int] | None = None) -> torch.Tensor:
-    """Read an image file as uint8 RGB [3, H, W], scaled to `size` (a side, or height and width) if given.
+    """Read an image file as a uint8 RGB tensor [3, H, W], scaled to `size` (a side, or height and width) if given.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As `decode` does; the message names the file.
+        As `decode` raises them.
     """
     picture = decode(path, (size, size) if isinstance(size, int) else size)
     return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()

@@ -9,7 +9,7 @@ import numpy as np
 
 
 def inside(root: Path, name: str) -> Path:
-    """The file `name` below `root`; ValueError where the name, or a link, leads out of it."""
+    """The path of the file `name` below `root`; ValueError if the name, or a symbolic link, leads out of `root`."""
     path = root / name
     if not path.resolve().is_relative_to(root.resolve()):
         raise ValueError(f"'{name}' leads out of the data set's folder '{root}', by its name or by a link")
@@ -17,12 +17,19 @@ def inside(root: Path, name: str) -> Path:
 
 
 def expect(root: str | Path, what: str, source: str, names: Sequence[str]) -> Path:
-    """`root` as a path, if it has all of `names`.
+    """`root` as a path, after a check that it holds all of `names`.
+
+    Parameters
+    ----------
+    what : str
+        What the error calls the data set.
+    source : str
+        The address at which the data can be requested, for the error.
 
     Raises
     ------
     FileNotFoundError
-        One line: what is lacking, what is expected, what was found, and at which address `source` the data are requested.
+        One line says what is missing, what was expected and found, and where the data can be requested.
     """
     folder = Path(root)
     if not folder.is_dir():
@@ -44,10 +51,11 @@ def expect(root: str | Path, what: str, source: str, names: Sequence[str]) -> Pa
 
 
 class Paths(Sequence):
-    """Files `names` below `root`, each a `Path` only when it is asked for: lists of a million names stay small.
+    """A sequence of the files `names` below `root`, which makes each `Path` when it is asked for.
 
-    A name that leads out of `root` raises ValueError at once. Names are judged by their text and folders by where they lead,
-    once each, so that no file is touched; a file that is a link out of `root` raises when it is asked for.
+    Lists of a million names stay small this way. A name whose text leads out of `root`, or that lies in a folder that does,
+    raises ValueError at once; each folder is looked up once and no file is opened. A file that is itself a link out of
+    `root` raises ValueError when it is asked for.
     """
 
     def __init__(self, root: Path, names: Sequence[str]):
@@ -70,7 +78,7 @@ class Paths(Sequence):
         return inside(self.root, self.names[index]) if path.is_symlink() else path
 
     def exist(self) -> np.ndarray:
-        """Which of the files are there: bool [N], by listing each folder once."""
+        """Which of the files exist, bool [N]; each folder is listed once."""
         folders = {}
         for folder in {os.path.dirname(name) for name in self.names}:
             path = self.root / folder
@@ -79,9 +87,9 @@ class Paths(Sequence):
 
 
 def unique_files(paths: Sequence[Path]) -> np.ndarray:
-    """For each file the index of the first one with the same bytes: int64 [N].
+    """For each file the index of the first file with the same content, int64 [N].
 
-    Only files of one size and with the same last bytes are read whole.
+    Only files that agree in their size and in their last 4096 bytes are read whole.
     """
     first = np.arange(len(paths))
     alike = {}

@@ -38,26 +38,27 @@ def load(
     Parameters
     ----------
     data : str
-        A key of `DATASETS`: ``"world"`` needs no files, every other one lies below `root`.
+        A key of `DATASETS`. ``"world"`` is rendered and needs no files; all others are read from files below `root`.
     root : str, optional
         Folder of the data set.
     split : {"train", "val", "test"}
     cache : str
-        Folder of decoded images (`cvig.datasets.cache`), which are decoded where they are not there yet; none when empty.
-    duplicates : bool
-        Repeat an aerial image in the gallery for each of its views, as the paper's public code does.
+        Folder for decoded images (`cvig.datasets.cache`); those that it lacks are decoded into it. Empty: no cache.
     keep : str
-        File of the training photographs to keep, as the filter writes it; all when empty. Validation and test stay whole.
+        A list of the training photographs to keep, as the filter writes it; empty: keep all. It changes the training split
+        alone.
+    duplicates : bool
+        Repeat an aerial image in the gallery for each of its ground views, as the paper's public code does.
     **options
-        What that data set's own module takes, such as ``size`` in pixels. Panorama data sets also take what
-        `cvig.datasets.crops.PanoramaViews` does: ``views="four"`` gives the paper's four 90° views of each panorama.
+        Options of the data set's own ``load``, such as ``size`` in pixels. Data sets of panoramas also take those of
+        `cvig.datasets.crops.PanoramaViews`: ``views="four"`` gives the paper's four 90° views of each panorama.
 
     Raises
     ------
     ValueError
         Unknown data set, split or option.
     FileNotFoundError
-        A missing folder or file, named.
+        A folder or file that is missing; the message names it.
 
     Examples
     --------

@@ -1,18 +1,18 @@
-"""Images decoded once and kept in files as a network is fed them.
+"""A cache on disk of decoded and scaled images, so that each image file is decoded once and not once an epoch.
 
-A cache is a folder of two NumPy arrays, ``ground.npy`` and ``aerial.npy`` (uint8 [N, 3, H, W]), and ``sums.json``, the
-CRC-32 of each file. An image is read from the mapped file, so a cache can be larger than memory, and processes that read it
-share what the system holds of it.
+A cache is a folder of two NumPy arrays, ``ground.npy`` and ``aerial.npy`` (uint8 [N, 3, H, W]), and ``sums.json``, which
+holds the CRC-32 of each file. The arrays are memory-mapped: a cache may be larger than memory, and processes that read the
+same cache share one copy in memory.
 
-The folder's name ends in a key: a digest of all that the images depend on, which is the data set's digest (names and
-contents of the files, size and geometry of the views) and the versions of the decoder and of this format. Changed data have
-another key and another folder; a folder that no data have the key of can be deleted. For the key all files are read at every
-start, which takes a twentieth of the time to decode them.
+The folder's name ends in a key, a digest of all that the images depend on: the data set's digest (names and contents of the
+files, size and geometry of the views) and the versions of the decoder and of this format. If the data change, the key
+changes and another folder is used; the old one can be deleted. To compute the key, all image files are read at every start;
+this takes a twentieth of the time that decoding them takes.
 
-A cache is read whole when it is opened, about a second a gigabyte, and what differs from its sums is set aside as
-``….damaged`` and built anew. It is built in a folder beside its own, which gets its name when all is on the disk. A build
-that is killed is lost and begins anew: it costs no more than one epoch without a cache does. A second process that wants the
-same cache waits for the first.
+When a cache is opened, it is read whole and compared with its checksums, at about a second a gigabyte. A damaged cache is
+renamed to ``….damaged`` and built anew. A cache is built in a folder beside its own, which is renamed when everything is on
+the disk. A build that is killed begins anew; this costs no more than one epoch without a cache does. A second process that
+wants the same cache waits until the first has built it.
 """
 
 import json
@@ -43,26 +43,27 @@ SUMS = "sums.json"
 
 
 def key(source: PairedViews) -> str:
-    """Digest of all that the decoded images of `source` depend on."""
+    """The key of a cache: a digest of all that the decoded images of `source` depend on."""
     return digest(FORMAT, DECODING, PIL.__version__, source.digest)
 
 
 class CachedViews(Wrapper):
-    """The images of a data set of files, from a cache that is built where it is not there or not whole.
+    """A data set of files that reads its images from a cache, and builds the cache first if there is none or it is damaged.
 
     Parameters
     ----------
     source : PairedViews
-        A data set of files, `ground` and `aerial`, all whose ground views have one size, and all whose aerial images have.
+        A data set of files. All its ground views have one size, and all its aerial images have one size.
     folder : path
-        Holds the caches of any number of data sets, each in a folder of its own.
+        May hold the caches of several data sets, each in a folder of its own.
     threads : int, optional
-        That decode; by default as many as torch uses.
+        Number of threads that decode; by default as many as torch uses.
 
     Raises
     ------
     ValueError
-        An image that cannot be read, named; images of several sizes; too little room on the disk.
+        A data set without files, an image that cannot be read (the message names it), images of several sizes, or too
+        little room on the disk.
     """
 
     def __init__(self, source: PairedViews, folder: str | Path, threads: int | None = None):
@@ -82,7 +83,7 @@ class CachedViews(Wrapper):
             _build(self.folder, source, threads or torch.get_num_threads())
 
     def __getstate__(self) -> dict:
-        # a mapped file would be sent to another process byte for byte
+        # pickling a memory-mapped array would copy all its bytes to the other process
         return {name: value for name, value in vars(self).items() if name not in ("_ground", "_aerial")}
 
     @cached_property
@@ -102,12 +103,12 @@ class CachedViews(Wrapper):
         return torch.from_numpy(self._aerial[row].copy())
 
     def cropped_aerial(self, row: int, box: torch.Tensor) -> torch.Tensor:
-        """Gallery row `row` cropped to `box`; a polar image cannot be cropped and is made from its file."""
+        """Gallery row `row` cropped to `box`: uint8 [3, H, W]. A polar image is made anew from its file, cropped first."""
         return self.source.cropped_aerial(row, box) if self.polar else PairedViews.cropped_aerial(self, row, box)
 
 
 def _sums(folder: Path) -> dict[str, int]:
-    """The CRC-32 of both files."""
+    """The CRC-32 of each of the two files."""
     sums = {}
     for side in ("ground", "aerial"):
         sums[side] = 0
@@ -118,7 +119,7 @@ def _sums(folder: Path) -> dict[str, int]:
 
 
 def _whole(folder: Path) -> bool:
-    """Whether there is a cache, and it holds what was written."""
+    """Whether `folder` is a cache whose files have the checksums that were written."""
     try:
         return json.loads((folder / SUMS).read_text()) == _sums(folder)
     except (OSError, ValueError):
@@ -126,7 +127,7 @@ def _whole(folder: Path) -> bool:
 
 
 def _build(folder: Path, source: PairedViews, threads: int) -> None:
-    """Decode all images into `folder`, which is there when they are on the disk."""
+    """Decode all images into a temporary folder, and rename it to `folder` when everything is on the disk."""
     images = {
         "ground": (source.ground_image, source.ground_count),
         "aerial": (source.aerial_image, source.gallery_count),
@@ -156,7 +157,7 @@ def _build(folder: Path, source: PairedViews, threads: int) -> None:
 
 
 def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """A new array in a file that has its room on the disk: a mapped file that runs out of it would end the process."""
+    """A new memory-mapped array whose room on the disk is reserved: writing to one on a full disk would kill the process."""
     try:
         array = open_memmap(path, "w+", np.uint8, shape)
         if hasattr(os, "posix_fallocate"):

@@ -1,10 +1,11 @@
-"""Ground views and aerial images made of any data set of panoramas.
+"""Ground views cut from a data set of panoramas, and aerial images unrolled to match panoramas.
 
-``options: {views: four}`` gives the paper's four 90° views of each panorama, each a query of its own, all four answered by
-the one aerial image and of one place. A square view of 90° sees 45° up and down, and CVUSA's crops end before that: such a
-view is cut where the panorama ends and stretched to its square, so that straight lines stay straight, all 90° across are
-seen, and no pixel is made up. The network sees such views alone, in training and in testing, so the stretch is the same for
-all.
+The option ``views: four`` gives the paper's four 90° views of each panorama. Each view is a query of its own; all four are
+views of one place and have one aerial image as their answer.
+
+A square view of 90° looks 45° up and down, but CVUSA's panoramas are cropped and end before that. Such a view is cut where
+its panorama ends, and stretched to a square: straight lines stay straight, all 90° across are seen, and no pixel is
+invented. Views are stretched equally in training and in testing.
 """
 
 import math
@@ -21,44 +22,49 @@ from cvig.datasets.panorama import perspective_view, strip_crops, vertical_edges
 from cvig.datasets.wrappers import Wrapper
 from cvig.files import digest
 
-# Data sets of panoramas with north in the middle, and where the horizon lies, as a fraction of the height from the top.
-# CVUSA's crops are not cut evenly: the authors of HC-Net (github.com/xlwangDev/HC-Net, issue 1) place them 20 of their 224
-# rows higher than the middle, and the horizons of its plains are seen there.
+# Data sets of panoramas whose middle column looks north, with the height of the horizon as a fraction from the top.
+# The crops of CVUSA are not centred on the horizon: by the authors of HC-Net (github.com/xlwangDev/HC-Net, issue 1) their
+# middle is 20 of their 224 rows above it, and the horizons of its plains are seen there.
 PANORAMAS = {"cvusa": 132 / 224, "cvact": 0.5, "vigor": 0.5, "flat": 0.5}
-WIDE = 1.9  # so many times as wide as what the network sees: a panorama, which no view may squeeze unasked
+WIDE = 1.9  # an image that is so many times wider than the network's input is taken for a panorama
 VIEWS = {"panorama": 1, "four": 4, "random": 1, "strips": 4}  # ground views of one panorama
 OPTIONS = ("views", "fov", "span", "horizon", "polar", "seed")
 
 
 class PanoramaViews(Wrapper):
-    """Ground views cut from the panoramas of another data set, and its aerial images, unrolled if asked.
+    """A data set of views that are cut from another data set's panoramas; its aerial images can be unrolled.
 
     Parameters
     ----------
     source : FileViews
-        Its `size` is the size of the views and of the aerial images.
+        The panoramas and aerial images. Its `size` is the size of the views and of the aerial images made here.
     views : {"panorama", "four", "random", "strips"}
-        ``"panorama"``: as they are, scaled. ``"four"``: perspective views to 0, 90, 180 and 270 degrees from the middle;
-        where panoramas span less than a full turn, from the left edge to the right one at equal steps. ``"random"``: one
-        perspective view each, its heading drawn once from `seed` and unknown to the network. ``"strips"``: four strips
-        without projection, as the paper's authors cut them.
+        ``"panorama"``: the whole panorama, scaled. ``"four"``: perspective views with headings 0, 90, 180 and 270 degrees;
+        if the panoramas span less than a full turn, four views at equal steps from the left edge to the right one.
+        ``"random"``: one perspective view of each panorama, whose heading is drawn once from `seed`; the network is not
+        told the heading. ``"strips"``: four strips without projection, as the paper's authors cut them.
     fov : float
-        Horizontal field of view in degrees of ``"four"`` and ``"random"``.
+        Horizontal field of view of ``"four"`` and ``"random"``, in degrees: above 0, below 180 and at most `span`.
     span : float
-        Degrees that the panoramas cover from left to right.
+        Degrees that a panorama covers from its left edge to its right edge, at most 360.
     horizon : float
-        Where their horizon lies, as a fraction of the height from the top.
+        The height of the horizon in the panoramas, as a fraction from the top.
     polar : bool
-        Aerial images unrolled round their middle (`cvig.datasets.geometry.polar_transform`), at their full resolution.
+        Unroll aerial images around their middle (`cvig.datasets.geometry.polar_transform`), from their full resolution.
     seed : int
-        Of the headings of ``"random"``.
+        Seed of the headings of ``"random"``.
 
     Attributes
     ----------
     heading : float64 array [ground_count]
-        Degrees clockwise from the panorama's middle to the view's.
+        Degrees clockwise from the middle of the panorama to the middle of the view.
     aligned : bool
-        True of ``"panorama"``.
+        True for ``"panorama"``.
+
+    Raises
+    ------
+    ValueError
+        Unknown `views`, or a field of view or span out of range.
     """
 
     def __init__(
@@ -85,11 +91,11 @@ class PanoramaViews(Wrapper):
         self.positives, self.ignored = self._of_each(source.positives), self._of_each(source.ignored)
         self.coordinates = self._of_each(source.coordinates)
         self.heading = self._headings()
-        self.crops_only = False  # whether `horizon` is that of cropped panoramas alone: a whole sphere's lies in the middle
+        self.crops_only = False  # True: `horizon` is for cropped panoramas; a full sphere has its horizon in the middle
         self._latest: tuple[int, torch.Tensor] | None = None
 
     def _of_each(self, values):
-        """What the views of one panorama share, once for each of them."""
+        """Values of the panoramas, repeated for each view of a panorama."""
         if values is None or isinstance(values, np.ndarray):
             return values if values is None else np.repeat(values, self.each, axis=0)
         return [value for value in values for _ in range(self.each)]
@@ -109,19 +115,19 @@ class PanoramaViews(Wrapper):
 
     @property
     def digest(self) -> str:
-        """Digest of the files, and of what is made of them."""
+        """Digest of the files and of the options by which views are made from them."""
         made = [self.views, self.fov, self.span, self.horizon, self.polar, self.seed if self.views == "random" else ""]
         return digest(self.source.digest, *map(str, made))
 
     def _panorama(self, row: int) -> torch.Tensor:
-        """Panorama `row` in full: uint8 [3, H, W]. The latest is kept, for its next view is often asked for next."""
+        """Panorama `row` at its full resolution: uint8 [3, H, W]. The last one is kept for its next view."""
         latest = self._latest
         if latest is None or latest[0] != row:
             self._latest = latest = (row, read_image(self.source.ground[row]))
         return latest[1]
 
     def ground_image(self, index: int) -> torch.Tensor:
-        """Ground view `index`: uint8 [3, H, W]; ValueError names a panorama that the views do not fit."""
+        """Ground view `index`: uint8 [3, H, W]; ValueError names the panorama if the view does not fit into it."""
         if self.views == "panorama":
             return self.source.ground_image(index)
         row, turn = divmod(index, self.each)
@@ -130,7 +136,7 @@ class PanoramaViews(Wrapper):
             strip = strip_crops(panorama)[:, turn]
             return F.interpolate(strip, self.size, mode="bilinear", antialias=True)[0]
         height, width = panorama.shape[2:]
-        whole = 180 * (width - 1) <= self.span * height  # from pole to pole, up to half of an odd width
+        whole = 180 * (width - 1) <= self.span * height  # reaches from pole to pole; - 1 for half of an odd width
         horizon = 0.5 if whole and self.crops_only else self.horizon
         try:
             bottom, top = vertical_edges(panorama.shape, self.span, None, horizon)
@@ -154,7 +160,7 @@ class PanoramaViews(Wrapper):
         return polar_transform(read_image(self.source.aerial[row])[None], size=self.size)[0]
 
     def cropped_aerial(self, row: int, box: torch.Tensor) -> torch.Tensor:
-        """Gallery row `row` cropped to `box`; the crop comes first, and its middle is what a polar image is rolled round."""
+        """Gallery row `row` cropped to `box`: uint8 [3, H, W]. With `polar`, the crop is then unrolled around its middle."""
         if not self.polar:
             return self.source.cropped_aerial(row, box)
         tile = read_image(self.source.aerial[row])[None]
@@ -162,13 +168,13 @@ class PanoramaViews(Wrapper):
 
 
 def of_panoramas(data: str, source: FileViews, options: dict) -> PairedViews:
-    """`source`, one split of the panorama data set `data`, with those of its options that are in `OPTIONS`.
+    """Apply those `options` that are in `OPTIONS` to `source`, one split of the panorama data set `data`.
 
     Raises
     ------
     ValueError
-        A value that is not possible, an option that the chosen views have no use for, or panoramas in the flat layout, of
-        which nobody said how they are to be seen.
+        A value out of range, an option that has no effect on the chosen views, or panoramas in the flat layout without the
+        option ``views``.
     """
     if not options and data == "flat":
         _refuse_squeezed(source)
@@ -187,7 +193,7 @@ def of_panoramas(data: str, source: FileViews, options: dict) -> PairedViews:
 
 
 def _refuse_squeezed(source: FileViews) -> None:
-    """ValueError where a flat data set's first ground image would be squeezed to less than its shape by far."""
+    """Raise ValueError if a flat data set's first ground image is a panorama that scaling would squeeze."""
     if not source.ground_count:
         return
     height, width = read_image(source.ground[0]).shape[1:]

@@ -1,9 +1,9 @@
 """CVACT: panoramas of Canberra and satellite images, with positions in UTM metres.
 
 ``ACT_data.mat`` holds the panoramas' names, their positions and the lists of the splits, as indices that count from 1.
-Training and validation images lie in ``ANU_data_small``, those of the large test in ``ANU_data_test``. On the large test
-whatever lies within 5 m of the query counts as right. The publication speaks of 35,532, 8,884 and 92,802 panoramas; whether
-the 8,884 are also among the 92,802, `cvig check` says of the files at hand.
+Training and validation images lie in ``ANU_data_small``, those of the large test in ``ANU_data_test``. In the large test
+every aerial image within 5 m of the query is a right answer. The publication speaks of 35,532, 8,884 and 92,802 panoramas
+for training, validation and large test; `cvig check` tells whether any of the 8,884 are also among the 92,802.
 """
 
 import numpy as np
@@ -43,7 +43,7 @@ def read_index(path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def within(views: FileViews, radius: float) -> list[np.ndarray]:
-    """For each ground view the gallery rows within `radius` metres, its own aerial image first."""
+    """For each ground view the gallery rows within `radius` metres: Q int64 arrays, each with its own aerial image first."""
     rows, first = np.unique(views.positives, return_index=True)
     near = KDTree(views.coordinates[first]).query_ball_point(views.coordinates, radius, return_sorted=True)
     return [
@@ -62,16 +62,17 @@ def load(root: str, split: str, *, size: int = 64, test: str = "large", skip_mis
     split : {"train", "val", "test"}
     size : int or (height, width)
     test : {"large", "small"}
-        What is the test. ``"large"``: ``valSetAll`` in ``ANU_data_test``, everything within 5 m is right (published as
-        CVACT_test), and ``valSet`` for validation. ``"small"``: ``valSet``, one right answer each (published as CVACT_val),
-        and for validation a tenth of the training places, chosen by a hash of their names: nothing is selected on the test.
+        Which set is the test split. ``"large"``: ``valSetAll`` in ``ANU_data_test``, where everything within 5 m is right
+        (published as CVACT_test); ``valSet`` is then the validation split. ``"small"``: ``valSet``, with one right answer a
+        query (published as CVACT_val). The validation split is then a tenth of the training places, chosen by a hash of
+        their names, so that no model is selected on the test.
     skip_missing : bool
-        Leave out pairs with a side that is not there; else `cvig check` or the first use of the file finds it.
+        Leave out pairs of which a file is missing. Without it, `cvig check` or the first use of the file finds it missing.
 
     Raises
     ------
     FileNotFoundError
-        The index or a folder of images is not there; the message says where the data are requested.
+        The index or a folder of images is missing; the message says where to request the data.
     ValueError
         An unknown `test`, a broken index, or a name in it that leads out of `root`.
     """

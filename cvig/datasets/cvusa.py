@@ -1,9 +1,9 @@
 """CVUSA, the subset of CVPR 2017: 35,532 training and 8,884 test pairs of a panorama and an aerial image.
 
-``splits/train-19zl.csv`` and ``splits/val-19zl.csv`` list aerial image, panorama and annotation, without a header. The
-second is what the field tests on, so it is the test split here; the publication has no validation split, which is a tenth
-of the training places, chosen by a hash of their names. ``split_locations/all.csv``, where it is there, gives coordinates;
-its row i - 1 is taken to be image i.
+``splits/train-19zl.csv`` and ``splits/val-19zl.csv`` list aerial image, panorama and annotation, without a header. Published
+results are on the second list, so it is the test split here. The publication has no validation split; here it is a tenth of
+the training places, chosen by a hash of their names. If ``split_locations/all.csv`` exists, coordinates come from it; its
+row i - 1, counted from 0, is taken to be image i.
 """
 
 import numpy as np
@@ -30,7 +30,7 @@ def read_list(path) -> pd.DataFrame:
 
 
 def read_locations(path, aerial: pd.Series) -> pd.DataFrame:
-    """Latitude x and longitude y of the panorama of each of the `aerial` images, in degrees."""
+    """The panorama's latitude x and longitude y, in degrees, for each of the `aerial` images."""
     table = pd.read_csv(path, header=None)
     number = aerial.str.extract(r"(\d+)\.\w+$", expand=False)
     if number.isna().any() or table.shape[1] < 4:
@@ -54,12 +54,12 @@ def load(root: str, split: str, *, size: int = 64, skip_missing: bool = False) -
     split : {"train", "val", "test"}
     size : int or (height, width)
     skip_missing : bool
-        Leave out pairs with a side that is not there; else `cvig check` or the first use of the file finds it.
+        Leave out pairs of which a file is missing. Without it, `cvig check` or the first use of the file finds it missing.
 
     Raises
     ------
     FileNotFoundError
-        The list or a folder of images is not there; the message says where the data are requested.
+        The list or a folder of images is missing; the message says where to request the data.
     ValueError
         A broken list, or a name in it that leads out of `root`.
     """

@@ -2,9 +2,9 @@
 
 ``flickr_images.txt`` lists ``flickr/39/-100/USER_PHOTO_LAT_LON.jpg``, ``streetview_images.txt`` lists
 ``.../LAT_LON_HEADING.jpg``; the aerial image lies in
-``{flickr,streetview}_aerial/{14,16,18}/int(LAT)/int(LON)/LAT_LON.jpg``. The lists have no splits: 70, 15 and 15 percent of
-the places are cut by a hash of their names, and two cut-outs of one panorama are views of one place. The paper's own code
-passes over pairs with a missing side; ``skip_missing`` does so here.
+``{flickr,streetview}_aerial/{14,16,18}/int(LAT)/int(LON)/LAT_LON.jpg``. The lists have no splits: a hash
+of the places' names puts 70, 15 and 15 percent of them into training, validation and test. Two cut-outs of one panorama are
+views of one place. The paper's code skips pairs of which a file is missing, and so does ``skip_missing`` here.
 """
 
 import pandas as pd
@@ -33,7 +33,7 @@ def read_list(path, source: str, zoom: int) -> pd.DataFrame:
         line = place["x"].isna().idxmax()
         raise ValueError(f"'{path}', line {line + 1}: '{ground[line]}' is not of the form {FORMS[source]}")
     degrees = place.astype(float)
-    bins = degrees.astype(int).astype(str)  # toward zero, as the folders were made
+    bins = degrees.astype(int).astype(str)  # rounded toward zero, as in the names of the folders
     aerial = f"{source}_aerial/{zoom}/" + bins["x"] + "/" + bins["y"] + "/" + place["x"] + "_" + place["y"] + ".jpg"
     return pd.DataFrame({"ground": ground, "aerial": aerial, "x": degrees["x"], "y": degrees["y"]})
 
@@ -53,12 +53,12 @@ def load(
     zoom : {14, 16, 18}
         Zoom level of the aerial images.
     skip_missing : bool
-        Leave out pairs with a side that is not there; else `cvig check` or the first use of the file finds it.
+        Leave out pairs of which a file is missing. Without it, `cvig check` or the first use of the file finds it missing.
 
     Raises
     ------
     FileNotFoundError
-        The list or a folder of images is not there; the message says where the data are requested.
+        The list or a folder of images is missing; the message says where to request the data.
     ValueError
         An unknown source or zoom, a name without coordinates, or one that leads out of `root`.
     """

@@ -1,12 +1,14 @@
 """The paper's flat layout: a ground view and its aerial image have one file name, in two folders.
 
-``clean_ground/X.jpg`` is answered by ``clean_aerial/X.jpg``. Where the folders of the paper's code are there, they are the
-splits: ``gnd_train`` with ``sat_train``, ``gnd_test`` with ``sat_test``; validation is then a tenth of the training places.
-Four crops of one panorama are named ``{id}_1`` to ``{id}_4``; their code saves the aerial image four times under those
-names. Here files with the same bytes are one gallery row, and the four views one place; a single ``{id}.jpg`` answers all
-four as well. A row of numbered names that goes beyond 4, or begins at 0, is no set of crops. Crops named after where they
-were cut, ``{id}.x2500.y1000.a90`` as those of Dayton's data set (Vo and Hays 2016), share a place too; other schemes are
-given as a pattern, ``group``. Places, not files, are dealt out to the splits.
+The answer of ``clean_ground/X.jpg`` is ``clean_aerial/X.jpg``. If the folders of the paper's code exist, they are the
+splits: ``gnd_train`` with ``sat_train``, ``gnd_test`` with ``sat_test``; a tenth of the training places is then the
+validation split. Otherwise places are divided among the splits by a hash of their names.
+
+Four crops of one panorama are named ``{id}_1`` to ``{id}_4``, and the paper's code saves their aerial image four times under
+those names. Here files with the same bytes are one gallery row, and the four views are one place; a single ``{id}.jpg`` may
+also be the aerial image of all four. Names that count beyond 4, or from 0, are not taken for crops. Crops that are named by
+where they were cut, ``{id}.x2500.y1000.a90`` as in Dayton's data set (Vo and Hays 2016), also share a place. For any other
+scheme of names give the pattern ``group``.
 """
 
 import os
@@ -25,12 +27,12 @@ CLEAN = ("clean_ground", "clean_aerial")
 SPLIT_FOLDERS = {"train": ("gnd_train", "sat_train"), "test": ("gnd_test", "sat_test")}
 CROPPED = "sat_test_cropped"
 SHARES = {"train": 0.7, "val": 0.15, "test": 0.15}
-CUT_AT = re.compile(r"(.+)\.x-?[\d.]+\.y-?[\d.]+\.a-?[\d.]+")  # where a crop was cut, and its angle
-VERIFY_UP_TO = 2000  # images; a larger set is checked by `cvig check`, not at every start
+CUT_AT = re.compile(r"(.+)\.x-?[\d.]+\.y-?[\d.]+\.a-?[\d.]+")  # the position of a crop, and its angle
+VERIFY_UP_TO = 2000  # images that are all decoded at every start; for a larger set there is `cvig check`
 
 
 def list_images(root: Path, folder: str) -> dict[str, str]:
-    """Images of one folder below `root`: stem to name, sorted; ValueError where two have one stem."""
+    """Images of one folder below `root`, as a dict of stem to name, sorted; ValueError if two images have one stem."""
     images = {}
     for file in images_among(sorted(os.listdir(root / folder)), root / folder):
         stem, _ = os.path.splitext(file)
@@ -41,20 +43,20 @@ def list_images(root: Path, folder: str) -> dict[str, str]:
 
 
 def place_of(stems: list[str], group: str = "") -> dict[str, str]:
-    """The place of each file: views of one place share it.
+    """The place of each file, as its name tells.
 
     Parameters
     ----------
     stems : list of str
         File names without their suffixes.
     group : str
-        Regular expression with one group, the part of a name that its place shares; a name that it does not match is a
-        place of its own. When empty, the schemes of the module's text.
+        A regular expression with one group, which matches the name of the place. A file whose name it does not match is a
+        place of its own. Empty: the naming schemes that the module's docstring describes.
 
     Raises
     ------
     ValueError
-        `group` is no regular expression, or has not one group.
+        `group` is no regular expression, or does not have exactly one group.
 
     Examples
     --------
@@ -85,14 +87,14 @@ def place_of(stems: list[str], group: str = "") -> dict[str, str]:
 
 
 def pair_names(root: Path, folders: tuple[str, str], group: str = "") -> tuple[pd.DataFrame, list[tuple[str, str]]]:
-    """Pairs of two folders, and the files that pairs lack.
+    """The pairs of two folders, and the files that have no partner.
 
     Returns
     -------
     pairs : data frame
         One row a pair: columns ground, aerial (names below `root`) and place.
     missing : list of (str, str)
-        A file that a pair lacks, as the folder and the name it should have, and the half that is there.
+        The folder and stem of a file that is missing, and the name of the file whose partner it would be.
     """
     ground, aerial = (list_images(root, folder) for folder in folders)
     place = place_of([*ground, *aerial], group)
@@ -103,7 +105,7 @@ def pair_names(root: Path, folders: tuple[str, str], group: str = "") -> tuple[p
             rows.append((name, partner, place[stem]))
         else:
             missing.append((f"{folders[1]}/{stem}", name))
-    # a crop that was dropped leaves its copy of the aerial image behind: a place needs one ground view
+    # where a crop was dropped, its copy of the aerial image has no ground view; one ground view a place is enough
     seen = {place[stem] for stem in ground}
     missing += [(f"{folders[0]}/{stem}", name) for stem, name in aerial.items() if place[stem] not in seen]
     return pd.DataFrame(rows, columns=["ground", "aerial", "place"], dtype=str), sorted(missing)
@@ -124,23 +126,24 @@ def load(
     Parameters
     ----------
     root : str
-        Folder that holds the two folders of images, or the four of the paper's code.
+        Folder that holds the two folders of images, or the four folders of the paper's code.
     split : {"train", "val", "test"}
     size : int or (height, width)
     cropped : bool
-        The test's gallery is ``sat_test_cropped``, the paper's second test set. Four crops of one panorama then have four
-        cuttings of one aerial image, each of which is right; training and validation are as ever.
+        Take the test's gallery from ``sat_test_cropped``, the paper's second test set. There, four crops of one panorama
+        have four random crops of one aerial image, and each of these is a right answer for all four. Training and
+        validation do not change.
     group : str
-        Regular expression whose one group is what views of one place share in their names (`place_of`).
+        Regular expression whose one group is the name of a view's place (`place_of`).
     skip_missing : bool
-        Leave out pairs with a side that is not there.
+        Leave out pairs of which a file is missing.
     verify : bool
-        Decode sets of up to 2000 images once at the start.
+        Decode every image once at the start, in sets of up to 2000 images.
 
     Raises
     ------
     FileNotFoundError
-        No such folder, no image, or a pair with one side missing; the message says where the data are requested.
+        No such folder, no image, or a pair of which a file is missing; the message says where to request the data.
     ValueError
         Too few places to split, two images of one name, or an image that cannot be read.
     """

@@ -1,7 +1,7 @@
-"""Geometry of flat images: sampling, crops, and the polar transform. Tensors in, tensors out.
+"""Geometry of flat images: sampling, crops, and the polar transform. All functions take and return tensors.
 
-Pixels are areas: the edges of the first and the last lie at the edges of the image. The geometry of panoramas is in
-`cvig.datasets.panorama`.
+A pixel is a square, not a point: the outer edges of the first and last pixel are the edges of the image. The geometry of
+panoramas is in `cvig.datasets.panorama`.
 """
 
 import math
@@ -10,13 +10,13 @@ from collections.abc import Sequence
 import torch
 from torch.nn import functional as F
 
-MOST_SAMPLES = 16  # a side of a pixel; an image this much finer than what is made of it should be scaled down first
+MOST_SAMPLES = 16  # along a side of a pixel; an image that is finer than that should be scaled down first
 
 
 def random_crop_boxes(count: int, generator: torch.Generator, min_side: float = 0.7) -> torch.Tensor:
-    """Random crops of at least `min_side` of each side (paper, section 4).
+    """Random crop boxes whose sides are at least `min_side` of the image's sides (paper, section 4).
 
-    Height and width are independent and uniform in [min_side, 1], the place is uniform.
+    Height and width are independent and uniform in [min_side, 1], and the box's position is uniform.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def crop_resize(images: torch.Tensor, boxes: torch.Tensor, size: int | tuple[int
     ----------
     images : uint8 tensor [N, 3, H, W]
     boxes : float tensor [N, 4]
-        Top, left, height and width, as fractions of the sides; pixel edges lie at 0 and 1.
+        Top, left, height and width, as fractions of the sides; 0 and 1 are the outer edges of the image.
     size : int or (height, width)
 
     Returns
@@ -58,7 +58,7 @@ def crop_resize(images: torch.Tensor, boxes: torch.Tensor, size: int | tuple[int
 
 
 def checked_images(images: torch.Tensor, what: str, size: Sequence[int]) -> torch.Tensor:
-    """`images` as floats; ValueError unless they are [N, 3, H, W] of bytes or floats and `size` two positive counts."""
+    """`images` as floats; ValueError unless they are uint8 or float [N, 3, H, W] and `size` is two positive numbers."""
     if images.ndim != 4 or images.shape[1] != 3 or 0 in images.shape[2:]:
         raise ValueError(f"{what} {tuple(images.shape)}: expected [N, 3, H, W]")
     if images.dtype != torch.uint8 and not images.is_floating_point():
@@ -69,15 +69,15 @@ def checked_images(images: torch.Tensor, what: str, size: Sequence[int]) -> torc
 
 
 def sample(images: torch.Tensor, x: torch.Tensor, y: torch.Tensor, samples: tuple[int, int]) -> torch.Tensor:
-    """Bilinear values at pixel coordinates, averaged over blocks.
+    """Bilinear values of images at given coordinates, averaged over blocks of samples.
 
     Parameters
     ----------
     images : float tensor [N, 3, H, W]
     x, y : float tensors [N or 1, h·sy, w·sx]
-        Pixels from the left and from the top edge; the middle of the first pixel is at 0.5.
+        Coordinates in pixels, counted from the left and the top edge; the middle of the first pixel is at 0.5.
     samples : (sy, sx)
-        Samples down and across that make one pixel.
+        How many samples, vertically and horizontally, are averaged to one pixel.
 
     Returns
     -------
@@ -90,27 +90,28 @@ def sample(images: torch.Tensor, x: torch.Tensor, y: torch.Tensor, samples: tupl
 
 
 def samples_for(pixels: float) -> int:
-    """How many samples a pixel made of so many source pixels needs, so that nothing is skipped between two of them."""
+    """How many samples a pixel that covers `pixels` source pixels needs, so that no source pixel is skipped."""
     return min(MOST_SAMPLES, max(1, math.ceil(pixels - 0.5)))
 
 
 def as_type(values: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Float values as `dtype`; bytes are rounded."""
+    """Float values converted to `dtype`; for uint8 they are rounded and clipped to 0 … 255."""
     return values.round().clamp(0, 255).to(dtype) if dtype == torch.uint8 else values.to(dtype)
 
 
 def polar_transform(aerial: torch.Tensor, *, size: tuple[int, int]) -> torch.Tensor:
-    """Unroll aerial images, north up, round their middle, so that they are laid out as a panorama is.
+    """Unroll aerial images, north up, around their middle, so that they are laid out as panoramas are.
 
-    A column is an azimuth, clockwise: north in the middle column, east at three quarters of the width, south at both
-    edges. A row is a distance: half the image's side S at the top edge, 0 at the bottom edge. The middle of the pixel
-    in row i and column j of h × w shows azimuth θ = 2π (j + ½) / w - π at distance r = S/2 · (1 - (i + ½) / h), that is
-    S/2 + r sin θ from the left edge and S/2 - r cos θ from the top one.
+    Columns are azimuths, clockwise: north is the middle column, east is at three quarters of the width, and south is at
+    both edges. Rows are distances from the middle: half the image's side S at the top edge, 0 at the bottom edge. In an
+    output of h × w pixels, the middle of the pixel in row i and column j shows the point at azimuth
+    θ = 2π (j + ½) / w - π and distance r = S/2 · (1 - (i + ½) / h). This point is S/2 + r sin θ pixels from the left edge
+    of the aerial image and S/2 - r cos θ pixels from its top edge.
 
-    From Shi et al., *Spatial-Aware Feature Aggregation for Cross-View Image Based Geo-Localization* (NeurIPS 2019),
-    section 3.1. The paper puts north in the first column; its code (script/data_preparation.py) puts it in the middle,
-    as here, where it is in CVUSA's panoramas, and samples half a pixel from the pixels' middles. Pixels here average as
-    many bilinear samples as their footprint at the rim needs.
+    The transform is that of Shi et al., *Spatial-Aware Feature Aggregation for Cross-View Image Based Geo-Localization*
+    (NeurIPS 2019), section 3.1. That paper puts north in the first column. Its code (script/data_preparation.py) puts
+    north in the middle column, where CVUSA's panoramas have it, and so does this function. The code samples half a pixel
+    beside the middles of the pixels; this function averages as many bilinear samples as a pixel at the rim covers.
 
     Parameters
     ----------
@@ -120,7 +121,12 @@ def polar_transform(aerial: torch.Tensor, *, size: tuple[int, int]) -> torch.Ten
     Returns
     -------
     tensor [N, 3, height, width]
-        Of the type of `aerial`; bytes are rounded.
+        Of the type of `aerial`; uint8 values are rounded.
+
+    Raises
+    ------
+    ValueError
+        Images that are not square, or of another shape or type.
     """
     source = checked_images(aerial, "aerial image", size)
     side, (height, width) = aerial.shape[3], size

@@ -1,9 +1,9 @@
-"""Geometry of equirectangular panoramas: perspective views and strips. Tensors in, tensors out.
+"""Geometry of equirectangular panoramas: perspective views and strips. All functions take and return tensors.
 
-Directions are in degrees. A heading is clockwise seen from above, so that it grows to the right in a panorama, and is
-counted from the panorama's middle column; in CVUSA and CVACT that column looks north, and headings are compass
-headings. A pitch is upward. Pixels are areas: the edges of the first and the last lie at the edges of the image, of the
-panorama's span and of the field of view.
+Directions are in degrees. A heading is counted clockwise, seen from above, from the panorama's middle column, so that it
+grows to the right. In CVUSA and CVACT the middle column looks north, and headings are compass headings. A pitch is counted
+upward from the horizon. A pixel is a square, not a point: the outer edges of the first and last pixel are the edges of the
+image, of the panorama's span and of the field of view.
 """
 
 import math
@@ -16,7 +16,7 @@ from cvig.datasets.geometry import as_type, checked_images, sample, samples_for
 
 
 def _degrees(angle: float | Sequence[float] | torch.Tensor, name: str, panorama: torch.Tensor) -> torch.Tensor:
-    """An angle for all panoramas, or one each, as float64 [1 or N, 1, 1] on their device."""
+    """One angle for all panoramas, or one for each, as float64 [1 or N, 1, 1] on their device."""
     degrees = torch.as_tensor(angle, dtype=torch.float64, device=panorama.device)
     if degrees.ndim > 1 or degrees.numel() not in (1, len(panorama)):
         raise ValueError(f"{name} {tuple(degrees.shape)} for {len(panorama)} panoramas: expected one, or one each")
@@ -26,7 +26,9 @@ def _degrees(angle: float | Sequence[float] | torch.Tensor, name: str, panorama:
 
 
 def vertical_edges(shape: Sequence[int], span: float, vertical: float | None, horizon: float) -> tuple[float, float]:
-    """Elevation of a panorama's bottom and top edge, in degrees; for the parameters see `perspective_view`.
+    """Elevation of a panorama's bottom edge and of its top edge, in degrees above the horizon.
+
+    The parameters are those of `perspective_view`, as are the errors.
 
     >>> [round(edge, 1) for edge in vertical_edges((224, 1232), 360, None, 0.5)]
     [-32.7, 32.7]
@@ -50,9 +52,13 @@ def vertical_edges(shape: Sequence[int], span: float, vertical: float | None, ho
 
 
 def _padded(panorama: torch.Tensor, full_turn: bool, to_poles: bool) -> torch.Tensor:
-    """One pixel more on each side: round the seam, and over the poles, where the panorama goes on; else repeated."""
+    """Panoramas with one more pixel on each side.
+
+    The pixel comes from across the seam if the panorama is a full turn, from across the pole if it is a full sphere, and
+    repeats the edge otherwise.
+    """
     if full_turn and to_poles:
-        half = panorama.shape[3] // 2  # behind a pole lies the opposite heading
+        half = panorama.shape[3] // 2  # across a pole one looks in the opposite direction
         top, bottom = (row.roll(half, dims=3) for row in (panorama[:, :, :1], panorama[:, :, -1:]))
         panorama = torch.cat([top, panorama, bottom], dim=2)
     else:
@@ -72,48 +78,50 @@ def perspective_view(
     horizon: float = 0.5,
     edges: tuple[float, float] | None = None,
 ) -> torch.Tensor:
-    """What a camera without distortion would have seen, from an equirectangular panorama.
+    """The view of a camera without distortion, cut from equirectangular panoramas.
 
-    The ray of the pixel at u to the right of the view's middle and v above it, in units of the focal length, is
-    (u, sin p + v cos p, cos p - v sin p) to the right, up and forward at pitch p. Its longitude
-    h + atan2(right, forward) and latitude atan2(up, √(right² + forward²)), with heading h, are proportional to columns
-    and rows of the panorama. |u| ends at tan(fov / 2) and pixels are square (the gnomonic projection; Snyder, *Map
-    Projections: A Working Manual*, 1987, section 22). Where the panorama is finer than the view, a pixel is a mean of
-    bilinear samples, so that fine structure does not alias.
+    Let a pixel be u to the right of the view's middle and v above it, in units of the focal length. At pitch p its ray
+    points u to the right, sin p + v cos p upward and cos p - v sin p forward. At heading h the ray has longitude
+    h + atan2(right, forward) and latitude atan2(up, √(right² + forward²)); columns of the panorama are proportional to
+    longitude and rows to latitude. u reaches from -tan(fov / 2) to tan(fov / 2), and pixels are square. This is the
+    gnomonic projection (Snyder, *Map Projections: A Working Manual*, 1987, section 22). If the panorama is finer than the
+    view, each pixel is a mean of several bilinear samples, so that fine structure does not alias.
 
     Parameters
     ----------
     panorama : uint8 or float tensor [N, 3, H, W]
-        Columns equally spaced in azimuth, rows in elevation.
+        Columns are equally spaced in azimuth, rows in elevation.
     fov : float
         Horizontal field of view in degrees, below 180.
     heading : float or [N]
-        Degrees clockwise from the panorama's middle column: 90 looks to the right of it, -90 to the left.
+        Degrees clockwise from the panorama's middle column: 90 looks to the right, -90 to the left.
     pitch : float or [N]
         Degrees above the horizon.
     size : (height, width)
-        Pixels of a view. The vertical field of view follows: 2 atan(tan(fov / 2) · height / width).
+        Pixels of a view. They fix the vertical field of view: 2 atan(tan(fov / 2) · height / width).
     span : float
-        Degrees from the panorama's left edge to its right one. At 360 the edges meet and views go round the seam. The
+        Degrees from the panorama's left edge to its right edge. At 360 the edges meet, and a view may cross the seam. The
         raw panoramas of CVUSA are said to span 308.57 (github.com/viibridges/crossnet, issue 10).
     vertical : float, optional
-        Degrees from the panorama's bottom to its top; by default ``H / W * span``, so 65.5 of CVUSA's 224 × 1232 crops.
+        Degrees from the panorama's bottom edge to its top edge; by default ``H / W * span``, which is 65.5 for CVUSA's
+        crops of 224 × 1232 pixels.
     horizon : float
-        Where the panorama's horizon lies, as a fraction of its height from the top.
+        The height of the panorama's horizon, as a fraction from the top.
     edges : (bottom, top), optional
-        Degrees from the view's axis to its lower and upper edge, straight ahead. What lies between them fills the
-        height, so that pixels are not square: the view is stretched.
+        Degrees from the view's axis to the middle of its lower and of its upper edge. The view then shows what lies between
+        them and is stretched to its height, so that pixels are not square.
 
     Returns
     -------
     tensor [N, 3, height, width]
-        Of the panorama's type; bytes are rounded.
+        Of the panorama's type; uint8 values are rounded.
 
     Raises
     ------
     ValueError
-        A view that looks past the edge of a partial panorama: in CVUSA's crops at pitch 0, were their horizon in the
-        middle, one whose height is more than 0.64 / tan(fov / 2) of its width.
+        An angle or size out of range, or a view that looks beyond the edge of a partial panorama. In CVUSA's crops, if
+        their horizon were in the middle, a view at pitch 0 would do so if its height were more than 0.64 / tan(fov / 2) of
+        its width.
     """
     heading, pitch = _degrees(heading, "heading", panorama), _degrees(pitch, "pitch", panorama)
     source = checked_images(panorama, "panorama", size)
@@ -123,11 +131,11 @@ def perspective_view(
         raise ValueError(f"edges {edges}: expected the view's bottom and top in degrees, from -90 to 90")
     lowest, highest = vertical_edges(panorama.shape, span, vertical, horizon)
     (height, width), (rows, columns) = size, panorama.shape[2:]
-    right = math.tan(math.radians(fov) / 2)  # of the view's edge, at unit distance
+    right = math.tan(math.radians(fov) / 2)  # from the view's middle to its edge, in units of the focal length
     lower, upper = (-right * height / width, right * height / width)
     if edges is not None:
         lower, upper = (math.tan(math.radians(edge)) for edge in edges)
-    # the pixel straight ahead is the one that spans the widest angle
+    # the pixel in the middle of the view spans the widest angle
     down, across = math.degrees((upper - lower) / height), math.degrees(2 * right / width)
     samples = samples_for(down * rows / (highest - lowest)), samples_for(across * columns / span)
 
@@ -162,9 +170,9 @@ def perspective_view(
 def strip_crops(panorama: torch.Tensor, count: int = 4) -> torch.Tensor:
     """Cut panoramas into vertical strips of equal width, from left to right, as the paper's authors do.
 
-    Nothing is projected: straight lines stay bent as they are in the panorama. Strip k of a panorama that spans s degrees
-    is centered on heading s · ((k + ½) / count - ½), so four strips of a full turn look to -135, -45, 45 and 135 degrees.
-    Up to ``count - 1`` columns that are left over at the right edge are dropped.
+    There is no projection: straight lines stay bent as they are in the panorama. Strip k of a panorama that spans s degrees
+    is centered on heading s · ((k + ½) / count - ½), so the four strips of a full turn are centered on -135, -45, 45 and
+    135 degrees. Up to ``count - 1`` columns at the right edge are dropped.
 
     Parameters
     ----------
@@ -174,7 +182,12 @@ def strip_crops(panorama: torch.Tensor, count: int = 4) -> torch.Tensor:
     Returns
     -------
     tensor [N, count, 3, H, W // count]
-        Memory shared with the panorama.
+        A view of the panorama's memory.
+
+    Raises
+    ------
+    ValueError
+        Another shape, or a count that is not from 1 to W.
     """
     if panorama.ndim != 4 or not 1 <= count <= panorama.shape[3]:
         raise ValueError(f"{count} strips of panoramas {tuple(panorama.shape)}: expected 1 to W strips of [N, 3, H, W]")

@@ -19,7 +19,7 @@ TASKS = ("drone-satellite", "satellite-drone", "street-satellite")
 
 
 def list_images(root: Path, folder: str) -> tuple[list[str], list[str]]:
-    """Names of the images in ``folder/{id}/`` below `root`, sorted, and the id of each."""
+    """Names of the images in ``folder/{id}/`` below `root`, sorted, and the id of each image's building."""
     names, ids = [], []
     for building in sorted(entry.name for entry in os.scandir(root / folder) if entry.is_dir()):
         images = images_among(sorted(os.listdir(root / folder / building)), root / folder / building)
@@ -38,13 +38,13 @@ def load(root: str, split: str, *, size: int = 64, task: str = "drone-satellite"
     split : {"train", "val", "test"}
     size : int or (height, width)
     task : {"drone-satellite", "satellite-drone", "street-satellite"}
-        The queries, then the gallery; in ``"satellite-drone"`` the satellite images are the `ground` views, each with the 54
-        drone images of its building as right answers, of which the first is the training partner.
+        The view of the queries, then that of the gallery. In ``"satellite-drone"`` the satellite images are the `ground`
+        views; the right answers of each are the 54 drone images of its building, and training pairs it with the first.
 
     Raises
     ------
     FileNotFoundError
-        A folder of images is not there; the message says where the data are requested.
+        A folder of images is missing; the message says where to request the data.
     ValueError
         An unknown task, or a test query whose building is not in the gallery.
     """

@@ -1,10 +1,11 @@
 """VIGOR: panoramas of four American cities, none in the middle of its aerial tile.
 
-Each line of a label list is a panorama, then four tiles that cover it, each with the panorama's offset in pixels: the first
-is the positive, the other three see it near their edge (semi-positives) and are neither right nor wrong. One tile answers
-several panoramas and is one gallery row. Tiles overlap by half, and in the same-area setting training and test share them:
-that is the published setting. The publication has no validation split: a tenth of the training places (tiles), chosen by a
-hash of their names; their neighbours stay in training, so validation is easier than a new city.
+Each line of a label list names a panorama and four tiles that cover its place, each with the panorama's offset in pixels.
+The first tile is the positive. The other three show the place near their edge ("semi-positives") and are neither right nor
+wrong. A tile that is the positive of several panoramas is one gallery row. Tiles overlap by half, and in the same-area
+setting training and test share tiles, as published. The publication has no validation split; here it is a tenth of the
+training places (tiles), chosen by a hash of their names. Neighbours of these tiles stay in training, so validation is easier
+than a new city.
 """
 
 from pathlib import Path
@@ -46,7 +47,7 @@ def read_labels(path) -> pd.DataFrame:
 
 
 def _first(folder, names: list[str]) -> str:
-    """The first of `names` that is there, else the last: releases of the lists differ in folder."""
+    """The first of `names` that exists, else the last; the releases of the data differ in their folders."""
     return next((name for name in names if (folder / name).exists()), names[-1])
 
 
@@ -67,20 +68,22 @@ def load(
         Folder that holds ``splits`` and the cities, as ``{City}/panorama`` and ``{City}/satellite`` (the authors' layout)
         or ``ground/{City}`` and ``satellite/{City}`` (that of Sample4Geo).
     split : {"train", "val", "test"}
-        The test's gallery is every tile of its cities; those of training and validation are the tiles their labels name.
+        The gallery of the test split is every tile of its cities. The galleries of the other splits are the tiles that
+        their labels name.
     size : int or (height, width)
     area : {"same", "cross"}
-        Half of the panoramas of all four cities, or training on two cities and testing on the other two.
+        ``"same"``: train on half of the panoramas of all four cities and test on the other half. ``"cross"``: train on two
+        cities and test on the other two.
     corrected : bool
         Read the corrected labels (``..._balanced_test__corrected.txt``, of SliceMatch), in ``splits__corrected`` or
         ``splits``.
     cities : str or tuple of str, optional
-        Only this or these of the setting's cities.
+        Take these of the setting's cities only; by default all.
 
     Raises
     ------
     FileNotFoundError
-        A list or a folder of images is not there; the message says where the data are requested.
+        A list or a folder of images is missing; the message says where to request the data.
     ValueError
         An unknown area or city, a broken list, a tile that its city does not list, or a name that leads out of `root`.
     """

@@ -1,9 +1,10 @@
 """WITW, Where in the World (IQT Labs): photographs of eleven cities and satellite tiles 225 m a side.
 
-``train.csv`` and ``test.csv`` (Paris) have a header and one row a pair. Columns 15 and 16, counted from 0 as the data set's
-own reader counts them, name the surface image and the overhead one: the reverse of CVUSA's order. Its own writer calls them
-``surface_path`` and ``overhead_path``, and has the coordinates in ``lat`` and ``lon``, which are read where they are there.
-The publication has no validation split: a tenth of the training places, chosen by a hash of their names.
+``train.csv`` and ``test.csv`` (Paris) have a header and one row a pair. Columns 15 and 16, counted from 0 as in the data
+set's own reader, name the surface image and the overhead image, in the reverse of CVUSA's order. The program that wrote the
+lists calls these columns ``surface_path`` and ``overhead_path``. Coordinates are read from ``lat`` and ``lon`` if the list
+has these columns. The publication has no validation split; here it is a tenth of the training places, chosen by a hash of
+their names.
 """
 
 import pandas as pd
@@ -49,12 +50,12 @@ def load(root: str, split: str, *, size: int = 64, skip_missing: bool = False) -
     split : {"train", "val", "test"}
     size : int or (height, width)
     skip_missing : bool
-        Leave out pairs with a side that is not there; else `cvig check` or the first use of the file finds it.
+        Leave out pairs of which a file is missing. Without it, `cvig check` or the first use of the file finds it missing.
 
     Raises
     ------
     FileNotFoundError
-        The list or a folder of images is not there; the message says where the data are requested.
+        The list or a folder of images is missing; the message says where to request the data.
     ValueError
         A broken list, or a name in it that leads out of `root`.
     """

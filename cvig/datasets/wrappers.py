@@ -1,4 +1,4 @@
-"""Data sets made of another one: what they do not change is the other's."""
+"""Data sets that wrap another one and change a part of it; everything else is passed on from the wrapped data set."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from cvig.files import digest
 
 
 class _OfSource:
-    """An attribute that a wrapper has from its source as it is now, unless the wrapper sets its own."""
+    """An attribute that is looked up in the wrapper's source at each use, unless the wrapper sets its own."""
 
     def __init__(self, name: str):
         self.name = name
@@ -22,12 +22,11 @@ class _OfSource:
 
 
 class Wrapper(PairedViews):
-    """Another data set, of which a subclass changes a part.
+    """A data set that passes everything on from `source`; a subclass defines what it changes.
 
     Parameters
     ----------
     source : PairedViews
-        Has every attribute and method that the subclass does not define.
     """
 
     def __init__(self, source: PairedViews):
@@ -51,7 +50,7 @@ class Wrapper(PairedViews):
         return self.source.cropped_aerial(row, box)
 
     def set_epoch(self, epoch: int) -> None:
-        """Draw the fresh views of `epoch`."""
+        """Prepare the views of `epoch`."""
         self.source.set_epoch(epoch)
 
 
@@ -60,20 +59,19 @@ for _name in PairedViews.__annotations__:
 
 
 class KeptViews(Wrapper):
-    """The ground views that a file lists, one name a line, as ``notebooks/filter.ipynb`` writes it; the gallery stays whole.
-
-    A name is that of the file below the root, or its end from some folder on.
+    """A data set with those ground views alone that a list names; the gallery does not change.
 
     Parameters
     ----------
     source : FileViews
     path : path
-        The list.
+        A text file of one name a line, as ``notebooks/filter.ipynb`` writes it. A name is a file's path below the root, or
+        the last parts of that path.
 
     Raises
     ------
     ValueError
-        The views are no files, or none of them is listed.
+        The views are not files, or the list names none of them.
     FileNotFoundError
         There is no such list.
     """
@@ -113,9 +111,10 @@ def _is_listed(name: str, listed: set[str]) -> bool:
 
 
 class RepeatedTiles(Wrapper):
-    """A gallery that repeats an aerial image for each of its ground views, as the paper's public code stores it.
+    """A data set whose gallery repeats an aerial image for each of its ground views, as the paper's public code does.
 
-    Views of one place bring exact copies of one aerial image, and each is answered by its own copy alone.
+    Several views of one place have exact copies of one aerial image in the gallery. The right answer of each view is its own
+    copy alone.
     """
 
     def __init__(self, source: PairedViews):
@@ -128,7 +127,7 @@ class RepeatedTiles(Wrapper):
 
     @property
     def digest(self) -> str:
-        """Not that of the source: the gallery is another, and so is the test crop of its copies."""
+        """A digest that differs from the source's, because the gallery and its test crops differ."""
         return digest("repeated", self.source.digest)
 
     def aerial_image(self, row: int) -> torch.Tensor:

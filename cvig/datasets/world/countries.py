@@ -1,4 +1,4 @@
-"""Countries: what is built and grown differs from one to the next, as between regions of the earth."""
+"""Countries of the procedural world, which differ in what is built and grown, as regions of the earth do."""
 
 from dataclasses import dataclass, fields
 
@@ -10,50 +10,60 @@ Colors = tuple[tuple[float, float, float], ...]
 
 @dataclass(frozen=True)
 class Country:
-    """How the land of one country looks. Lengths in metres, colours in [0, 1].
+    """How the land of one country looks. Lengths are in metres, colours are in [0, 1].
 
     Attributes
     ----------
     cell : int
-        Between the middles of neighbouring parcels.
+        Distance between the middles of neighbouring parcels.
     jitter : float
-        How far a middle strays from its square's, as a share of the side, at most 0.4: 0 gives a chequerboard.
+        How far the middle of a parcel may be from the middle of its square, as a share of the side, at most 0.4. 0 gives a
+        chequerboard.
     bend : float
-        How far edges, and the roads on them, swing.
-    shares : of meadow, crop and bare ground, where neither wood nor village is
+        How far the edges of parcels, and the roads on them, swing from a straight line.
+    shares : three floats
+        Shares of meadow, crop and bare ground among the parcels that are neither wood nor village.
     wood, village : float
-        Level of a noise of deviation 1 above which there is one: the lower, the more.
+        A parcel is one of these where a noise of deviation 1 is above this level; a lower level gives more of them.
     water : float
-        The same of lakes.
-    relief : heights of hills and of knolls
-    ground : colours of meadow, crop, wood, village and bare ground
-    crop_stripes : least and largest period of the rows of a field
+        The same level for lakes.
+    relief : two floats
+        Deviation of the heights of hills and of knolls.
+    ground : five colours
+        Of meadow, crop, wood, village and bare ground.
+    crop_stripes : two floats
+        Least and largest period of the rows of a field.
     road, hedge : float
-        Shares of the edges that are one or the other; the rest is neither.
+        Shares of the edges that are a road and that are a hedge; other edges are neither.
     road_half_width : float
-    road_color, line_color : of a road and of its middle; the line is None on roads of gravel
+    road_color, line_color : colours
+        Of a road and of the line in its middle; no line (None) on gravel roads.
     hedge_height : float
-    hedge_color : of hedges, or of the stone walls that stand for them
+    hedge_color : colour
+        Of hedges, or of the stone walls that take their place.
     lot : int
-        Between neighbouring houses.
+        Distance between neighbouring houses.
     built : float
-        Share of a village's lots with a house.
+        Share of a village's lots that have a house.
     farms : float
         Share of the other parcels that have houses.
-    house : least and largest side of a house
-    house_height : lowest and highest eaves
+    house : two ints
+        Least and largest side of a house.
+    house_height : two floats
+        Lowest and highest eaves.
     ridge : float
-        How far a roof's ridge rises above its eaves; 0 for flat roofs.
+        Height of a roof's ridge above its eaves; 0 for flat roofs.
     roofs : colours
     tree : int
-        Side of the squares of open ground that hold at most one tree.
+        Side of the squares of open ground in which at most one tree stands.
     orchard : float
         Share of the crop parcels on which trees stand in rows.
     crown : int
-        Radius of a tree.
-    tree_height : lowest and highest
+        Radius of a tree's crown.
+    tree_height : two floats
+        Height of the lowest and of the highest tree.
     pointed : float
-        How much lower a crown is a metre from its middle: conifers are pointed.
+        How much lower a crown is at a metre from its middle; conifers are pointed.
     leaf : colour
     """
 

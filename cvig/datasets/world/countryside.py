@@ -1,8 +1,8 @@
-"""A procedural countryside: one colour map and one height map, a metre a cell, made in pieces.
+"""A procedural countryside: a colour map and a height map with cells of one metre.
 
-Fields, meadows, woods, villages and bare ground fill irregular cells; roads or hedges run along the cells' edges and meet
-where cells do; buildings, single trees and water come on top of a gentle relief. Everything follows from a seed and a
-country. The land has no end: any window of it can be made, and is the same whatever was made before.
+Irregular parcels are fields, meadows, woods, villages or bare ground. Roads or hedges run along the edges of parcels and
+meet at their corners. Buildings, single trees and water are added on a gentle relief. A seed and a country determine all of
+it. The land has no end: any window of it can be made, and does not depend on the windows that were made before.
 """
 
 from collections import OrderedDict
@@ -15,10 +15,10 @@ from cvig.datasets.world.countries import CROP, LARGEST_CROWN, LARGEST_HOUSE, VI
 from cvig.datasets.world.lattice import Window, key_of, mixed, normal, smooth, uniform
 from cvig.datasets.world.parcels import cells_of, nearest
 
-PIECE = 512  # metres a side of what is made at a time
-SHADE = (1, 2, 3, 5, 7, 9)  # metres toward the sun at which something may stand in the light
-MARGIN = LARGEST_HOUSE // 2 + SHADE[-1] + LARGEST_CROWN  # what stands so far outside a piece shows in it
-KEPT = 288 * 2**20  # bytes of pieces that are kept for the windows to come
+PIECE = 512  # metres: the side of the land that is made at a time
+SHADE = (1, 2, 3, 5, 7, 9)  # distances toward the sun, in metres, at which something may cast a shadow
+MARGIN = LARGEST_HOUSE // 2 + SHADE[-1] + LARGEST_CROWN  # what stands so many metres outside a piece may change it
+KEPT = 288 * 2**20  # bytes of pieces that are kept in memory
 
 
 @dataclass(frozen=True)
@@ -28,16 +28,16 @@ class Countryside:
     Attributes
     ----------
     color : uint8 tensor [h, w, 3]
-        Surface colour without shadows, as a ground view meets it.
+        The colour of the surface without shadows, for ground views.
     overhead : uint8 tensor [h, w, 3]
-        The same from above, with the shadows of a sun in the south-east.
+        The same colour with the shadows of a sun in the south-east, for aerial tiles.
     height : float32 tensor [h, w]
-        Top of whatever stands there, in metres.
+        Elevation of the top of whatever stands there, in metres.
     terrain : float32 tensor [h, w]
-        The ground below it, in metres.
+        Elevation of the ground, in metres.
     road, water : bool tensors [h, w]
     top, left : int
-        Metres south and east of the world's origin at which the first row and column lie.
+        Position of the first row and column, in metres south and east of the world's origin.
     """
 
     color: torch.Tensor
@@ -60,7 +60,7 @@ class Countryside:
 
 
 def _put_buildings(height, color, terrain, window: Window, allowed, land: Country, key: int) -> None:
-    """Houses on jittered lots where `allowed`, each with a roof of its own colour and height."""
+    """Put houses on jittered lots where it is `allowed`, each with a roof of its own colour and height."""
     first_y, first_x = window.top // land.lot, window.left // land.lot
     last_y, last_x = (window.top + window.height) // land.lot, (window.left + window.width) // land.lot
     lot_y, lot_x = np.meshgrid(np.arange(first_y, last_y + 1), np.arange(first_x, last_x + 1), indexing="ij")
@@ -86,7 +86,7 @@ def _put_buildings(height, color, terrain, window: Window, allowed, land: Countr
         y0, y1, x0, x1 = y[at] - tall, y[at] + tall, x[at] - wide, x[at] + wide
         across = np.linspace(-1, 1, 2 * tall)[:, None] if wide > tall else np.linspace(-1, 1, 2 * wide)[None]
         across = np.broadcast_to(across, (2 * tall, 2 * wide)).astype(np.float32)
-        # what lies beyond the window is cut off
+        # the part of the house beyond the window is cut off
         rows, columns = slice(max(y0, 0), min(y1, window.height)), slice(max(x0, 0), min(x1, window.width))
         across = across[rows.start - y0 : rows.stop - y0, columns.start - x0 : columns.stop - x0]
         height[rows, columns] = terrain[y[at], x[at]] + eaves[at] + np.float32(land.ridge) * (1 - np.abs(across))
@@ -95,7 +95,7 @@ def _put_buildings(height, color, terrain, window: Window, allowed, land: Countr
 
 
 def _put_trees(height, color, terrain, window: Window, allowed, land: Country, key: int, side: int, stray: float) -> None:
-    """Single round trees, at most one to each square of `side` metres, where its middle is allowed."""
+    """Put single round trees, at most one in each square of `side` metres, where the middle of the tree is `allowed`."""
     reach = land.crown
     outer = window.grown(reach)
     rows = np.arange(outer.top // side, (outer.top + outer.height) // side + 1)
@@ -120,13 +120,13 @@ def _put_trees(height, color, terrain, window: Window, allowed, land: Country, k
         for dx in range(-reach, reach + 1):
             far = float(np.hypot(dy, dx))
             if far <= reach:
-                # where crowns meet, the last tree wins in colour and height alike
+                # where crowns overlap, the last tree gives both colour and height
                 height[y + dy, x + dx] = top - np.float32(0.25 * far * far + land.pointed * far)
                 color[:, y + dy, x + dx] = leaf * np.float32(1 - 0.06 * (dx - dy))
 
 
 def _shadows(height: np.ndarray) -> np.ndarray:
-    """Light from the south-east at 45°: float32 [h, w], 1 in the sun and less in the shade."""
+    """Brightness under a sun in the south-east at 45°: float32 [h, w], 1 in the sun and less in the shade."""
     light = np.ones_like(height)
     for step in SHADE:
         toward_sun, here = height[step:, step:], height[:-step, :-step]
@@ -135,7 +135,7 @@ def _shadows(height: np.ndarray) -> np.ndarray:
 
 
 def _to_bytes(color: np.ndarray) -> torch.Tensor:
-    """Planes of colour in [0, 1], float32 [3, h, w], as uint8 [h, w, 3]."""
+    """Colours in [0, 1], float32 [3, h, w], as uint8 [h, w, 3]."""
     out = np.empty((*color.shape[1:], 3), np.uint8)
     for channel in range(3):
         plane = np.clip(color[channel], 0, 1)
@@ -145,20 +145,20 @@ def _to_bytes(color: np.ndarray) -> torch.Tensor:
 
 
 def make_countryside(window: Window, number: int = 0, seed: int = 0) -> Countryside:
-    """Make a window of the land: the same metres of the same country and seed are the same bytes in any window.
+    """Make a window of the land. Two windows of one country and seed hold the same bytes where they overlap.
 
     Parameters
     ----------
     window : Window
-        In metres south and east of the world's origin.
+        Position and size in metres; the position is south and east of the world's origin.
     number : int
-        Of the country.
+        The country's number.
     seed : int
 
     Raises
     ------
     ValueError
-        A negative country.
+        A negative number of the country.
     """
     land, key = country(number), key_of(seed, number, 4)
     outer = Window(*window).grown(MARGIN)
@@ -192,7 +192,7 @@ def make_countryside(window: Window, number: int = 0, seed: int = 0) -> Countrys
     height = terrain.copy()
     height[wood] += np.maximum(9 + 2.5 * grain + 1.5 * patches, 3)[wood].astype(np.float32)
 
-    # an edge is a road or a hedge along its whole length: the same for both cells it parts
+    # whether an edge is a road or a hedge depends on the names of its two cells, so it is one along its whole length
     near = np.flatnonzero((edge < land.road_half_width + 1).ravel() & ~water.ravel())
     lot = mixed(cells.name[cell.ravel()[near]] + cells.name[neighbour.ravel()[near]]) >> np.uint32(8)
     lot = lot.astype(np.float32) * np.float32(2**-24)
@@ -240,7 +240,7 @@ def make_countryside(window: Window, number: int = 0, seed: int = 0) -> Countrys
     )
 
 
-_pieces: OrderedDict[tuple[int, int, int, int], Countryside] = OrderedDict()  # the last used is the last
+_pieces: OrderedDict[tuple[int, int, int, int], Countryside] = OrderedDict()  # in the order of their last use
 
 
 def _piece(number: int, seed: int, row: int, column: int) -> Countryside:
@@ -257,10 +257,10 @@ def _piece(number: int, seed: int, row: int, column: int) -> Countryside:
 
 
 def land_of(window: Window, number: int = 0, seed: int = 0) -> Countryside:
-    """A window of the land, as `make_countryside` makes it, put together from pieces.
+    """The window of the land that `make_countryside` would make, put together from pieces.
 
-    A piece is made when it is first needed. The pieces used last are kept, as many as `KEPT` bytes hold, and the others
-    dropped: windows in a sweep over the land share their pieces, and a land of any size takes the same memory.
+    A piece is made when it is first needed. The most recently used pieces are kept, up to `KEPT` bytes, so that
+    neighbouring windows share pieces and a land of any size takes the same memory.
     """
     top, left, height, width = window
     rows = []

@@ -1,4 +1,4 @@
-"""The embedded data set: ground and aerial views of a procedural countryside, rendered on demand."""
+"""The procedural data set: ground views and aerial images of a made-up countryside, rendered on demand."""
 
 import math
 from collections.abc import Sequence
@@ -21,9 +21,9 @@ BATCH = 64
 
 
 class WorldViews(PairedViews):
-    """One split of the world, all views in memory.
+    """One split of the procedural world, with all its views in memory.
 
-    Splits share no ground: the land of one begins farther from that of another than two views can see.
+    No ground is visible in two splits: the lands of two splits are farther apart than two views can see.
 
     Parameters
     ----------
@@ -31,48 +31,55 @@ class WorldViews(PairedViews):
     size : int
         Pixels: the height of a ground view and the sides of an aerial image.
     count : int, optional
-        Ground views; `COUNTS` by default. A smaller set's places are the first of a larger one's.
+        Number of ground views; `COUNTS` by default. The places of a smaller set are the first places of a larger one.
     seed : int
-        Of the land and of the views.
+        Seed of the land and of the views.
     view : {"90", "panorama"}
-        90° views of random heading, or panoramas with north in their middle. Both see 72° from top to bottom.
+        ``"90"``: views of 90° with random headings. ``"panorama"``: full turns whose middle looks north. Both cover 72° from
+        bottom to top.
     spacing : int, optional
-        Metres that two places are apart at least, to the east or to the south, from 12 to 512. By default `span` in
-        validation and test, whose tiles then do not overlap, and 40 in training, whose tiles may.
+        The least distance in metres between two places, to the east or to the south, from 12 to 512. By default it is `span`
+        in validation and test, so that tiles do not overlap, and 40 in training, where tiles may overlap.
     country : int or sequence of int
-        What is built and grown (`cvig.datasets.world.countries`). Of several, each has an equal share of the places.
+        The kind of land (`cvig.datasets.world.countries`). If there are several countries, each has an equal share of the
+        places.
     ignore_overlap : float, optional
-        Tiles that share more than this part of their area with the right one are neither right nor wrong: `ignored`.
-        Without it every other tile is wrong.
+        A share of area in [0, 1). A tile that overlaps the right tile by more than this share is neither right nor wrong
+        (`ignored`). By default every tile but the right one is wrong.
     square : bool
-        Squeeze panoramas to squares, which networks of square images take. Else they are five times as wide as high, and a
-        pixel covers as many degrees across as down. 90° views are squares always.
+        Squeeze panoramas to squares, for networks that take square images. Otherwise panoramas are five times as wide as
+        high, and a pixel covers as many degrees horizontally as vertically. 90° views are always squares.
     fresh : bool
-        Other places and views every epoch, on the same land.
+        Draw new places and views every epoch, on the same land.
     span : int
-        Metres a side of an aerial tile.
+        The side of an aerial tile in metres.
     useless : float
-        Share of the views that a wall or a hedge fills.
+        The share of 90° views that look at a wall or a hedge from close by and show nothing else, in [0, 0.5].
     each : int
-        Views of each place.
+        Number of views of each place, a divisor of `count`.
     device : {"cpu", "cuda"}
-        What renders the views, which always end in the CPU's memory. Places and headings do not depend on it; light,
-        weather and noise are drawn by the device's own generator.
+        The device that renders the views; they are kept in the CPU's memory. Places and headings do not depend on the
+        device. Light, weather and noise do, because its own random generator draws them.
 
     Attributes
     ----------
     ground, aerial : uint8 tensors [Q, 3, H, W]
     heading : float32 tensor [Q]
-        Azimuth of each ground view's middle, in radians clockwise from north.
+        Azimuth of the middle of each ground view, in radians clockwise from north.
     viable : bool tensor [Q]
-        False where a wall or a hedge fills the view (`cvig.datasets.world.views.viable`).
+        False if a wall or a hedge fills the view (`cvig.datasets.world.views.viable`).
     places : int64 array [Q]
-        With `each` above one, as many views share a place and its aerial tile: 90° views evenly turned, panoramas of other
-        days. None is useless then.
+        With `each` above 1, so many views share a place and its aerial tile: 90° views turned by equal steps, or panoramas
+        in different weather. In that case no view is made useless.
     coordinates : float64 array [Q, 2]
-        Metres east and north of the world's origin. Tiles are centred on them. Countries lie 1000 km apart.
+        Metres east and north of the world's origin. The aerial tile is centred on them. Countries are 1000 km apart.
     gallery_coordinates : float64 array [gallery_count, 2]
-        The same of the tiles.
+        The same for the tiles.
+
+    Raises
+    ------
+    ValueError
+        An unknown view, or a number out of its range; the message names both.
     """
 
     def __init__(
@@ -133,7 +140,7 @@ class WorldViews(PairedViews):
         return self.size, wide
 
     def set_epoch(self, epoch: int) -> None:
-        """Render the views of `epoch`; without ``fresh`` every epoch has the same ones."""
+        """Render the views of `epoch`; without ``fresh`` all epochs have the same views."""
         epoch = epoch if self.fresh else 0
         if epoch == self.epoch:
             return
@@ -163,7 +170,7 @@ class WorldViews(PairedViews):
             self.ignored = overlapping(self.gallery_coordinates, self.span, self.ignore_overlap, self.places)
 
     def _render(self, block: Places, rows: slice) -> None:
-        """The views of the first places of a block, as many as there are `rows` of the gallery for them."""
+        """Render the views of the first places of `block` into the gallery's `rows` and into their ground views."""
         generator = torch.Generator(self.device).manual_seed(block.seed)
         land = block.land.to(self.device)
         turns = torch.arange(self.each) * (2 * math.pi / self.each if self.view == "90" else 0)
@@ -196,18 +203,19 @@ class WorldViews(PairedViews):
 
 
 def overlapping(tiles: np.ndarray, span: float, share: float, answers: np.ndarray) -> list[np.ndarray]:
-    """For each query the other tiles that share more than `share` of their area with the one that answers it.
+    """For each query the tiles that overlap its right tile by more than `share` of a tile's area.
 
     Parameters
     ----------
     tiles : float array [G, 2]
-        Metres east and north of the middles of square tiles of side `span`.
+        Metres east and north of the middles of square tiles, whose sides are `span` metres.
     answers : int array [Q]
-        Row of the tile that answers each query.
+        The row of each query's right tile.
 
     Returns
     -------
     list of Q int64 arrays
+        Rows of `tiles`, without the right tile.
     """
     near = cKDTree(tiles).query_ball_point(tiles, span, p=np.inf)
     found = []
@@ -222,13 +230,13 @@ def overlapping(tiles: np.ndarray, span: float, share: float, answers: np.ndarra
 def load(root: str | None = None, split: str = "train", **options) -> WorldViews:
     """Open one split of the world; `options` are those of `WorldViews`.
 
-    An option with the name of a split before it is of that split alone: ``test_country=1`` tests abroad, and
-    ``train_spacing=24`` puts training places closer.
+    The name of a split before an option limits it to that split: ``test_country=1`` tests in another country, and
+    ``train_spacing=24`` puts training places closer together.
 
     Raises
     ------
     ValueError
-        A root, which the world has none of; an unknown option or value.
+        A root, because the world is not read from files; an unknown option, or a value out of range.
     """
     if root:
         raise ValueError(f"root '{root}': the world is made, not read; leave root empty or name another data set")

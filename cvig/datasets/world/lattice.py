@@ -1,8 +1,8 @@
-"""Randomness that belongs to a place: numbers of an endless square lattice, and smooth noise through them.
+"""Random numbers of the points of an endless square lattice, and smooth noise that is interpolated between them.
 
-What lies at a metre depends on its coordinates and a key alone. So any window of the land can be made for itself, in any
-order, and where two windows meet or overlap they agree to the last bit: no operation here or in `land` rounds differently
-by where in an array a value stands.
+The number of a point depends on its coordinates and a key alone. Any window of the land can therefore be made by itself and
+in any order, and two windows agree to the last bit where they overlap. For this, no operation here or in
+`cvig.datasets.world.countryside` may round a value differently for its position in an array.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Window(NamedTuple):
-    """A rectangle of metres: rows `top` … `top + height`, counted southward, and columns `left` …, eastward."""
+    """A rectangle of cells of one metre: `height` rows from `top` southward, `width` columns from `left` eastward."""
 
     top: int
     left: int
@@ -19,24 +19,24 @@ class Window(NamedTuple):
     width: int
 
     def grown(self, margin: int) -> "Window":
-        """The same with a margin all round."""
+        """The window with `margin` more metres on each side."""
         return Window(self.top - margin, self.left - margin, self.height + 2 * margin, self.width + 2 * margin)
 
 
 def key_of(*parts: int) -> int:
-    """A 32-bit key of some numbers; `parts` of another order or count have another."""
+    """A 32-bit key made of integers; their order and count matter."""
     return int(np.random.SeedSequence([len(parts), *parts]).generate_state(1)[0])
 
 
 def hashes(key: int, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A 32-bit number for each lattice point, uint32 of the shape of `y` and `x` broadcast (a finalizer of MurmurHash3)."""
+    """A random 32-bit number for each lattice point: uint32, of the shape that `y` and `x` broadcast to."""
     value = y.astype(np.int64).astype(np.uint32) * np.uint32(0x9E3779B1) + np.uint32(key)
     value = mixed(value) + x.astype(np.int64).astype(np.uint32) * np.uint32(0x85EBCA77)
     return mixed(value)
 
 
 def mixed(value: np.ndarray) -> np.ndarray:
-    """uint32 numbers whose every bit depends on all bits of those given."""
+    """uint32 numbers each of whose bits depends on all bits of the given number (the finalizer of MurmurHash3)."""
     value = value ^ (value >> np.uint32(16))
     value *= np.uint32(0x85EBCA6B)
     value ^= value >> np.uint32(13)
@@ -51,18 +51,22 @@ def uniform(key: int, y: np.ndarray, x: np.ndarray) -> np.ndarray:
 
 
 def normal(key: int, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """A nearly normal number of mean 0 and deviation 1 for each lattice point, the sum of four uniform ones: float32."""
+    """A nearly normal number (a sum of four uniform ones) of mean 0 and deviation 1 for each lattice point: float32."""
     value = hashes(key, y, x)
     total = sum(((value >> np.uint32(8 * byte)) & np.uint32(255)).astype(np.float32) for byte in range(4))
     return (total - np.float32(510)) * np.float32(1 / 147.8)
 
 
 def _taps(first: int, count: int, scale: float) -> tuple[int, np.ndarray, np.ndarray]:
-    """Lattice points that `count` metres from `first` on lie between, and the weights of a cubic B-spline.
+    """For each of `count` metres from `first` on, the four lattice points around it and their cubic B-spline weights.
 
     Returns
     -------
-    the first lattice point; offsets from it, int64 [count]; weights float32 [4, count]
+    start : int
+        The first lattice point that is needed.
+    offset : int64 array [count]
+        The first of each metre's four points, counted from `start`.
+    weights : float32 array [4, count]
     """
     position = np.arange(first, first + count) / scale
     floor = np.floor(position)
@@ -72,11 +76,11 @@ def _taps(first: int, count: int, scale: float) -> tuple[int, np.ndarray, np.nda
     return start, floor.astype(np.int64) - 1 - start, weights.astype(np.float32)
 
 
-SPREAD = 0.4794  # variance that a cubic B-spline through unit noise keeps along each axis, averaged over the phases
+SPREAD = 0.4794  # a cubic B-spline along one axis multiplies the variance of white noise by this, averaged over positions
 
 
 def smooth(window: Window, scale: float, key: int) -> np.ndarray:
-    """Noise of mean 0 and deviation 1 that varies over about 2 `scale` metres: float32 [height, width]."""
+    """Noise of mean 0 and deviation 1 that varies over about twice `scale` metres: float32 [height, width]."""
     top, down, weights_y = _taps(window.top, window.height, scale)
     left, right, weights_x = _taps(window.left, window.width, scale)
     rows, columns = np.arange(top, top + down[-1] + 4), np.arange(left, left + right[-1] + 4)
@@ -95,7 +99,7 @@ def smooth(window: Window, scale: float, key: int) -> np.ndarray:
 
 
 def smooth_at(y: np.ndarray, x: np.ndarray, scale: float, key: int) -> np.ndarray:
-    """The same noise at single points in metres: float32 [N]."""
+    """The noise of `smooth` at single points, given in metres: float32 [N]."""
     total = np.zeros(len(y), np.float32)
     floors = [np.floor(value / scale) for value in (y, x)]
     t = [value / scale - floor for value, floor in zip((y, x), floors, strict=True)]

@@ -1,4 +1,4 @@
-"""Parcels: which cell of a jittered grid each metre belongs to, and how far its edge is."""
+"""Parcels of land: each square metre belongs to the nearest cell of a jittered grid, at some distance from its edge."""
 
 from typing import NamedTuple
 
@@ -7,26 +7,29 @@ import numpy as np
 from cvig.datasets.world.countries import BARE, CROP, MEADOW, VILLAGE, WOOD, Country
 from cvig.datasets.world.lattice import Window, hashes, key_of, normal, smooth, smooth_at, uniform
 
-BENDS = 27  # half the metres over which edges swing
-IDENTITY = (1 << 11) - 1  # low bits of a metre's candidate that say which cell; the bits above are the distance
+BENDS = 27  # metres: the scale of the noise that bends the cells' edges
+IDENTITY = (1 << 11) - 1  # the low bits of a candidate, which hold the cell's index; the higher bits hold its distance
 
 
 class Cells(NamedTuple):
-    """Some cells of the grid, each array [K] or [K, ·]: where their middles are, what grows there, and how it looks."""
+    """Cells of the grid, each array [K] or [K, ·]: their middles in metres, what grows on them, and how it looks."""
 
     y: np.ndarray
     x: np.ndarray
-    name: np.ndarray  # uint32, the same whatever else is made
+    name: np.ndarray  # uint32, the cell's own number, which does not depend on the window
     kind: np.ndarray
     color: np.ndarray
-    stripes: np.ndarray  # cycles a metre south and east, and strength
+    stripes: np.ndarray  # radians a metre to the south and to the east, and strength
     farm: np.ndarray
     orchard: np.ndarray
 
 
 def cells_of(window: Window, land: Country, key: int) -> tuple[Cells, tuple[int, int, int, int]]:
-    """All cells that can be the nearest or second nearest of a metre in `window`, and the squares they lie in."""
-    swing = int(np.ceil(4 * land.bend))  # the noise that bends edges stays within 4 deviations
+    """All cells that can be nearest or second nearest to a metre in `window`, and the grid squares that hold them.
+
+    The squares are given as their first row, first column, number of rows and number of columns.
+    """
+    swing = int(np.ceil(4 * land.bend))  # the noise that bends edges stays within 4 standard deviations
     first = [(start - swing) // land.cell - 1 for start in window[:2]]
     last = [(start + size - 1 + swing) // land.cell + 1 for start, size in zip(window[:2], window[2:], strict=True)]
     rows, columns = (np.arange(low, high + 1) for low, high in zip(first, last, strict=True))
@@ -35,12 +38,12 @@ def cells_of(window: Window, land: Country, key: int) -> tuple[Cells, tuple[int,
     def drawn(layer: int) -> np.ndarray:
         return uniform(key_of(key, layer), square_y, square_x)
 
-    # whole 64ths of a metre: their differences are exact from whatever corner they are counted
+    # rounded to whole 64ths of a metre, so that differences are exact in windows of any corner
     y, x = (
         np.rint((at + 0.5 + land.jitter * (2.0 * drawn(layer) - 1)) * land.cell * 64) / 64
         for layer, at in enumerate((square_y, square_x))
     )
-    # villages and woods gather, the rest is dealt out
+    # villages and woods form groups; the other kinds are drawn cell by cell
     meadow, crop, _ = np.cumsum(land.shares)
     dealt = drawn(2)
     kind = np.select([dealt < meadow, dealt < crop], [MEADOW, CROP], BARE)
@@ -66,19 +69,26 @@ def cells_of(window: Window, land: Country, key: int) -> tuple[Cells, tuple[int,
 
 
 def nearest(window: Window, land: Country, key: int, cells: Cells, squares) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nearest and second nearest cell of each metre, int32 [height, width], and the distance to the edge between them.
+    """The nearest and second nearest cell of each metre, and the distance to the edge between them.
 
-    A metre is compared with the cells of the 3 × 3 squares round its own, so the time does not depend on how many there are.
-    Each cell looks at the rectangle of metres that can be so near: whole arrays, no look-ups. Distances are compared as
-    whole numbers, eighths of a square metre, whose low bits carry the cell: smallest and second smallest are then minima.
+    A metre is compared with the cells of the 3 × 3 squares around its own. For speed, the loop is over cells: each cell is
+    compared with the whole rectangle of metres that it can be near to. Squared distances are whole numbers, in eighths of a
+    square metre, whose low bits hold the cell's index; the nearest and second nearest cell are then found by minima.
+
+    Returns
+    -------
+    best, second : int32 arrays [height, width]
+        Indices of `cells`.
+    edge : float32 array [height, width]
+        Metres.
     """
     bend = [smooth(window, BENDS, key_of(key, 11, axis)) * np.float32(land.bend * 256) for axis in range(2)]
-    for part in bend:  # whole 256ths of a metre, for the same reason
+    for part in bend:  # rounded to whole 256ths of a metre, so that windows agree
         np.rint(part, out=part)
         part *= np.float32(1 / 256)
     rows = np.arange(window.height, dtype=np.float32)[:, None]
     columns = np.arange(window.width, dtype=np.float32)[None]
-    y, x = rows + bend[0], columns + bend[1]  # from the window's corner, where few bits are needed
+    y, x = rows + bend[0], columns + bend[1]  # counted from the window's corner, so that float32 has bits enough
     middle_y, middle_x = (cells.y - window.top).astype(np.float32), (cells.x - window.left).astype(np.float32)
     far = np.int32(np.iinfo(np.int32).max)
     best, second = (np.full((window.height, window.width), far) for _ in range(2))
@@ -108,7 +118,7 @@ def nearest(window: Window, land: Country, key: int, cells: Cells, squares) -> t
     second &= IDENTITY
     y1, x1, y2, x2 = middle_y[best], middle_x[best], middle_y[second], middle_x[second]
     apart = np.sqrt((y2 - y1) ** 2 + (x2 - x1) ** 2)
-    # how far beyond the line in the middle between both: the difference of the squares over twice the distance
+    # distance to the line half-way between both: the difference of squared distances over twice the cells' distance
     edge = (y2 - y1) * ((y1 + y2) * np.float32(0.5) - y) + (x2 - x1) * ((x1 + x2) * np.float32(0.5) - x)
     edge /= np.maximum(apart, np.float32(1))
     return best, second, np.maximum(edge, np.float32(0), out=edge)

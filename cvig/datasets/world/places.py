@@ -1,7 +1,7 @@
-"""Where cameras stand: one place to a square of a lattice, so that places keep their distance.
+"""Where cameras stand: one place in each square of a lattice, so that places keep their distance.
 
-The lattice of a split has no end in the south: however many places are asked for, there is land for them, and a smaller
-set is the beginning of a larger one.
+The lattice of a split has no end in the south. There is land for any number of places, and the places of a smaller set are
+the first places of a larger one.
 """
 
 import math
@@ -18,12 +18,12 @@ from cvig.datasets.world.views import EYE, REACH
 
 SPLITS = ("train", "val", "test")
 WIDTH = 4096  # metres from the western to the eastern side of a split's land
-GUARD = 2048  # metres between the lands of two splits, more than two views can see and a fresh lattice can shift
+GUARD = 2048  # metres between the lands of two splits: more than two views can see and a new epoch can shift the lattice
 CLEARANCE = 3  # metres around a camera where nothing stands
-BLOCK = 512  # metres a side, about, of the land that is looked at at once
+BLOCK = 512  # metres, about: the side of the land in which places are chosen at a time
 SPACINGS = (12, 512)
-ON_ROADS = 0.7  # share of the squares whose place is on a road where there is one
-MARGIN = int(REACH) + 8  # metres round a block that its views can see
+ON_ROADS = 0.7  # of the squares that have a road, the share whose place is on it
+MARGIN = int(REACH) + 8  # metres around a block that its views can see
 
 
 class Places(NamedTuple):
@@ -35,9 +35,9 @@ class Places(NamedTuple):
     where : float32 tensor [N, 2]
         Metres east and south of the world's origin.
     heading : float32 tensor [N]
-        Azimuth in radians, clockwise from north; of a place that was chosen to face an obstacle, toward it.
+        Azimuth in radians, clockwise from north. A place that was chosen in front of an obstacle looks at it.
     seed : int
-        Of all that is random in these views.
+        Seed of all that is random in the views of these places.
     """
 
     land: Countryside
@@ -47,29 +47,33 @@ class Places(NamedTuple):
 
 
 def western_side(split: str) -> int:
-    """Metres east at which the land of a split begins; it reaches WIDTH metres east, and south without end."""
+    """The western border of a split's land, in metres east; the land is WIDTH metres wide and endless in the south."""
     return SPLITS.index(split) * (WIDTH + GUARD)
 
 
 def pitch_of(spacing: int) -> int:
-    """Metres a side of the squares that hold one place each: what a place may stray is a fifth of it, or three metres."""
+    """The side, in metres, of the squares that hold one place each.
+
+    A place may lie anywhere in a corner of its square, whose side is a fifth of the square's side or three metres.
+    """
     return spacing + max(3, spacing // 4)
 
 
 def _zones(layer: np.ndarray, side: int, pitch: int, zone: int) -> np.ndarray:
-    """The part of each square that a camera may stand in: [side, side, zone · zone]."""
+    """The cells of each square in which a camera may stand: [side, side, zone · zone]."""
     squares = layer.reshape(side, pitch, side, pitch)[:, :zone, :, :zone]
     return squares.transpose(0, 2, 1, 3).reshape(side, side, zone * zone)
 
 
 def _obstacles(above: np.ndarray, stand: np.ndarray) -> np.ndarray:
-    """Whether two metres before a camera, in each quarter of the horizon, something fills its view: bool [4, h, w].
+    """Whether something that fills a view stands two metres north, east, south or west of a camera: bool [4, h, w].
 
     Parameters
     ----------
     above : float array [h + 4, w + 4]
-        Metres of what stands on the ground, with a margin of two.
+        Height above the ground, in metres, with a margin of two cells.
     stand : bool array [h, w]
+        Where a camera may stand.
     """
     height, width = stand.shape
     found = []
@@ -84,20 +88,20 @@ def _obstacles(above: np.ndarray, stand: np.ndarray) -> np.ndarray:
 def places_of(
     split: str, *, spacing: int, country: int = 0, seed: int = 0, epoch: int = 0, useless: float = 0.0
 ) -> Iterator[Places]:
-    """All places of a split, block by block: rows of blocks from west to east, one row south of the other.
+    """All places of a split, a block of land at a time, from west to east and then row by row to the south.
 
-    A place is on open ground: none is in water or within CLEARANCE of a building, a tree or a hedge. Where a square has a
-    road, most are on it.
+    A place is on open ground, not in water, and more than CLEARANCE metres from buildings, trees and hedges. In squares that
+    have a road, most places are on the road.
 
     Parameters
     ----------
     spacing : int
-        Metres that two places are apart at least, to the east or to the south: tiles of that side do not overlap.
+        The least distance in metres between two places, to the east or to the south; tiles of this side do not overlap.
     epoch : int
-        The lattice of any other epoch than 0 is shifted by up to a square, and places are chosen anew.
+        In epochs after 0 the lattice is shifted by up to a square, and places are chosen anew.
     useless : float
-        Share of the cameras that are moved, within their squares, to two metres before a wall, a hedge or a wood's edge, and
-        turned to it; fewer where too few squares have one.
+        The share of cameras that are moved, within their squares, to two metres from a wall, a hedge or the edge of a wood,
+        and look at it. The share is smaller if too few squares have an obstacle.
     """
     pitch = pitch_of(spacing)
     zone = pitch - spacing + 1

@@ -1,6 +1,6 @@
-"""Views of a countryside: ground views by marching rays over its height map, aerial tiles by cutting its overhead map.
+"""Views of a countryside: ground views by ray marching over its height map, aerial tiles cut from its overhead map.
 
-All is computed on the device that the map is on, which the generator of what is random must be on too.
+Everything is computed on the device that holds the maps; random generators must be on the same device.
 """
 
 import math
@@ -12,21 +12,21 @@ from cvig.datasets.world.countryside import Countryside
 
 EYE = 1.7  # metres above the ground
 REACH = 200.0  # metres that a ground view sees
-NEAR = 4.0  # metres; a view filled by things nearer than this shows no place
-BLOCKED = 0.6  # share of the pixels that fills a view
+NEAR = 4.0  # metres; what is nearer than this hides the place
+BLOCKED = 0.6  # share of a view's pixels that may be nearer than NEAR
 RISE = math.radians(72)  # vertical field of view, a fifth of a turn
 SKY = torch.tensor([0.62, 0.74, 0.88])
 
 
 def ray_distances(steps: int = 112) -> torch.Tensor:
-    """Where a ray looks for a surface: metres from the camera, ever further apart."""
+    """Distances from the camera, in metres, at which a ray looks for a surface; their steps grow with distance."""
     return torch.logspace(math.log10(0.7), math.log10(REACH), steps)
 
 
 def ground_views(
     land: Countryside, where: torch.Tensor, heading: torch.Tensor, *, fov: float, size: tuple[int, int]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """What cameras on the ground see, before light and weather.
+    """Ground views before light and weather are applied.
 
     Columns are equally spaced in azimuth and rows in elevation, as in a crop of an equirectangular panorama.
 
@@ -44,7 +44,7 @@ def ground_views(
     -------
     color : float32 tensor [B, 3, height, width] in [0, 1]
     depth : float32 tensor [B, height, width]
-        Metres to what a pixel shows; infinite in the sky.
+        Metres to the surface that a pixel shows; infinite for the sky.
     """
     height, width = size
     device = land.height.device
@@ -58,7 +58,7 @@ def ground_views(
     top = land.height.view(-1)[cell]
     middle = where.round().long()
     eye = land.terrain[middle[:, 1], middle[:, 0]] + EYE
-    # a surface is seen where its slope from the eye exceeds every nearer one's
+    # a surface is visible if it is steeper above the eye than every nearer surface
     slope = ((top - eye[:, None, None]) / r).cummax(dim=-1).values
     rise = torch.tan(RISE / 2 - (torch.arange(height, device=device) + 0.5) / height * RISE)
     step = torch.searchsorted(slope, rise.expand(len(where), width, height).contiguous())  # [B, W, H]
@@ -67,7 +67,7 @@ def ground_views(
     seen = torch.gather(cell, 2, step)
     color = land.color.view(-1, 3)[seen].float() / 255
     depth = r[step]
-    # below the top of what is hit, the ray meets its side: darker, and by the way it faces
+    # a ray that hits below the top meets a side, whose brightness depends on the direction that it faces
     side = torch.gather(top, 2, step) - (eye[:, None, None] + rise * depth) > 0.4
     facing = 0.62 + 0.2 * torch.cos(azimuth - 0.8)
     color = torch.where(side[..., None], color * facing[:, :, None, None], color)
@@ -77,16 +77,27 @@ def ground_views(
 
 
 def viable(depth: torch.Tensor) -> torch.Tensor:
-    """Whether a view shows anything of its place: bool [B].
+    """Whether a view shows its place, bool [B].
 
-    Not where more than 60% of its pixels are nearer than four metres: a wall or a hedge fills it. On open ground the
-    nearest ground alone fills about a fifth.
+    A view does not if more than 60% of its pixels are nearer than four metres, because a wall or a hedge then fills it. On
+    open ground about a fifth of the pixels are nearer: the ground before the camera.
+
+    Parameters
+    ----------
+    depth : float tensor [B, H, W]
+        Metres, as `ground_views` gives them.
     """
     return (depth < NEAR).float().mean(dim=(1, 2)) <= BLOCKED
 
 
 def weather(color: torch.Tensor, depth: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Haze and sky of a random day over ground views; same shapes as `ground_views`."""
+    """Ground views with the haze and the sky of a random day: float [B, 3, H, W] in [0, 1].
+
+    Parameters
+    ----------
+    color, depth : tensors
+        As `ground_views` gives them.
+    """
     count, device = len(color), color.device
     draw = torch.rand(count, 4, generator=generator, device=device)
     warmth = torch.tensor([1.0, 0.0, -1.0], device=device)
@@ -98,10 +109,10 @@ def weather(color: torch.Tensor, depth: torch.Tensor, generator: torch.Generator
 
 
 def exposure(color: torch.Tensor, generator: torch.Generator, noise: float = 0.02) -> torch.Tensor:
-    """Light, season and sensor of each photograph, at random: float [B, 3, H, W] in [0, 1] to uint8.
+    """Images with random light, season and sensor: float [B, 3, H, W] in [0, 1] to uint8 [B, 3, H, W].
 
-    A gain a channel, a lift of the dark, a gamma, the saturation, and noise; drawn apart for ground and aerial images,
-    so that colour alone does not match them.
+    For each image a gain of each channel, a black level, a gamma, the saturation and noise are drawn. Ground and aerial
+    images are drawn separately, so that colour alone does not match them.
     """
     count, device = len(color), color.device
 

@@ -1,4 +1,4 @@
-"""Is this photograph worth matching? Labels, scene features, and a forest that judges."""
+"""Filtering photographs that no aerial image could match: labels, scene features, and a random forest."""
 
 from cvig.filtering.forest import FilterReport, read_labels, score, train_filter, two_of_each, write_kept
 

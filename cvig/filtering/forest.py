@@ -1,8 +1,8 @@
-"""Is this photograph worth matching? A random forest on scene features.
+"""The filter: a random forest that judges from scene features whether a photograph is worth matching ("viable").
 
-Many photographs show nothing that an aerial image could (a face, a wall, a room). The paper (section 3.2) labels 10,000
-images by hand, describes each by a VGG16 trained on Places365 (`cvig.filtering.scenes`), and lets a random forest throw out
-the rest; it reports 87% accuracy and keeps 201,051 of 552,817 images.
+Many photographs show nothing that an aerial image could show: a face, a wall, a room. The paper (section 3.2) labels 10,000
+images by hand, describes each by a VGG16 trained on Places365 (`cvig.filtering.scenes`), and trains a random forest that
+removes the images that are not viable. It reports an accuracy of 87%, and keeps 201,051 of 552,817 images.
 """
 
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ TRUE, FALSE = ("true", "1", "yes", "viable"), ("false", "0", "no", "not viable")
 
 @dataclass(frozen=True)
 class FilterReport:
-    """Labelled images, and what a forest that never saw them says.
+    """The forest's judgment of labelled images that it was not trained on.
 
     Attributes
     ----------
     row : int array [N]
-        Which images.
+        Indices of the images.
     label : bool array [N]
-        Viable or not.
+        True for viable.
     score : float array [N]
-        The forest's probability of viable, the mean of its trees', in [0, 1].
+        The forest's probability of viable (the mean of the trees' probabilities), in [0, 1].
     threshold : float
-        Smallest score that is judged viable.
+        An image is judged viable if its score is at least this.
     """
 
     row: np.ndarray
@@ -48,48 +48,48 @@ class FilterReport:
 
     @property
     def judged(self) -> np.ndarray:
-        """Viable or not, as judged: bool [N]."""
+        """The judgment: bool [N], True for viable."""
         return self.score >= self.threshold
 
     @property
     def correct(self) -> int:
-        """Images judged right."""
+        """How many images are judged right."""
         return int((self.judged == self.label).sum())
 
     @property
     def accuracy(self) -> float:
-        """Share of images judged right."""
+        """The share of images that are judged right, in [0, 1]."""
         return self.correct / len(self.label)
 
     def accuracy_interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Exact (Clopper–Pearson) interval of the accuracy."""
+        """Exact (Clopper–Pearson) interval of the accuracy; `confidence` is in (0, 1)."""
         return share_interval(self.judged == self.label, confidence=confidence)
 
     @property
     def majority(self) -> float:
-        """Accuracy of always giving the commoner label."""
+        """The accuracy of a judge that always gives the commoner label."""
         return float(max(self.label.mean(), 1 - self.label.mean()))
 
     @property
     def confusion(self) -> pd.DataFrame:
-        """Counts: a row a true label, a column a judgment."""
+        """Number of images by true label (rows) and judgment (columns)."""
         counts = confusion_matrix(self.label, self.judged, labels=[False, True])
         return pd.DataFrame(counts, index=["not viable", "viable"], columns=["judged not viable", "judged viable"])
 
     @property
     def precision_recall(self) -> pd.DataFrame:
-        """Columns threshold, precision and recall of the viable label, a row a score that occurs."""
+        """Precision and recall of the viable label at each threshold: one row for each score that occurs."""
         precision, recall, threshold = precision_recall_curve(self.label, self.score)
         return pd.DataFrame({"threshold": threshold, "precision": precision[:-1], "recall": recall[:-1]})
 
     def mistakes(self, count: int = 8) -> np.ndarray:
-        """Positions in the report that are judged wrong, the most confident first."""
+        """Positions in the report of up to `count` images that are judged wrong, the most confident mistakes first."""
         wrong = np.flatnonzero(self.judged != self.label)
         return wrong[np.argsort(-np.abs(self.score[wrong] - self.threshold), kind="stable")[:count]]
 
     @property
     def sentence(self) -> str:
-        """Accuracy, its interval, and whether it is better than the commoner label, in words."""
+        """A sentence on the accuracy, its interval, and whether it exceeds the commoner label's share."""
         low, high = self.accuracy_interval()
         verdict = "better than" if low > self.majority else "**not** distinguishable from"
         return (
@@ -100,7 +100,7 @@ class FilterReport:
 
 
 def two_of_each(viable: np.ndarray) -> None:
-    """Raise ValueError unless both labels occur twice, the least that one can train and judge on."""
+    """Raise ValueError unless each label occurs at least twice: once to train on and once to judge."""
     for name, count in (("viable", viable.sum()), ("not viable", (~viable).sum())):
         if count < 2:
             raise ValueError(
@@ -119,24 +119,31 @@ def train_filter(
     seed: int = 0,
     jobs: int = 2,
 ) -> tuple[RandomForestClassifier, FilterReport]:
-    """Fit a random forest on a stratified share of the labelled images, and judge it on the rest.
+    """Train a random forest on a stratified part of the labelled images, and let it judge the other part.
 
     Parameters
     ----------
     features : float array [N, D]
     viable : bool array [N]
+        The labels.
     groups : int array [N], optional
-        Images of one place share a number, and are never on both sides.
+        Images of one place share a number and are never in both parts. By default each image is a group of its own.
     trees : int
+        Number of trees.
     held_out : float
-        Share of the images that judge, as one part of round(1 / held_out).
+        The share of images that the forest judges, in (0, 0.5]; it is rounded to one part of round(1 / held_out).
     threshold : float
-        Smallest score that is judged viable.
+        An image is judged viable if its score is at least this.
+    seed : int
+        Seed of the division and of the forest.
+    jobs : int
+        Number of threads that train.
 
     Raises
     ------
     ValueError
-        Fewer than two images or groups of a label, features that are not finite, or lengths that differ.
+        Fewer than two images or two groups of a label, features that are not finite, a `held_out` out of range, or arrays of
+        different lengths.
     """
     viable = np.asarray(viable, dtype=bool)
     groups = np.arange(len(viable)) if groups is None else np.asarray(groups)
@@ -161,11 +168,11 @@ def train_filter(
 
 
 def score(forest: RandomForestClassifier, features: np.ndarray) -> np.ndarray:
-    """The forest's probability of viable, float64 [N]; NaN where features are (an image that cannot be read)."""
+    """The forest's probability of viable for each row of features: float64 [N]; NaN for rows that are not finite."""
     probability = np.full(len(features), np.nan)
     there = np.isfinite(features).all(axis=1)
     if there.any():
-        # one thread: several add the trees up in any order, and round differently from run to run
+        # several threads would add up the trees in varying order, and the sums would be rounded differently
         probability[there] = forest.set_params(n_jobs=1).predict_proba(features[there])[:, 1]
     return probability
 
@@ -176,14 +183,16 @@ def read_labels(path: Path | str) -> pd.Series:
     Returns
     -------
     Series of bool
-        Where a name occurs twice with one label, it counts once.
+        True for viable; the index is the name. A name that occurs twice with the same label is given once, and a name whose
+        last line has no label is left out.
 
     Raises
     ------
     FileNotFoundError
         No such file.
     ValueError
-        Not such a table, a label that is neither true nor false, or two labels of one image: the line is named.
+        The file is no such table, a label is neither true nor false (the message names the line), or an image has two
+        different labels.
     """
     path = Path(path)
     if not path.is_file():
@@ -191,7 +200,7 @@ def read_labels(path: Path | str) -> pd.Series:
     given: dict[str, list[bool]] = {}
     for line, name, text in read_rows(path):
         word = text.strip().lower()
-        if word == "":  # what was said of it before is taken back
+        if word == "":  # `cvig label` writes this when a label is taken back
             given.pop(name, None)
         elif word not in TRUE + FALSE:
             raise ValueError(f"labels '{path}', line {line}: viable is '{text}', expected true or false")
@@ -208,18 +217,19 @@ def read_labels(path: Path | str) -> pd.Series:
 
 
 def write_kept(path: Path | str, names: Sequence[str], kept: np.ndarray) -> dict:
-    """Write the names of the images worth keeping, one a line.
-
-    `cvig.filtering.names` says what becomes of names that hold a line break.
+    """Write the names of the images to keep into a text file, one a line (`cvig.filtering.names`).
 
     Parameters
     ----------
+    path : path
+    names : sequence of N str
     kept : bool array [N]
+        Which images to keep.
 
     Returns
     -------
     dict
-        The counts, and a digest of the list.
+        ``kept`` and ``of``, how many of how many images are kept, and ``list``, a digest of the names.
     """
     chosen = [name for name, keep in zip(names, kept, strict=True) if keep]
     write(path, "".join(f"{as_text(name)}\n" for name in chosen))

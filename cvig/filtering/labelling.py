@@ -1,10 +1,11 @@
-"""A page on this machine to label photographs viable or not viable, with two keys.
+"""A local web page on which a person labels photographs as viable or not viable, with two keys.
 
-The server listens on 127.0.0.1 alone, gives out the images of one folder and nothing else, and writes each label at once. It
-takes the standard library only, and the page loads nothing from a network.
+The server listens on 127.0.0.1 alone, serves the images of one folder and nothing else, and writes each label at once. It
+uses the standard library alone, and the page loads nothing from a network.
 
-The file only grows: a label is a line, and one that is taken back is followed by a line of the same name without a word. A
-line that was cut short, by a full disk or a failure of power, is no label, and the next one begins on a line of its own.
+Lines are only ever appended to the file of labels. Each label is a line; to take a label back, a line with the same name and
+no label is appended. A line that was cut short by a full disk or a power failure is no label, and the next label begins on a
+new line.
 """
 
 import json
@@ -26,20 +27,21 @@ KINDS = {".png": "image/png", ".webp": "image/webp", ".tif": "image/tiff", ".tif
 
 
 class Labels:
-    """Labels of the photographs in a folder, in a CSV file that every change reaches at once.
+    """The labels of a folder of photographs, kept in a CSV file to which every change is written at once.
 
     Parameters
     ----------
     folder : path
     file : path
-        Columns name (below `folder`) and viable. What it already holds is kept.
+        A CSV file with the columns name (below `folder`) and viable. It is made if it does not exist; labels that it
+        already holds are kept.
     seed : int
-        Of the order in which photographs are shown.
+        Seed of the order in which photographs are shown.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        No image, or a file that is something else than such a table.
+        The folder has no image, or `file` is something else than such a table.
     """
 
     def __init__(self, folder: Path | str, file: Path | str, seed: int = 0):
@@ -53,7 +55,7 @@ class Labels:
             raise ValueError(f"labels '{self.file}': expected the name of a file, and this is a folder, a device or a pipe")
         files.hold(self.file)
         if self.file.exists() and self.file.stat().st_size:
-            self._read()  # before anything is written: a file that is something else stays as it is
+            self._read()  # raises before anything is written if the file is something else
         else:
             files.write(self.file, ",".join(HEADER) + "\n")
 
@@ -63,7 +65,7 @@ class Labels:
                 raise ValueError(
                     f"labels '{self.file}', line {number}: viable is '{word}', expected true or false; name another file"
                 )
-            self.given.pop(name, None)  # the last word counts, and is the first to be taken back
+            self.given.pop(name, None)  # the last label counts, and `undo` takes the last one back
             if word:
                 self.given[name] = word == "true"
 
@@ -79,7 +81,7 @@ class Labels:
             os.fsync(stream.fileno())
 
     def give(self, name: str, viable: bool) -> None:
-        """Label one photograph; ValueError where it is none of the folder's, or labelled already."""
+        """Label one photograph; ValueError if the folder does not hold it or it has a label already."""
         with self.lock:
             if name not in self.known or name in self.given:
                 raise ValueError(f"'{name}' is not waiting for a label")
@@ -87,7 +89,7 @@ class Labels:
             self.given[name] = viable
 
     def skip(self, name: str) -> None:
-        """Show a photograph again only after all others."""
+        """Put a photograph behind all others that have no label yet."""
         with self.lock:
             if name in self.known and name not in self.given:
                 self.skipped = [other for other in self.skipped if other != name] + [name]
@@ -102,7 +104,7 @@ class Labels:
 
     @property
     def state(self) -> dict:
-        """The photograph to label next, the one after it, and how far the work is."""
+        """The photograph to label next, the one after it, and the counts of what is labelled."""
         waiting = [name for name in self.names if name not in self.given and name not in self.skipped]
         waiting += [name for name in self.skipped if name not in self.given]
         viable = sum(self.given.values())
@@ -178,11 +180,11 @@ fetch("/state").then(answer => answer.json()).then(show);
 
 
 def server(labels: Labels, port: int = 0) -> ThreadingHTTPServer:
-    """A server of the page on 127.0.0.1; port 0 is any free one. `serve_forever` runs it."""
+    """A server of the page on 127.0.0.1, which `serve_forever` runs; port 0 takes any free port."""
 
     class Handler(BaseHTTPRequestHandler):
         def log_message(self, *words) -> None:
-            """Say nothing: the page shows what happens."""
+            """Log nothing; the page shows what happens."""
 
         def answer(self, content: bytes, kind: str, status: HTTPStatus = HTTPStatus.OK) -> None:
             self.send_response(status)
@@ -198,7 +200,7 @@ def server(labels: Labels, port: int = 0) -> ThreadingHTTPServer:
 
         @property
         def ours(self) -> bool:
-            """Another site that a browser visits could call this server under another name, or from its own page."""
+            """Whether a request comes from the page itself; other web sites in the same browser could send requests too."""
             host, origin = self.headers.get("Host", ""), self.headers.get("Origin")
             own = {f"{name}:{self.server.server_port}" for name in ("127.0.0.1", "localhost")}
             return host in own and (origin is None or origin.removeprefix("http://") in own)

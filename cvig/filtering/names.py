@@ -1,7 +1,7 @@
-"""Lists and tables of file names as text: a line a name, whatever the name holds.
+"""Text files that list file names, one a line, whatever characters a name holds.
 
-A name that is no line of text (a line break in it, bytes that are not UTF-8, a quote or a byte-order mark before it) is
-written as JSON has it. A name that is written otherwise is itself.
+A name is written as it is if it is a line of text. It is written as a JSON string if it contains a line break or bytes that
+are not UTF-8, or begins with a quotation mark or a byte-order mark.
 """
 
 import csv
@@ -14,7 +14,7 @@ HEADER = ["name", "viable"]
 
 
 def as_text(name: str) -> str:
-    """A file's name without a line break.
+    """A file's name as one line of text, as the module's docstring says.
 
     >>> as_text("a b.jpg"), as_text("c\\u2028d.jpg")
     ('a b.jpg', '"c\\\\u2028d.jpg"')
@@ -24,26 +24,32 @@ def as_text(name: str) -> str:
 
 
 def as_name(text: str) -> str:
-    """What `as_text` made a text of; ValueError where it begins as JSON and is none."""
+    """The name that `as_text` wrote as `text`; ValueError if `text` begins as a JSON string and is none."""
     return json.loads(text) if text.startswith('"') else text
 
 
 def as_row(name: str, word: str) -> str:
-    """One line of a table of labels."""
+    """One line of a table of labels: the name and its label, `word`."""
     text = as_text(name)
     return ('"' + text.replace('"', '""') + '"' if set(text) & set('",') else text) + f",{word}\n"
 
 
 def read_rows(path: Path, *, no_more: bool = False) -> Iterator[tuple[int, str, str]]:
-    """Line number, name and word of each label in a CSV file with columns name and viable.
+    """Line number, name and label of each line in a CSV file with the columns name and viable.
 
-    A line that was cut short is no label: it has too few columns, or a word that is the beginning of one. It is named on
-    stderr. A last line without its end that is whole all the same counts. With `no_more`, the file has no other column.
+    A line that was cut short, with too few columns or with only the beginning of a label, is skipped, and stderr names it.
+    A last line without its line break counts if it is complete otherwise.
+
+    Parameters
+    ----------
+    path : Path
+    no_more : bool
+        Accept no other column than these two.
 
     Raises
     ------
     ValueError
-        A file that is no such table; the line is named.
+        The file is no such table; the message names the line.
     """
 
     def wrong(why: str) -> ValueError:

@@ -1,4 +1,4 @@
-"""The photographs that a filter looks at: named, read one by one, some of them labelled."""
+"""The photographs that a filter works on, some of which have labels."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +21,7 @@ from cvig.datasets.wrappers import KeptViews
 from cvig.files import digest_file
 from cvig.filtering import read_labels
 
-WORLD = {"useless": 0.3, "spacing": 96}  # enough views that face a wall to learn from, and room to find walls in
+WORLD = {"useless": 0.3, "spacing": 96}  # enough views of walls to learn from, in squares large enough to have a wall
 
 
 @dataclass(frozen=True)
@@ -31,19 +31,19 @@ class Photographs:
     Attributes
     ----------
     title : str
-        What a reader calls them.
+        A title for readers.
     names : sequence of str
-        Files below the root, or numbers that the world's views are given.
+        Files below the root; views of the world have numbers as names.
     image : callable
-        Index to uint8 [3, H, W].
+        Maps an index to an image, uint8 [3, H, W].
     groups : int array [N]
         Photographs of one place share a number.
     keys : list of str
-        One a photograph, of its content: changes when the photograph does.
+        For each photograph a digest that changes when its content does.
     labels : Series of bool
-        Viable or not, by index of the photograph.
+        True for viable; the index is the photograph's.
     truth : bool array [N] or None
-        The label of all of them, where it is known: in the world.
+        The right labels of all photographs, which are known in the procedural world alone.
     """
 
     title: str
@@ -56,7 +56,7 @@ class Photographs:
 
 
 def list_folder(root: Path | str) -> list[str]:
-    """Names of all images below `root`, with ``/`` between folders, sorted; FileNotFoundError where there is none."""
+    """Names of all images below `root`, with ``/`` between folders, sorted; FileNotFoundError if there is none."""
     folder = Path(root)
     if not folder.is_dir():
         raise FileNotFoundError(f"photographs: no folder '{root}'")
@@ -70,10 +70,19 @@ def list_folder(root: Path | str) -> list[str]:
 
 
 def match_labels(labels: pd.Series, names: Sequence[str], source: str) -> pd.Series:
-    """Labels by index of the photograph; ValueError names the first label that fits none.
+    """Labels by the index of the photograph; ValueError names the first label that belongs to no photograph, or to several.
 
-    A label's name is that of the file below the root, or its end from some folder on, if only one file ends so: labels made
-    in a folder of images also fit the data set that the folder belongs to.
+    The name of a label is a file's path below the root, or the last parts of this path if no other file has the same. Labels
+    that were made in one folder of images can therefore be used for the data set that contains the folder.
+
+    Parameters
+    ----------
+    labels : Series of bool
+        By name, as `read_labels` gives them.
+    names : sequence of str
+        The photographs' names.
+    source : str
+        The labels' file, for the error.
     """
     row = {name: i for i, name in enumerate(names)}
     if any(name not in row for name in labels.index):
@@ -92,7 +101,7 @@ def match_labels(labels: pd.Series, names: Sequence[str], source: str) -> pd.Ser
 def _world(split: str, size: int, options: Mapping, count: int, labelled: int) -> Photographs:
     views = load("world", None, split, **{**WORLD, "size": size, "count": count, **options})
     names = [f"{i + 1:07d}.jpg" for i in range(views.ground_count)]
-    # views of one square see the same walls
+    # views from one square of ground show the same walls
     _, groups = np.unique(np.floor(views.coordinates / REACH), axis=0, return_inverse=True)
     truth = views.viable.numpy()
     keys = [f"{views.digest} {name}" for name in names]
@@ -101,7 +110,7 @@ def _world(split: str, size: int, options: Mapping, count: int, labelled: int) -
 
 def _files(title: str, files: Paths, groups: np.ndarray, labels: str, size) -> Photographs:
     def key(path: Path) -> str:
-        # what is not there or cannot be read may be so another time
+        # a file that cannot be read now may be readable in another run
         try:
             return f"{DECODING} {digest_file(path)} {size}"
         except OSError as error:
@@ -131,22 +140,22 @@ def open_photographs(
     data : str
         A key of `cvig.datasets.DATASETS`, or ``"folder"`` for all images below `root`.
     root : str
-        Folder of the data; none for ``"world"``.
+        Folder of the data; not used for ``"world"``.
     split : {"train", "val", "test"}
-        Of a data set.
+        Split of a data set; not used for ``"folder"``.
     size : int
         Side of the images in pixels.
     options : mapping
         Further options of the data set.
     labels : str
-        CSV file of name and viable, as ``cvig label`` makes; none for ``"world"``, which knows its labels.
+        CSV file with the columns name and viable, as ``cvig label`` writes it; not used for ``"world"``.
     count, labelled : int
-        Of the world: how many views, and how many of them have a label.
+        For ``"world"``: the number of views, and how many of them have a label.
 
     Raises
     ------
     ValueError, FileNotFoundError
-        One line that names what is wrong and where.
+        The data set, the folder, the labels or an option is wrong; one line says which and how.
     """
     if data == "world":
         return _world(split, size, options, count, labelled)

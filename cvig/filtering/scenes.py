@@ -1,7 +1,7 @@
-"""Scene features: what a network that knows scenes says of a photograph, as one vector.
+"""Scene features: a vector for each photograph, from a network that was trained to classify scenes.
 
-The paper's filter (section 3.2) uses a VGG16 trained on Places365. Its release (CSAILVision/places365, CC BY) has VGG16 for
-Caffe only; AlexNet, ResNet18, ResNet50 and DenseNet161 for PyTorch.
+The paper's filter (section 3.2) uses a VGG16 trained on Places365. The release of Places365 (CSAILVision/places365, CC BY)
+has VGG16 for Caffe only, and AlexNet, ResNet18, ResNet50 and DenseNet161 for PyTorch.
 """
 
 import sys
@@ -24,8 +24,8 @@ from cvig.models.weights import load_state_dict
 PLACES_CLASSES = 365
 LAYERS = ("penultimate", "scores")
 CAFFE = "caffe:"
-CAFFE_MEAN = (103.939, 116.779, 123.68)  # blue, green, red; of ImageNet, which the paper's code subtracts too
-CAFFE_LAYERS = {  # of deploy_vgg16_places365.prototxt, by torchvision's names
+CAFFE_MEAN = (103.939, 116.779, 123.68)  # ImageNet's mean of blue, green and red, which the paper's code also subtracts
+CAFFE_LAYERS = {  # torchvision's name of each layer to its name in deploy_vgg16_places365.prototxt
     f"features.{at}": name
     for at, name in zip(
         (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28),
@@ -36,14 +36,14 @@ CAFFE_LAYERS = {  # of deploy_vgg16_places365.prototxt, by torchvision's names
 
 
 class SceneNetwork(nn.Module):
-    """Images as `cvig.models.preprocess` makes them, float [B, 3, H, W], to features, float [B, width].
+    """A network that maps images, float [B, 3, H, W] as `cvig.models.preprocess` gives them, to features, [B, width].
 
     Attributes
     ----------
     width : int
-        Numbers that describe an image.
+        How many numbers describe an image.
     digest : str
-        Changes with the weights, the layer and the size of the image: features of equal digest can be compared.
+        Digest of the weights, the layer and the size of images; features of equal digest are comparable.
     """
 
     def __init__(self, network: nn.Module, layer: str, size: int, caffe: bool):
@@ -56,10 +56,10 @@ class SceneNetwork(nn.Module):
         self.digest = digest(type(network).__name__, layer, str(size), str(caffe), *weights)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Describe a batch."""
+        """Features, float [B, width], of images [B, 3, H, W]."""
         if self.caffe:
             mean, std = (images.new_tensor(values).view(3, 1, 1) for values in (MEAN, STD))
-            # bytes again, blue first; done here and not in the first weights, where padding would make it inexact
+            # values from 0 to 255 again, blue first; other weights in the first layer instead would be wrong at its padding
             images = (255 * (images * std + mean)).flip(1) - images.new_tensor(CAFFE_MEAN).view(3, 1, 1)
         features = self.network(images)
         return features.softmax(dim=1) if self.layer == "scores" else features
@@ -75,25 +75,28 @@ def scene_network(
     trunk : str
         A torchvision classification model that ends in a linear layer; the paper's is ``"vgg16"``.
     weights : str
-        ``"none"``: random ones, whose 365 "scores" name no scene and still tell images apart. ``"imagenet"``:
-        torchvision's own, with 1000 classes. A path: a state dict (``.pt``, ``.pth``, ``.safetensors``) in torchvision's
-        names with 365 classes (for VGG16 ``features.0.weight`` … ``classifier.6.bias``; the keys of the release's
-        PyTorch files, saved from several GPUs, begin with ``module.``, which must be cut off), for a network that takes
-        what `preprocess` makes. ``caffe:PATH``, of VGG16: a state dict in the release's own layer names, each with
-        ``.weight`` and ``.bias``: ``conv1_1`` is ``features.0``, …, ``conv5_3`` ``features.28``, ``fc6``, ``fc7`` and
-        ``fc8a`` are ``classifier.0``, ``.3`` and ``.6`` (`CAFFE_LAYERS`); it is fed bytes, blue first, less their mean.
+        One of these:
+
+        - ``"none"``: random weights. Their 365 "scores" stand for no scenes but still differ between images.
+        - ``"imagenet"``: torchvision's weights, with 1000 classes.
+        - A path: a state dict (``.pt``, ``.pth``, ``.safetensors``) with torchvision's names and 365 classes, of a network
+          whose input is that of `preprocess`. For VGG16 the names are ``features.0.weight`` … ``classifier.6.bias``. The
+          PyTorch files of the release were saved from several GPUs: remove ``module.`` from the beginning of their keys.
+        - ``caffe:PATH``, for VGG16 alone: a state dict with the layer names of the Caffe release, each with ``.weight`` and
+          ``.bias`` (`CAFFE_LAYERS`: ``conv1_1`` is ``features.0``, …, ``fc8a`` is ``classifier.6``). The network's input is
+          then values from 0 to 255, blue first, minus their mean.
     layer : {"penultimate", "scores"}
-        What the last layer reads (4096 numbers for VGG16), or the class probabilities it gives. The paper says "feature
-        vectors"; its public code has the 365 class probabilities.
+        ``"penultimate"``: the input of the last layer, 4096 numbers for VGG16. ``"scores"``: the class probabilities. The
+        paper speaks of "feature vectors"; its public code uses the 365 class probabilities.
     size : int
-        Pixels a side of the images to come.
+        Pixels a side of the images that will be described.
     seed : int
-        Of random weights.
+        Seed of random weights.
 
     Raises
     ------
     ValueError
-        Unknown layer or trunk, weights that cannot be had, or a size that the trunk cannot take.
+        An unknown layer or trunk, weights that cannot be found or do not fit, or a size that the trunk cannot take.
     """
     if layer not in LAYERS:
         raise ValueError(f"unknown feature layer '{layer}': expected one of {', '.join(LAYERS)}")
@@ -120,7 +123,7 @@ def scene_network(
 
 
 def _classifier(trunk: str, weights: str, seed: int) -> nn.Module:
-    """The torchvision model: with torchvision's weights, or with random ones for 365 classes."""
+    """The torchvision model, with ImageNet weights or with random weights and 365 classes."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         if weights != "imagenet":
@@ -134,7 +137,7 @@ def _classifier(trunk: str, weights: str, seed: int) -> nn.Module:
 
 
 def _in_caffe_names(network: nn.Module) -> nn.Module:
-    """The same layers under Caffe's names, so that a state dict with those fills them."""
+    """A module that holds the same layers under Caffe's names, into which a state dict with those names can be loaded."""
     renamed = nn.Module()
     for ours, theirs in CAFFE_LAYERS.items():
         renamed.add_module(theirs, network.get_submodule(ours))
@@ -142,7 +145,7 @@ def _in_caffe_names(network: nn.Module) -> nn.Module:
 
 
 class _Images(Dataset):
-    """Images by index; None where one cannot be read."""
+    """Images by index; None for an image that cannot be read."""
 
     def __init__(self, image: Callable[[int], torch.Tensor]):
         self.image = image
@@ -155,7 +158,7 @@ class _Images(Dataset):
 
 
 def _describe(network: SceneNetwork, images: list[torch.Tensor | None], device: str) -> np.ndarray:
-    """Features of one batch, float32 [B, width]; NaN where an image is None."""
+    """Features of a batch of images, float32 [B, width]; NaN for an image that is None."""
     features = np.full((len(images), network.width), np.nan, dtype=np.float32)
     there = [i for i, image in enumerate(images) if image is not None]
     if there:
@@ -177,28 +180,34 @@ def extract(
     workers: int = 0,
     device: str = "cpu",
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Features of every image, a chunk at a time and a file a chunk, so that an interrupted run goes on where it was.
+    """Features of all images, chunk by chunk; each chunk is kept in a file, so that an interrupted run can be continued.
 
-    No more than a chunk is in memory: 1024 × 4096 float32 of VGG16 are 17 MB, whatever the number of images.
+    Only one chunk is in memory at a time, whatever the number of images: 17 MB for VGG16's 1024 × 4096 float32.
 
     Parameters
     ----------
     image : callable
-        Index to uint8 [3, H, W].
+        Maps an index to an image, uint8 [3, H, W].
     names : sequence of str
-        One an image. A chunk's file is named by its images, the network and `data`; whatever changes makes another file.
+        A name for each image. The name of a chunk's file is a digest of the names of its images, the network and `data`, so
+        that other images or another network have another file.
     folder : path
-        Where the chunks are kept.
+        The folder of the chunks' files.
     data : str
-        What else the images depend on.
+        A text that changes when the images change.
+    chunk, batch : int
+        Images in a file, and images that the network describes at a time.
     workers : int
-        Processes that read images.
+        Number of processes that read images.
+    device : str
+        The network's device, ``"cpu"`` or ``"cuda"``.
 
     Yields
     ------
     rows : slice
+        Indices of the chunk's images.
     features : float32 array [rows, width]
-        NaN where an image cannot be read. A file that is damaged is set aside, with one line on stderr, and made anew.
+        NaN for an image that cannot be read. A damaged file is renamed and made anew, and one line on stderr says so.
     """
     chunks = [slice(first, min(first + chunk, len(names))) for first in range(0, len(names), chunk)]
     files = [Path(folder) / f"features-{digest(network.digest, data, *names[rows])}.npz" for rows in chunks]
@@ -228,7 +237,7 @@ def extract(
 
 
 def _read(file: Path, count: int, width: int) -> np.ndarray | None:
-    """Features of a chunk; None where the file is damaged."""
+    """Features of a chunk, from its file; None if the file is damaged."""
     try:
         features = read_arrays(file)["features"]
     except (ValueError, OSError, KeyError, EOFError, BadZipFile, zlib.error, NotImplementedError):

@@ -1,4 +1,4 @@
-"""Siamese networks: a trunk and a head make a tower, two towers make a network."""
+"""Siamese networks: two towers, each of which is a trunk and a head."""
 
 from cvig.models.building import build, load_network
 from cvig.models.siamese import MEAN, STD, SiameseNetwork, preprocess

@@ -1,4 +1,4 @@
-"""Which units of a network say nothing."""
+"""Which units of a network are silent: zero for every image."""
 
 import torch
 from torch import nn
@@ -6,18 +6,23 @@ from torch import nn
 
 @torch.no_grad()
 def silent_units(tower: nn.Module, images: torch.Tensor) -> dict[str, float]:
-    """Share of each ReLU layer's units that are zero for every one of some images, by the layer's name, in [0, 1].
+    """The share of each ReLU layer's units that are zero for all of the given images.
 
-    A unit is a channel of a feature map, silent where it is zero at every place, or a neuron. One that is silent for all
-    images has no gradient from any of them: it is dead as long as what it sees stays as it is. Where a whole layer is, the
-    tower gives one point.
+    A unit is a neuron, or a channel of a feature map; a channel is silent if it is zero at every position. A unit that is
+    silent for all images gets no gradient from any of them, so it stays dead as long as its input does not change. If all
+    units of a layer are silent, the tower gives the same embedding for every image.
 
     Parameters
     ----------
     tower : nn.Module
-        As it is, in training or evaluation mode.
+        It is run in the mode, training or evaluation, that it is in.
     images : float tensor [B, 3, H, W]
-        As the tower takes them.
+        The tower's input.
+
+    Returns
+    -------
+    dict of str to float
+        By the layer's name in the tower, in [0, 1].
 
     >>> tower = nn.Sequential(nn.Flatten(), nn.Linear(12, 4), nn.ReLU())
     >>> nn.init.constant_(tower[1].bias, -100.0)[0].item(), silent_units(tower, torch.rand(8, 3, 2, 2))

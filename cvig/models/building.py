@@ -1,7 +1,7 @@
-"""Networks by the name of their architecture, and networks that were saved.
+"""Building a network by the name of its architecture, and loading a network that was saved.
 
-The paper's three architectures (section 3.3) are `cvig.models.trunks.ARCHITECTURES`; the name of a torchvision
-classification model with a convolutional feature map is an architecture too, with the same head as VGG16 and ResNet50.
+The paper's three architectures (section 3.3) are `cvig.models.trunks.ARCHITECTURES`. The name of any torchvision
+classification model with a convolutional feature map is an architecture as well, with the same head as VGG16 and ResNet50.
 """
 
 import copy
@@ -17,12 +17,12 @@ from cvig.models.trunks import build_trunk, feature_shape, zero_residuals
 
 
 def dense_head(features: int, embedding: int, final_relu: bool, glorot: bool = False) -> dict[str, nn.Module]:
-    """Fully connected layers of 512, 256 and `embedding` neurons, batch norm between them (paper, section 3.3).
+    """Fully connected layers of 512, 256 and `embedding` neurons, with batch norm between them (paper, section 3.3).
 
-    "All layers used the ReLU activation function": with `final_relu` the last one too, so that no embedding has a
-    negative coordinate. The public code (S010MON/image-locate, src/models.py) leaves the last layer linear, and puts
-    batch norm after the ReLU as here. With `glorot`, linear layers start as Keras starts them, as that code does: weights
-    uniform within √(6 / (inputs + outputs)) (Glorot and Bengio 2010), biases zero.
+    The paper says: "All layers used the ReLU activation function". With `final_relu` the last layer has one too, and no
+    embedding has a negative coordinate. The public code (S010MON/image-locate, src/models.py) leaves the last layer linear,
+    and puts batch norm after the ReLU, as is done here. With `glorot`, linear layers are initialized as Keras and that code
+    do it: weights uniform within ±√(6 / (inputs + outputs)) (Glorot and Bengio 2010), and biases zero.
     """
     last = [nn.Linear(256, embedding)] + [nn.ReLU()] * final_relu
     head = {
@@ -37,22 +37,22 @@ def dense_head(features: int, embedding: int, final_relu: bool, glorot: bool = F
 
 
 def pooled_head(channels: int, side: int, embedding: int) -> dict[str, nn.Module]:
-    """The feature map averaged over `side` × `side` parts, and one linear layer: thousands of weights, not millions."""
+    """A head that averages the feature map over `side` × `side` parts and ends in one linear layer, with few weights."""
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten())
     return {"pool": pool, "projection": nn.Linear(channels * side * side, embedding)}
 
 
 def netvlad_heads(channels: int, embedding: int, zero: bool = False, project: bool = True) -> list[dict[str, nn.Module]]:
-    """The two heads of CVM-Net-I: each its own NetVLAD of 64 clusters, and one linear projection for both, or none.
+    """The two heads of CVM-Net-I: each has a NetVLAD of 64 clusters, and they share one linear projection, if any.
 
-    So it is in the authors' code (david-husx/crossview_localisation): src/CVM-Net/cvm_net.py gives each branch a
-    `netvlad` under its own variable scope, src/CVM-Net/siamese_fc.py reuses the variables of one 4096-d `fc1`.
+    The authors' code (david-husx/crossview_localisation) does the same: src/CVM-Net/cvm_net.py gives each branch a
+    `netvlad` in its own variable scope, and src/CVM-Net/siamese_fc.py reuses the variables of one 4096-d `fc1`.
     """
     vlads = [{"netvlad": NetVLAD(channels, clusters=64, zero=zero)} for _ in range(2)]
     if not project:
         return vlads
     projection = nn.Linear(64 * channels, embedding)
-    # The authors start the bias at 0.1, which outweighs a projected unit vector and turns all embeddings one way.
+    # The authors start the bias at 0.1. It would outweigh a projected unit vector, and all embeddings would be alike.
     nn.init.zeros_(projection.bias)
     return [{**vlad, "projection": projection} for vlad in vlads]
 
@@ -79,38 +79,39 @@ def build(
     Parameters
     ----------
     arch : str
-        ``"vgg16"`` or ``"resnet50"``: trunk and fully connected head; ``"cvm-net-i"``: VGG16 trunk up to conv5_3 (as in
-        the authors' src/CVM-Net/VGG.py), NetVLAD of 64 clusters and a projection (Hu et al. 2018); or any torchvision
-        classification model but ViT, or ``"conv4"`` (`cvig.models.trunks.small_trunk`), with the fully connected head.
+        ``"vgg16"`` or ``"resnet50"``: this trunk and a fully connected head. ``"cvm-net-i"``: VGG16 up to conv5_3 (as in
+        the authors' src/CVM-Net/VGG.py), NetVLAD of 64 clusters and a projection (Hu et al. 2018). The name of any other
+        torchvision classification model but ViT, or ``"conv4"`` (`cvig.models.trunks.small_trunk`): this trunk and the
+        fully connected head.
     weights : str
-        Where both trunks start: ``"imagenet"``, the path of a local state dict, or ``"none"``.
+        Initial weights of both trunks: ``"imagenet"``, the path of a local state dict, or ``"none"`` for random ones.
     size : int
         Pixels a side of the square input.
     embedding : int, optional
-        Width of the embedding; by default 256, and 4096 for CVM-Net-I.
+        Number of dimensions D of the embedding; by default 256, and 4096 for CVM-Net-I.
     final_relu : bool
-        A ReLU after the last fully connected layer, as in the paper's text. CVM-Net-I has none.
+        Add a ReLU after the last fully connected layer, as in the paper's text. CVM-Net-I never has one.
     unit_norm : bool
-        Put embeddings on the unit sphere, where Euclidean order is cosine order. CVM-Net-I always does.
+        Scale embeddings to length 1, so that ranking by distance and by cosine agree. CVM-Net-I always does.
     zero_netvlad : bool
         Start NetVLAD's clusters at zero, as the paper's public code does.
     zero_residual : bool
-        Start a ResNet of random weights by `zero_residuals`.
+        Initialize a ResNet without given weights by `zero_residuals`.
     dark, bgr : bool
-        As `SiameseNetwork.prepare` has it.
+        Prepare images as the paper's public code does (`SiameseNetwork.prepare`).
     projection : bool
-        CVM-Net-I has its projection. Without it the embedding is as wide as NetVLAD's output, whatever `embedding` says.
+        False: CVM-Net-I has no projection, and the embedding is NetVLAD's output, whatever `embedding` says.
     glorot : bool
-        Fully connected layers start as Keras starts them (`dense_head`).
+        Initialize fully connected layers as Keras does (`dense_head`).
     pool : int
-        Above 0, `pooled_head` of so many parts a side takes the place of the fully connected head.
+        Above 0: use `pooled_head` with so many parts a side in place of the fully connected head.
     seed : int
-        Of random weights. The global random state is left as it was.
+        Seed of random weights. The global random state is not changed.
 
     Raises
     ------
     ValueError
-        Unknown architecture, a size that it cannot take, or weights that cannot be had.
+        An unknown architecture, a size that it cannot take, or weights that cannot be found or do not fit.
     """
     vlad = arch == "cvm-net-i"
     width = (4096 if vlad else 256) if embedding is None else embedding
@@ -153,25 +154,25 @@ def build(
 
 
 def load_network(folder: Path | str) -> SiameseNetwork:
-    """Read a network that `SiameseNetwork.save` wrote, as training does at its end, on the CPU.
+    """Load a network that `SiameseNetwork.save` wrote, onto the CPU. A training run of the study also ends in such a folder.
 
     Parameters
     ----------
     folder : path
-        With ``network.json`` and ``checkpoint.safetensors``.
+        Holds ``network.json`` and ``checkpoint.safetensors``.
 
     Returns
     -------
     SiameseNetwork
-        In evaluation mode. Every one of its tensors came from the file, whose digest is the one kept beside it.
+        In evaluation mode. Each of its tensors was read from the file, and the file has the digest that was saved with it.
 
     Raises
     ------
     FileNotFoundError
-        No network there, or one without its weights.
+        There is no network, or its weights are missing.
     ValueError
-        Weights that are missing, foreign, of another shape or type (the first of them, and how many), or not those that
-        were saved.
+        The weights lack a tensor, have a foreign one or one of another shape or type (the message names the first and
+        counts them), or are not the weights that were saved with this design.
 
     Examples
     --------

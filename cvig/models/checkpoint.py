@@ -1,7 +1,7 @@
-"""A network's folder: its weights, and beside them its design and the digest of the weights.
+"""The folder of a saved network: its weights, its design, and a digest of the weights.
 
-The weights are written first and ``network.json`` last, so that a save cut short leaves a folder whose two files do not
-belong together, which reading refuses.
+The weights are written first and ``network.json`` last. A save that is interrupted leaves two files that do not belong
+together, and reading them raises an error.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ FORMAT = 1
 
 
 def _once(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """What both towers share under the first of its names alone."""
+    """The state without repetitions: a tensor that both towers share is kept under its first name alone."""
     names: dict[tuple, str] = {}
     for name in sorted(state):
         names.setdefault((state[name].data_ptr(), state[name].shape), name)
@@ -29,7 +29,7 @@ def _once(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 
 def _digest(state: dict[str, torch.Tensor]) -> str:
-    """Of the tensors, by their names; not of the file, which holds a header too."""
+    """Digest of the tensors and their names; the file's own digest would also depend on its header."""
     total = hashlib.sha256()
     for name in sorted(state):
         total.update(f"{name} {state[name].dtype} {list(state[name].shape)}\n".encode())
@@ -38,12 +38,12 @@ def _digest(state: dict[str, torch.Tensor]) -> str:
 
 
 def write(folder: Path | str, design: dict, network: nn.Module) -> None:
-    """Write the weights and, last, what they belong to.
+    """Write the weights, and then the design that they belong to.
 
     Raises
     ------
     ValueError
-        Numbers of another precision than networks are built in.
+        A tensor of floating point numbers that are not float32.
     """
     state = _once(network.state_dict())
     other = [name for name, x in state.items() if x.is_floating_point() and x.dtype != torch.float32]
@@ -73,23 +73,23 @@ def _read_json(folder: Path) -> dict:
 
 
 def read_design(folder: Path | str) -> dict:
-    """What `cvig.models.build` is to be given.
+    """The arguments by which `cvig.models.build` builds the saved network.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        No saved network there, or not one that this version reads.
+        There is no saved network, or this version cannot read it.
     """
     return _read_json(Path(folder))["design"]
 
 
 def read_weights(folder: Path | str, network: nn.Module) -> None:
-    """Fill every tensor of a network from the weights that were saved with its design.
+    """Load the saved weights into every tensor of `network`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As `cvig.models.load_network`.
+        As `cvig.models.load_network` raises them.
     """
     path, wanted = Path(folder) / WEIGHTS, network.state_dict()
     if not path.is_file():
@@ -111,4 +111,4 @@ def read_weights(folder: Path | str, network: nn.Module) -> None:
             raise ValueError(f"weights '{path}' {wrong} '{names[0]}' ({len(names)} such)")
     if _digest(state) != _read_json(Path(folder))["weights"]["sha256"]:
         raise ValueError(f"weights '{path}' are not those that '{DESIGN}' beside them was written for")
-    network.load_state_dict(state, strict=False)  # what is shared is filled under one name
+    network.load_state_dict(state, strict=False)  # shared tensors stand under one name alone

@@ -1,4 +1,4 @@
-"""NetVLAD: a learned bag of local features (Arandjelović et al. 2016, section 3)."""
+"""NetVLAD: one vector of an image from its local features (Arandjelović et al. 2016, section 3)."""
 
 import math
 
@@ -7,15 +7,16 @@ from scipy.cluster.vq import kmeans2
 from torch import nn
 from torch.nn import functional as F
 
-ENOUGH = 4096  # local features to cluster
+ENOUGH = 4096  # local features, at most, from which clusters are found
 
 
 class NetVLAD(nn.Module):
-    """Sum, for each of K clusters, the residuals of the local features that belong to it.
+    """For each of K clusters, the sum of the residuals (feature minus center) of the local features assigned to it.
 
-    A feature map [B, C, h, w] becomes [B, K·C] of length 1: local features are normalized, then each cluster's residual,
-    then the whole. Centers start as random directions, each another one, and the assignment agrees with them; better,
-    as the clusters of real features (`fit_clusters`). Started equal, say at zero, they would get equal gradients and stay
+    A feature map [B, C, h, w] becomes a vector [B, K·C] of length 1. Local features are scaled to length 1 first, then the
+    sum of each cluster, then the whole vector. The assignment to clusters is soft and learned. Centers start as different
+    random directions, and the assignment starts in agreement with them; `fit_clusters` starts both from clusters of real
+    features, which is better. If all centers started equal, for example at zero, they would get equal gradients and remain
     one cluster for ever.
 
     Parameters
@@ -25,7 +26,7 @@ class NetVLAD(nn.Module):
     clusters : int
         K; 64 in NetVLAD and CVM-Net.
     sharpness : float
-        Scale of the initial soft assignment: how much nearer a feature must be to a center to belong to it alone.
+        Sharpness of the initial soft assignment: the larger it is, the more a feature belongs to its nearest center alone.
     zero : bool
         Start all clusters at zero, as the paper's public code does (S010MON/image-locate, src/models.py).
     """
@@ -39,16 +40,17 @@ class NetVLAD(nn.Module):
 
     @torch.no_grad()
     def _agree(self, sharpness: float) -> None:
-        """Assign by the softmax of -sharpness |x - c|² over clusters, whose |x|² cancels."""
+        """Make the assignment the softmax of -sharpness · |x - c|² over clusters; |x|² cancels in it."""
         self.assign.weight.copy_(2 * sharpness * self.centers[:, :, None, None])
         self.assign.bias.copy_(-sharpness * self.centers.square().sum(1))
 
     @torch.no_grad()
     def fit_clusters(self, features: torch.Tensor, seed: int = 0) -> None:
-        """Start from the clusters of real feature maps [B, C, h, w], as NetVLAD does (its section 3 and appendix A).
+        """Start from clusters of real feature maps [B, C, h, w], as the NetVLAD paper does (section 3 and appendix A).
 
-        Far-off centers would leave nearly the same residuals to every image. The sharpness makes the nearest center of a
-        feature, in the mean, a hundred times likelier than the second nearest. Clusters that start at zero stay there.
+        Centers that are far from all features would give nearly the same residuals for every image. The sharpness is chosen
+        so that, on average, the nearest center of a feature is a hundred times likelier than the second nearest. With
+        `zero` this does nothing.
 
         Raises
         ------
@@ -72,7 +74,7 @@ class NetVLAD(nn.Module):
         self._agree(math.log(100) / float(second - near))
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Aggregate a feature map."""
+        """Aggregate feature maps [B, C, h, w] to vectors [B, K·C] of length 1."""
         features = F.normalize(features.float(), dim=1)
         weight = self.assign(features).float().flatten(2).softmax(dim=1)  # [B, K, h·w]
         local = features.flatten(2)  # [B, C, h·w]

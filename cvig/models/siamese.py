@@ -1,4 +1,4 @@
-"""Siamese networks: a trunk and a head make a tower, two towers make a network."""
+"""Siamese networks: two towers, each of which is a trunk and a head."""
 
 from pathlib import Path
 
@@ -16,7 +16,12 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def preprocess(images: torch.Tensor) -> torch.Tensor:
-    """Make uint8 images [B, 3, H, W] the float32 input of every network here: ImageNet's mean and deviation.
+    """Normalize uint8 images [B, 3, H, W] by ImageNet's mean and standard deviation: float32 [B, 3, H, W].
+
+    Raises
+    ------
+    ValueError
+        Images of another shape or type.
 
     >>> preprocess(torch.full((1, 3, 2, 2), 255, dtype=torch.uint8))[0, :, 0, 0]
     tensor([2.2489, 2.4286, 2.6400])
@@ -29,7 +34,7 @@ def preprocess(images: torch.Tensor) -> torch.Tensor:
 
 
 class Tower(nn.Module):
-    """Trunk and head: normalized images [B, 3, H, W] to embeddings [B, D], of length 1 with `unit_norm`."""
+    """A trunk and a head, which map normalized images [B, 3, H, W] to embeddings [B, D]; of length 1 with `unit_norm`."""
 
     def __init__(self, trunk: nn.Module, head: dict[str, nn.Module], unit_norm: bool):
         super().__init__()
@@ -38,11 +43,11 @@ class Tower(nn.Module):
             self.head.add_module(name, block)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Embed a batch."""
+        """Embed normalized images [B, 3, H, W]: [B, D]."""
         return self.embed(self.trunk(images))
 
     def embed(self, features: torch.Tensor) -> torch.Tensor:
-        """Embed a batch of the trunk's feature maps [B, C, h, w]."""
+        """Embed feature maps [B, C, h, w] of the trunk: [B, D]."""
         embedding = self.head(features)
         return F.normalize(embedding.float(), dim=1) if self.unit_norm else embedding
 
@@ -56,15 +61,16 @@ class SiameseNetwork(nn.Module):
     ground, aerial : Tower
     embedding_dim : int
     size : int
-        Pixels a side of the square input that the heads were made for.
+        Pixels a side of the square images that the heads were made for.
     dark : bool
-        Train on images 255 times too dark and test on others 255 times too faint (`prepare`).
+        Train on images that are 255 times too dark, and test on images of 255 times too little contrast (`prepare`).
     bgr : bool
-        Train on images with red and blue exchanged and test on others as they are (`prepare`).
+        Train on images with red and blue exchanged, and test on images as they are (`prepare`).
     half_size : bool
-        See images at half their size; false unless set.
+        Scale images to half their size first; False at the start, and set by training.
     design : dict or None
-        What `cvig.models.build` makes an equal network of, its weights apart; None where it was made otherwise.
+        The arguments by which `cvig.models.build` builds this network, apart from its weights; None if it was not built
+        that way.
     """
 
     def __init__(
@@ -84,41 +90,42 @@ class SiameseNetwork(nn.Module):
         self.design = design
 
     def save(self, folder: Path | str) -> None:
-        """Write the weights and all that is needed to build the network: `cvig.load_network` reads it back.
+        """Write the weights and all that is needed to build the network again; `cvig.load_network` reads the folder.
 
         Parameters
         ----------
         folder : path
-            Made where it is not there; gets ``checkpoint.safetensors`` and, last, ``network.json``.
+            Made if it does not exist. ``checkpoint.safetensors`` is written first, ``network.json`` last.
 
         Raises
         ------
         ValueError
-            A network that `cvig.models.build` did not make, or one of another precision than it makes.
+            The network was not built by `cvig.models.build`, or is not float32 any more.
         """
         if self.design is None:
             raise ValueError(f"this {self.arch} network was not made by cvig.models.build: nothing could build it again")
         checkpoint.write(folder, self.design, self)
 
     def take_trunks(self, other: "SiameseNetwork") -> None:
-        """Give both trunks the weights of another network's; the heads stay as they are.
+        """Copy the weights of another network's trunks into this network's; the heads do not change.
 
         Raises
         ------
         ValueError
-            Trunks of another kind: the first weights that do not fit, and how many.
+            The trunks are of different kinds; the message names the first weights that do not fit, and counts them.
         """
         for side in ("ground", "aerial"):
             trunk = getattr(other, side).trunk
             fill(getattr(self, side).trunk, trunk.state_dict(), f"{side} trunk of {other.arch}, for {self.arch}")
 
     def prepare(self, images: torch.Tensor, *, training: bool = False) -> torch.Tensor:
-        """Make uint8 images [B, 3, H, W] this network's input: `preprocess`, or what the paper's code makes of it.
+        """Make this network's input, float32 [B, 3, H, W], from uint8 images [B, 3, H, W].
 
-        That code trains on images over 255 from which it then takes the mean of images from 0 to 255: black, but for a
-        255th of the contrast. It tests on images over 255 alone, which to the same trunk are the mean gray, but for a
-        255th of the contrast. In training it also exchanges red and blue (`bgr`), as the Caffe models that the means are of
-        have them.
+        The input is that of `preprocess`, unless `dark` or `bgr` imitate what the paper's public code does. That code
+        divides training images by 255 and then subtracts the mean of images from 0 to 255: they are black, with a 255th of
+        the contrast. It divides test images by 255 alone: for the same trunk they are mean gray, with a 255th of the
+        contrast (`dark`). In training it also exchanges red and blue, as the Caffe models that its means come from (`bgr`).
+        With `half_size`, images are scaled to half their height and width.
         """
         x = preprocess(images.flip(1) if self.bgr and training else images)
         if self.half_size:
@@ -129,18 +136,19 @@ class SiameseNetwork(nn.Module):
         return (x - black) / 255 + (black if training else 0)
 
     def takes_half_size(self) -> bool:
-        """Whether the heads were made for feature maps of any size, as NetVLAD is, and images of half the size have one."""
+        """Whether images of half the size can be embedded: NetVLAD takes feature maps of any size, other heads do not."""
         return isinstance(self.ground.head[0], NetVLAD) and feature_shape(self.ground.trunk, self.size // 2) is not None
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embed ground views and aerial images: two tensors [B, D]."""
+        """Embed prepared ground views and aerial images, float [B, 3, H, W] each: two tensors [B, D]."""
         return self.ground(ground), self.aerial(aerial)
 
     @torch.no_grad()
     def fit_statistics(self, ground: torch.Tensor, aerial: torch.Tensor) -> None:
-        """Give the batch norms of each trunk the statistics of normalized images [B, 3, H, W], as pretrained ones have them.
+        """Set the batch norm statistics of each trunk to those of normalized images [B, 3, H, W].
 
-        Without them a random trunk whose batch norm never trains would not be normalized at all.
+        A pretrained trunk has such statistics. A random trunk whose batch norm is frozen needs them, because otherwise its
+        features would not be normalized at all.
         """
         for tower, images in ((self.ground, ground), (self.aerial, aerial)):
             norms = batch_norms(tower.trunk)
@@ -157,7 +165,7 @@ class SiameseNetwork(nn.Module):
 
     @torch.no_grad()
     def fit_clusters(self, ground: torch.Tensor, aerial: torch.Tensor, seed: int = 0) -> None:
-        """Start each NetVLAD, where there is one, from its trunk's features of normalized images [B, 3, H, W]."""
+        """Start each NetVLAD from its trunk's features of normalized images [B, 3, H, W]; other heads do not change."""
         training = self.training
         self.eval()
         for tower, images in ((self.ground, ground), (self.aerial, aerial)):
@@ -166,7 +174,7 @@ class SiameseNetwork(nn.Module):
         self.train(training)
 
     def describe(self) -> pd.DataFrame:
-        """One row a block of a tower: its layers, what it gives out for one image, parameters, and whether shared."""
+        """The blocks of a tower, one row each: layers, shape of the output, parameters, and whether both towers share it."""
         tower, training = self.ground.eval(), self.training
         aerial = {id(parameter) for parameter in self.aerial.parameters()}
         output = torch.zeros(1, 3, self.size, self.size, device=next(tower.parameters()).device)

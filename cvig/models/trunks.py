@@ -1,4 +1,4 @@
-"""Trunks: convolutional networks of torchvision without their classifiers, and what is done to them before training."""
+"""Trunks: torchvision's convolutional networks without their classifiers, and how their training is prepared."""
 
 from http.client import HTTPException
 from itertools import pairwise
@@ -11,13 +11,13 @@ from torchvision.models import resnet
 from cvig.models.weights import load_state_dict
 
 ARCHITECTURES = ("vgg16", "resnet50", "cvm-net-i")
-SMALL = "conv4"  # our own: many trainings need a trunk that takes seconds
-# Children of torchvision's models that come after, or beside, the feature map.
+SMALL = "conv4"  # `small_trunk`, which trains in seconds
+# The parts of torchvision's models that come after the feature map, or beside it.
 CLASSIFIER_PARTS = ("avgpool", "flatten", "dropout", "fc", "head", "heads", "classifier", "aux1", "aux2", "AuxLogits")
 
 
 def trunk_name(arch: str) -> str:
-    """The torchvision model that `arch` takes its features from; ValueError for an unknown architecture."""
+    """The name of the model that is the trunk of architecture `arch`; ValueError for an unknown architecture."""
     name = "vgg16" if arch == "cvm-net-i" else arch
     if name != SMALL and name not in torchvision.models.list_models(module=torchvision.models):
         raise ValueError(
@@ -28,7 +28,7 @@ def trunk_name(arch: str) -> str:
 
 
 def small_trunk() -> nn.Sequential:
-    """Four blocks of convolution, batch norm and ReLU, with 16 to 128 channels; all but the last halve the image.
+    """Four blocks of convolution, batch norm and ReLU with 16, 32, 64 and 128 channels; the first three halve the image.
 
     >>> small_trunk()(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 128, 4, 4])
@@ -41,18 +41,23 @@ def small_trunk() -> nn.Sequential:
 
 
 def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
-    """A torchvision model without its pooling and classifier: images [B, 3, H, W] to a feature map [B, C, h, w].
+    """A torchvision model without pooling and classifier, which maps images [B, 3, H, W] to feature maps [B, C, h, w].
 
-    Layers keep torchvision's names and initialization. `SMALL` is `small_trunk`, which has no ImageNet weights.
+    Layers keep torchvision's names and initialization.
 
     Parameters
     ----------
     arch : str
-        ``"cvm-net-i"`` is VGG16 up to conv5_3, or a torchvision classification model whose parts follow one another up
-        to the feature map: all but ViT.
+        ``"cvm-net-i"``: VGG16 up to conv5_3. ``"conv4"``: `small_trunk`. Otherwise a torchvision classification model whose
+        parts follow one another up to the feature map, which is all of them but ViT.
     weights : str
-        ``"imagenet"`` (torchvision's IMAGENET1K_V1), the path of a state dict of the model with or without its
-        classifier, whose keys are passed over, or ``"none"``.
+        ``"imagenet"`` (torchvision's IMAGENET1K_V1, which ``"conv4"`` does not have), the path of a state dict of the
+        model, with or without its classifier, or ``"none"``.
+
+    Raises
+    ------
+    ValueError
+        An unknown architecture, or weights that cannot be found, fetched or read, or that do not fit.
     """
     name, pretrained = trunk_name(arch), None
     if name == SMALL:
@@ -68,7 +73,7 @@ def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
             raise ValueError(f"torchvision has no {pretrained} weights of {name}: give a path, or weights='none'")
     try:
         model = torchvision.models.get_model(name, weights=pretrained)
-    except (OSError, HTTPException, RuntimeError) as error:  # no network, cut off, or a file with the wrong hash
+    except (OSError, HTTPException, RuntimeError) as error:  # no network, a cut download, or a wrong hash
         raise ValueError(
             f"ImageNet weights of {name} could not be fetched ({error}): "
             "give the path of a local state dict as weights, or weights='none' to start from random ones"
@@ -105,13 +110,13 @@ def freeze(trunk: nn.Module, trained_from: str | None) -> None:
     ----------
     trunk : nn.Module
     trained_from : str or None
-        Where the names of the trained weights begin: ``"layer4.2"`` of a ResNet is its last block. All are trained where
-        None, none where empty.
+        The layer from which on weights are trained: ``"layer4.2"`` is the last block of a ResNet. None: train all weights.
+        Empty: train none.
 
     Raises
     ------
     ValueError
-        The trunk has no such weights.
+        The trunk has no such layer.
     """
     names = [name for name, _ in trunk.named_parameters()]
     if trained_from is None:
@@ -136,8 +141,9 @@ def batch_norms(module: nn.Module) -> list[nn.Module]:
 def zero_residuals(trunk: nn.Module) -> None:
     """Start every residual block of a ResNet as the identity: its last batch norm scales by zero (Goyal et al. 2017, 5.1).
 
-    A deep one then starts as a shallow one, its shortcuts, and learns from far fewer pairs. Of an image so small that one
-    position is left of it, shortcuts see a corner alone: give it 64 pixels. Other trunks stay as they are.
+    A deep ResNet then starts as a shallow network of its shortcuts, and learns from far fewer pairs. Images should have at
+    least 64 pixels a side: in a smaller one the feature map has one position, and there the shortcuts alone see only a
+    corner of the image. Other trunks do not change.
     """
     for block in trunk.modules():
         if isinstance(block, resnet.Bottleneck):

@@ -1,4 +1,4 @@
-"""Weights from other projects' files: a state dict, by its keys."""
+"""Loading weights from state dicts that other projects saved."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
 
 
 def fill(network: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
-    """Fill a network from a state dict; ValueError says of `what` which keys or shapes do not fit."""
+    """Load a state dict into a network; ValueError names `what` was loaded and the first key or shape that does not fit."""
     wanted = network.state_dict()
-    # Batch norm only counts its batches under this key; files from before 2018 lack it.
+    # under this key batch norm only counts batches; files from before 2018 do not have it
     missing = [key for key in wanted if key not in state and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in state if key not in wanted]
     shapes = [key for key in wanted if key in state and state[key].shape != wanted[key].shape]
@@ -31,20 +31,21 @@ def fill(network: nn.Module, state: dict[str, torch.Tensor], what: str) -> None:
 
 
 def load_state_dict(network: nn.Module, path: str | Path, ignore: tuple[str, ...] = ()) -> None:
-    """Fill a network from a local state dict (``.pt``, ``.pth``, ``.safetensors``).
+    """Load the weights of a network from a local state dict (``.pt``, ``.pth``, ``.safetensors``).
 
     Parameters
     ----------
     network : nn.Module
     path : path
-        A mapping of keys to tensors, or one under the key ``state_dict`` as training scripts save it.
+        The file holds a mapping of keys to tensors, or has one under the key ``state_dict``, as training scripts save it.
     ignore : tuple of str
-        Top-level parts whose keys in the file are passed over.
+        Keys in the file that begin with one of these parts are skipped.
 
     Raises
     ------
     ValueError
-        No such file, not a state dict, or keys or shapes that do not fit: the first of them, and how many.
+        There is no such file, it is no state dict, or keys or shapes do not fit; the message names the first that does not
+        fit, and counts them.
     """
     path = Path(path)
     state = {key: value for key, value in _read_state(path).items() if key.split(".")[0] not in ignore}

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 EXTRAS = dict.fromkeys(("PIL", "lightning", "sklearn", "torch", "torchmetrics", "torchvision"), "train")
-EXTRAS |= {"h5py": "formats", "matplotlib": "figures", "rasterio": "locate"}
+EXTRAS |= {"h5py": "formats", "matplotlib": "figures", "rasterio": "locate", "pyarrow": "geoparquet"}
 
 
 @contextmanager

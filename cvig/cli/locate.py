@@ -25,8 +25,8 @@ def locate(
     gallery: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of GeoTIFFs, of images with world files, or of map tiles zoom/x/y; a CSV file of file, lat, lon, "
-            "footprint; or one GeoTIFF, or image with a world file, that --tile cuts."
+            help="Folder of GeoTIFFs, of images with world files, or of map tiles zoom/x/y; a CSV or GeoParquet file "
+            "of file, lat, lon, footprint; or one GeoTIFF, or image with a world file, that --tile cuts."
         ),
     ] = None,
     calibration: Annotated[

@@ -1,8 +1,11 @@
 """Galleries that people have: each tile lies where its file says, and shows what lies there."""
 
 import math
+import shutil
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from galleries import METRE, paint
 from PIL import Image
@@ -97,7 +100,7 @@ def test_a_table_places_tiles_by_their_middles(tmp_path):
         ({"7/x/1.png": None}, {}, "no tile x/y.png"),
         ({"7/200/1.png": None}, {}, "beyond the 128 of zoom 7"),
         ({"7/20/1.png": None}, {"zoom": 9}, "has no zoom 9"),
-        ({"notes.txt": "hm"}, {"of": "notes.txt"}, "expected a folder, a CSV file"),
+        ({"notes.txt": "hm"}, {"of": "notes.txt"}, "expected a folder, a CSV or Parquet file"),
     ],
 )
 def test_a_gallery_that_cannot_be_placed_is_refused_in_one_line(files, options, said, tmp_path):
@@ -224,3 +227,64 @@ def test_world_files_in_metres_take_their_system(tmp_path):
     assert open_tiles(tmp_path).corners[0, 0] == pytest.approx([15.0, 50.0], abs=1e-7)
     with pytest.raises(ValueError, match=r"unknown reference system 'EPSG:1'"):
         open_tiles(tmp_path, crs="EPSG:1")
+
+
+# Parquet files, as geopandas 1.2.0 wrote them (tests/cvig/data): squares of 100 m in UTM, of which shapely begins one at the
+# lower right and one turns clockwise; points in degrees
+
+DATA = Path(__file__).with_name("data")
+
+
+def beside(tmp_path, name):
+    """A file of geopandas beside the pictures that it lists."""
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed (extra geoparquet)")
+    for one in ("a.png", "b.png"):
+        paint(tmp_path / one, (20, 20))
+    return shutil.copy(DATA / name, tmp_path)
+
+
+def test_outlines_of_geoparquet_lie_where_geopandas_says_from_the_upper_left_on(tmp_path):
+    tiles = open_tiles(beside(tmp_path, "outlines.parquet"))
+    upper_left = [[14.999999999999982, 50.0132149219907], [15.002791446991237, 50.013214888417004]]  # to_crs(4326)
+    lower_right = [[15.00139569744654, 50.01231551022985], [15.004187092334396, 50.01231544308458]]
+    assert tiles.corners[:, 0] == pytest.approx(np.array(upper_left), abs=1e-9)
+    assert tiles.corners[:, 2] == pytest.approx(np.array(lower_right), abs=1e-9)
+    assert areas(tiles.corners) == pytest.approx(1e4, rel=5e-3)
+    assert tiles.names == ["a.png", "b.png"]
+    assert tiles.picture(1, 20).shape == (20, 20, 3)
+
+
+def test_points_of_geoparquet_are_the_middles_of_footprints(tmp_path):
+    tiles = open_tiles(beside(tmp_path, "points.parquet"))
+    assert centers(tiles.corners) == pytest.approx(np.array([[15, 50], [15.01, 50.02]]))
+    assert areas(tiles.corners) == pytest.approx([1e4, 2.5e3], rel=1e-3)
+
+
+def test_geoparquet_that_names_no_system_takes_the_given_one(tmp_path):
+    path = beside(tmp_path, "nowhere.parquet")
+    with pytest.raises(ValueError, match=r"nowhere.parquet' does not say its reference system"):
+        open_tiles(path)
+    assert centers(open_tiles(path, crs="EPSG:32633").corners) == pytest.approx(np.array([[15, 50], [15.01, 50.02]]))
+
+
+def test_a_plain_parquet_file_is_read_as_a_csv_file_is(tmp_path):
+    path = beside(tmp_path, "points.parquet")
+    pd.DataFrame({"file": ["a.png", "b.png"], "lat": [1, 2], "lon": [3, 4]}).to_parquet(path)
+    assert centers(open_tiles(path, tile=50).corners) == pytest.approx(np.array([[3, 1], [4, 2]]))
+    pd.DataFrame({"file": ["a.png", "b.png"], "lat": [1, 100], "lon": [3, 4]}).to_parquet(path)
+    with pytest.raises(ValueError, match=r"points.parquet', row 2: lat 100, expected degrees"):
+        open_tiles(path, tile=50)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("mixed.parquet", "row 2: expected points, or outlines of four corners"), ("no.parquet", "cannot be read as Parquet")],
+)
+def test_geoparquet_of_other_shapes_is_refused_in_one_line(name, said, tmp_path):
+    path = beside(tmp_path, "mixed.parquet")
+    if name == "no.parquet":
+        path = tmp_path / name
+        path.write_bytes(b"PAR1 and no more")
+    with pytest.raises(ValueError, match=said) as raised:
+        open_tiles(path)
+    assert "\n" not in str(raised.value)

@@ -8,7 +8,7 @@ from cvig.datasets.images import IMAGE_SUFFIXES
 from cvig.locate.sources.grids import find_grid, open_grid
 from cvig.locate.sources.positions import crs_beside, image_size, outline, read_world_file, world_file
 from cvig.locate.sources.rasters import TIFF, cut_geotiff, cut_picture, geotiff_tiles, is_geotiff
-from cvig.locate.sources.tables import open_table
+from cvig.locate.sources.tables import TABLES, open_table
 from cvig.locate.sources.tiles import Tiles, file_tiles
 
 __all__ = ["Tiles", "open_tiles"]
@@ -28,12 +28,13 @@ def open_tiles(
     Parameters
     ----------
     path : path
-        A folder of GeoTIFFs or of images with world files; a folder of map tiles ``zoom/x/y.png``; a CSV file of file,
-        lat, lon and footprint; or one GeoTIFF, or image with a world file, that is cut into squares.
+        A folder of GeoTIFFs or of images with world files; a folder of map tiles ``zoom/x/y.png``; a CSV or Parquet file
+        of file, lat, lon and footprint, or GeoParquet with points or outlines; or one GeoTIFF, or image with a world file,
+        that is cut into squares.
     tile, stride : float, optional
         Metres a side of a square, and from one to the next: of one raster, or the footprint of a table without one.
     crs : str, optional
-        Reference system of world files, such as ``"EPSG:32633"``; GeoTIFFs have their own.
+        Reference system of world files, and of GeoParquet that names none, such as ``"EPSG:32633"``; GeoTIFFs have theirs.
     zoom : int, optional
         Of map tiles; the deepest where None.
     scheme : {"auto", "xyz", "tms"}
@@ -48,12 +49,14 @@ def open_tiles(
     if not path.exists():
         raise FileNotFoundError(f"no gallery '{path}'")
     if path.is_file():
-        if path.suffix.lower() == ".csv":
-            return open_table(path, tile)
+        if path.suffix.lower() in TABLES:
+            return open_table(path, tile, crs)
         if is_geotiff(path):
             return cut_geotiff(path, tile, stride)
         if path.suffix.lower() not in (*IMAGE_SUFFIXES, *TIFF):
-            raise ValueError(f"gallery '{path}': expected a folder, a CSV file, a GeoTIFF, or an image with a world file")
+            raise ValueError(
+                f"gallery '{path}': expected a folder, a CSV or Parquet file, a GeoTIFF, or an image with a world file"
+            )
         return cut_picture(path, tile, stride, crs)
     if find_grid(path):
         return open_grid(path, zoom, scheme)

@@ -1,4 +1,4 @@
-"""Batches of pairs, shuffled anew each epoch, and the augmentation of aerial images."""
+"""Batches of pairs in a new order each epoch, and the augmentation of aerial images."""
 
 from collections.abc import Callable, Iterator
 
@@ -23,14 +23,31 @@ def check_batch(data: PairedViews, batch: int, together: int) -> None:
 
 
 class EpochBatches:
-    """Batches of shuffled indices; each epoch has its own order and, where the data has them, its own views.
+    """Batches of indices of ground views, in an order that is shuffled anew for each epoch.
 
-    Views of one place answer each other's aerial image, so they must not be negatives in one batch: an epoch takes one view
-    of every place before it takes a second one. Only a batch where such rounds meet can hold two views of a place.
+    Views of one place have the same aerial image as their answer, so they must not be negatives of each other in one batch.
+    An epoch therefore takes one view of every place before it takes a second view of any place. Only a batch at the border
+    of two such rounds can hold two views of a place. Views that do not fill a last batch are left out of the epoch.
 
-    Of several processes each takes its share of every batch, in the order of the ranks.
+    If several processes train together, each takes its share of every batch, in the order of their ranks.
 
-    An epoch's views are set before the first batch is asked for, so worker processes see them too.
+    Iterating also sets the epoch's views (`PairedViews.set_epoch`) before the first batch, so that worker processes, which
+    are started afterwards, see them.
+
+    Parameters
+    ----------
+    data : PairedViews
+    batch : int
+        Pairs in a batch, of all processes together.
+    seed : int
+        Seed of the order.
+    epoch : callable
+        Called without arguments at the start of each epoch; gives the epoch's number, from 0.
+
+    Raises
+    ------
+    ValueError
+        As `check_batch` raises it.
     """
 
     def __init__(self, data: PairedViews, batch: int, seed: int, epoch: Callable[[], int]):
@@ -51,9 +68,10 @@ class EpochBatches:
 
 
 def augment(aerial: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Crop and turn a batch of square aerial tiles as `recipe` asks: uint8 [B, 3, S, S] in and out.
+    """Crop and turn square aerial tiles at random, as `recipe` asks: uint8 [B, 3, S, S] in and out.
 
-    The tiles are this process's share of a batch, for all of which chance is drawn in every process.
+    If several processes train together, the tiles are this process's share of a batch. Each process draws the random numbers
+    of the whole batch and uses those of its share, so that the result does not depend on the number of processes.
     """
     whole = len(aerial) * processes.count()
     own = processes.share(whole)

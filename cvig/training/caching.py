@@ -1,4 +1,7 @@
-"""Gradient caching: large batches whose activations do not fit (Gao et al. 2021, Scaling deep contrastive learning)."""
+"""Gradient caching: training on batches whose activations do not fit into memory.
+
+The idea is that of Gao et al. 2021, Scaling deep contrastive learning.
+"""
 
 from collections.abc import Callable
 
@@ -10,7 +13,7 @@ from cvig.models.trunks import batch_norms
 
 
 def check_cachable(network: SiameseNetwork, frozen_batch_norm: bool) -> None:
-    """ValueError where a trunk's batch norm would see a part of the batch alone: another step than the plain one."""
+    """Raise ValueError if a trunk has batch norm that trains: it would see a part of the batch, which changes the step."""
     if not frozen_batch_norm and (batch_norms(network.ground.trunk) or batch_norms(network.aerial.trunk)):
         raise ValueError(
             f"micro_batch: the batch norm in the trunk of {network.arch} must see the whole batch; "
@@ -21,11 +24,22 @@ def check_cachable(network: SiameseNetwork, frozen_batch_norm: bool) -> None:
 def embed_in_parts(
     tower: Tower, images: torch.Tensor, prepare: Callable[[torch.Tensor], torch.Tensor], size: int
 ) -> torch.Tensor:
-    """Embed a batch of uint8 images [B, 3, H, W] with the activations of `size` images at a time in memory: [B, D].
+    """Embed a batch while the trunk's activations of at most `size` images are in memory.
 
-    The trunk's activations of a part are not kept but made again when the gradient comes back, a third more work. What comes
-    after the trunk sees the whole batch. The gradient is that of the plain step but for rounding, unless layers draw by
-    chance, which draw otherwise here.
+    The trunk embeds `size` images at a time. Its activations are not kept but computed again in the backward pass, a third
+    more work. The head sees the whole batch. The gradient is that of a step without parts but for rounding, unless
+    the trunk has random layers such as dropout, which draw other numbers.
+
+    Parameters
+    ----------
+    images : uint8 tensor [B, 3, H, W]
+    prepare : callable
+        Makes the tower's input from uint8 images, as `SiameseNetwork.prepare` does.
+    size : int
+
+    Returns
+    -------
+    float tensor [B, D]
     """
     features = [
         checkpoint(lambda part: tower.trunk(prepare(part)), part, use_reentrant=False) for part in images.split(size)

@@ -1,4 +1,4 @@
-"""Keeping a training on disk, so that one that is cut short goes on after the last epoch it kept."""
+"""Keeping a training on disk, so that a training that is interrupted continues after the last epoch that was kept."""
 
 import sys
 import time
@@ -17,7 +17,7 @@ from cvig.training import processes
 
 
 class BesideTheFile(TorchCheckpointIO):
-    """Writes checkpoints as all else is written; Lightning's own way stages them in the system's temporary folder."""
+    """Writes checkpoints by `cvig.files.atomic`; Lightning would first write them to the system's temporary folder."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write a checkpoint whole or not at all."""
@@ -26,24 +26,24 @@ class BesideTheFile(TorchCheckpointIO):
 
 
 class KeepEpochs(Checkpoint):
-    """After an epoch, keep in one file all that the rest of the training depends on: weights, optimizer, log.
+    """A Lightning callback that keeps, in one file, all that the rest of the training depends on: weights, optimizer, log.
 
-    Of several processes the first writes the file, and all read it; another number of them can go on from it, to the same
-    outcome but for rounding.
+    If several processes train together, the first writes the file and all read it. A different number of processes can
+    continue from the file, with the same outcome but for rounding.
 
     Parameters
     ----------
     path : Path
-        The file: about three times the checkpoint's size. Each epoch takes the place of the one before, whole.
+        The file, about three times as large as the network's weights. A newer epoch replaces the older one atomically.
     run : dict
-        What is trained, on what data, by which code. Only the very same training goes on from the file.
+        Identifies the training: parameters, data and code. Only a training with an equal `run` continues from the file.
     every : float
-        Seconds at least between two writes, so that short trainings need not pay for them.
+        The least number of seconds between two writes, so that short epochs do not spend their time on writing.
 
     Attributes
     ----------
     earlier : float
-        Seconds that the kept epochs took; zero until there is something to go on from.
+        Seconds that the kept epochs took; 0 if the training does not continue from a file.
     """
 
     def __init__(self, path: Path, run: dict, every: float = 60.0):
@@ -52,16 +52,16 @@ class KeepEpochs(Checkpoint):
 
     @property
     def seconds(self) -> float:
-        """What the training has taken so far, in all its parts."""
+        """Seconds that the training has taken so far, with all its interrupted parts."""
         return self.earlier + time.perf_counter() - self._started
 
     def find(self) -> Path | None:
-        """The file to go on from. One that is damaged is set aside under a name that says so, in one line of stderr.
+        """The file to continue from, or None. A damaged file is renamed, and one line on stderr says so.
 
         Raises
         ------
         ValueError
-            The file is another training's: it is not this one's to take away. Or a process does not see it whole.
+            The file is of another training, or not every process can read it.
         """
         there = processes.first(self._find)
         if there is not None and not all(processes.gather(processes.rank() == 0 or self._read() is not None)):
@@ -70,30 +70,30 @@ class KeepEpochs(Checkpoint):
         return None if there is None else self.path
 
     def of(self) -> dict | None:
-        """Which training the file keeps, as its `run` says; None where there is none, or a damaged one."""
+        """The `run` of the training that the file keeps; None if there is no file or it is damaged."""
         kept = self._read()
         return kept and kept[0]
 
     def epochs(self) -> int:
-        """How many epochs the file keeps; zero where there is none, or a damaged one."""
+        """The number of finished epochs in the file; 0 if there is no file or it is damaged."""
         if self._read() is None:
             return 0
         return torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)["epoch"] + 1
 
     def _read(self) -> tuple[dict, float] | None:
-        """Which training the file keeps, and its seconds; None where it is not there or is damaged anywhere."""
+        """The `run` and the seconds of the training in the file; None if there is no file or any part of it is damaged."""
         try:
             with ZipFile(self.path) as archive:
                 if bad := archive.testzip():
                     raise BadZipFile(bad)
-            # memory-mapped: only what is looked at is read
+            # memory-mapped, so that the weights are not read
             kept = torch.load(self.path, map_location="cpu", weights_only=True, mmap=True)["kept"]
             return kept["run"], float(kept["seconds"])
         except (UnpicklingError, RuntimeError, OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile):
             return None
 
     def _find(self) -> float | None:
-        """Seconds that the kept epochs took; None where there are none."""
+        """Seconds that the kept epochs took; None if there is no file to continue from."""
         if not self.path.exists():
             return None
         kept = self._read()
@@ -106,11 +106,11 @@ class KeepEpochs(Checkpoint):
         return kept[1]
 
     def on_save_checkpoint(self, trainer: lightning.Trainer, module: lightning.LightningModule, checkpoint: dict) -> None:
-        """Say which training this is."""
+        """Add to the checkpoint which training it is of."""
         checkpoint["kept"] = {"run": self.run, "seconds": self.seconds}
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
-        """Write, unless the last time was a moment ago."""
+        """Write the file, unless the last write was less than `every` seconds ago."""
         if processes.first(lambda: time.perf_counter() - self._kept >= self.every):
             trainer.save_checkpoint(self.path)
             self._kept = time.perf_counter()

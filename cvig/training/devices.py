@@ -1,4 +1,4 @@
-"""The device and the precision of a run: training, evaluation and the filter choose them here."""
+"""Choosing the device and the precision of training, evaluation and the filter."""
 
 import contextlib
 import os
@@ -10,7 +10,7 @@ import torch
 
 
 def choose_device(device: str) -> str:
-    """``"auto"`` is a CUDA device where there is one, else the CPU; asking for an absent one is an error."""
+    """``"cuda"`` or ``"cpu"``; ``"auto"`` takes CUDA if there is a device. ValueError if ``"cuda"`` is asked for in vain."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
@@ -19,23 +19,23 @@ def choose_device(device: str) -> str:
 
 
 def computes_bf16(device: str) -> bool:
-    """Whether a ``"cpu"`` or ``"cuda"`` device here computes in bfloat16; one that imitates it is several times slower."""
+    """Whether this ``"cpu"`` or ``"cuda"`` device has bfloat16 instructions; emulating them is several times slower."""
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # before torch 2.6 nobody says, and "32" is right everywhere
-    can = getattr(torch.cpu, "get_capabilities", dict)()  # the first is what x86 calls it, the second ARM
+    # torch before 2.6 does not tell; the answer is then no, which is right on every processor
+    can = getattr(torch.cpu, "get_capabilities", dict)()  # x86 calls the instructions avx512_bf16, ARM bf16
     return torch.backends.mkldnn.is_available() and bool(can.get("avx512_bf16") or can.get("bf16"))
 
 
 def choose_precision(precision: str, device: str) -> str:
-    """``"auto"`` is ``"bf16"`` where `device` computes in it, else ``"32"``; anything else stays as asked."""
+    """``"auto"`` becomes ``"bf16"`` if `device` has the instructions and ``"32"`` otherwise; other values are returned."""
     if precision == "auto":
         return "bf16" if computes_bf16(device) else "32"
     return precision
 
 
 def model(device: str) -> str:
-    """What a result's provenance says of the device: ``"cpu"``, or the model of the GPU."""
+    """The device's name for a result's provenance: ``"cpu"``, or the model of the GPU."""
     return torch.cuda.get_device_name() if device == "cuda" else device
 
 
@@ -48,13 +48,13 @@ def processor() -> str:
 
 
 def set_up(device: str, threads: int) -> str:
-    """Choose the device, set torch's CPU threads and ask it for determinism, as every notebook run does; give the device."""
+    """Choose the device, set the number of torch's CPU threads, and make torch deterministic; returns the device."""
     chosen = choose_device(device)
     torch.set_num_threads(threads)
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it a GPU's products vary from run to run
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it, matrix products on a GPU vary from run to run
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads such memory, and filling takes time
-    # TF32, the default, is not what "32" promises
+    # by default torch uses TF32 for convolutions, which is less precise than the "32" that was asked for
     if hasattr(torch.backends.cudnn, "conv"):
         torch.backends.cudnn.conv.fp32_precision = "ieee"
     else:  # before torch 2.9

@@ -1,4 +1,4 @@
-"""Embedding every ground view and every gallery image of a data set."""
+"""Embedding the ground views and the gallery images of a data set."""
 
 from collections.abc import Callable
 
@@ -19,7 +19,7 @@ def _embed(
     device: str,
     bf16: bool,
 ) -> np.ndarray:
-    """Embed images of successive numbers, fetched one by one so that no more than a batch is held."""
+    """Embed the images of `rows`, read one by one, so that no more than a batch of them is in memory."""
     was_training = tower.training
     tower.eval()
     parts = []
@@ -41,7 +41,24 @@ def embed_ground(
     device: str = "cpu",
     bf16: bool = False,
 ) -> np.ndarray:
-    """Embed every ground view of `data`, or a range of them: float32 [ground_count, D]."""
+    """Embed the ground views of `data` with the network's ground tower, in evaluation mode.
+
+    Parameters
+    ----------
+    rows : range, optional
+        The indices of the views; by default all.
+    batch : int
+        Images at a time.
+    device : {"cpu", "cuda"}
+        The device that the network is on.
+    bf16 : bool
+        Compute in bfloat16 (autocast).
+
+    Returns
+    -------
+    float32 array [N, D]
+        A row for each of `rows`.
+    """
     rows = range(data.ground_count) if rows is None else rows
     return _embed(network, network.ground, data.ground_image, rows, batch, device, bf16)
 
@@ -56,12 +73,24 @@ def embed_gallery(
     device: str = "cpu",
     bf16: bool = False,
 ) -> np.ndarray:
-    """Embed every gallery image of `data`, or a range of them: float32 [gallery_count, D].
+    """Embed the gallery images of `data` with the network's aerial tower, in evaluation mode.
 
     Parameters
     ----------
     boxes : float tensor [gallery_count, 4], optional
-        Crop each image to its box (top, left, height, width, as fractions of the side) and scale it back first.
+        Crop each image to its box (top, left, height, width, as fractions of the sides) and scale it back first.
+    rows, batch, device, bf16
+        As for `embed_ground`.
+
+    Returns
+    -------
+    float32 array [N, D]
+        A row for each of `rows`.
+
+    Raises
+    ------
+    ValueError
+        `boxes` of another shape.
     """
     if boxes is not None and boxes.shape != (data.gallery_count, 4):
         raise ValueError(f"boxes {tuple(boxes.shape)} for {data.name}: expected ({data.gallery_count}, 4)")

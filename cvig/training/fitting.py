@@ -26,7 +26,7 @@ from cvig.training.shared import share_batch_norms
 
 @contextlib.contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """Let one logger report errors alone: its notes on the machine are no part of a run."""
+    """Let one logger report errors alone; its notes on the machine do not belong in a run's output."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -54,42 +54,57 @@ def fit(
     report: Callable[[dict], None] | None = None,
     keep: KeepEpochs | None = None,
 ) -> tuple[pd.DataFrame, list[Ranks]]:
-    """Train `network` in place; give the log, a row an epoch, and the validation ranks (see `SiameseTraining`).
+    """Train `network` in place.
 
-    In processes that ``torchrun``, ``srun`` or `cvig.training.starting.start` began, each of which calls this with the same
-    arguments, they train one network together: each takes its share of every batch, embeddings are gathered with gradient,
-    batch norm takes the statistics of the whole batch, and validation is embedded and ranked in shares. Loss and gradients
-    are those of one process but for rounding, unless layers draw by chance. All give the same log and ranks.
+    Several processes that ``torchrun``, ``srun`` or `cvig.training.starting.start` began train one network together if each
+    calls this function with the same arguments. Each process takes its share of every batch; embeddings are gathered with
+    their gradient, batch norm takes the statistics of the whole batch, and validation is embedded and ranked in shares. Loss
+    and gradients equal those of one process but for rounding, unless the network has random layers. All processes return
+    the same log and ranks.
 
     Parameters
     ----------
+    network : SiameseNetwork
+    recipe : Recipe
+    train, val : PairedViews
+        The network is trained on the first, and the second is ranked after every epoch.
     epochs : int
     batch, learning_rate : optional
-        The recipe's where None. The batch is that of all processes together.
+        By default the recipe's. The batch is that of all processes together.
     seed : int
-        Of the order of pairs and of the augmentation.
+        Seed of the order of pairs and of the augmentation.
     workers : int
-        Processes that decode images.
+        Number of processes that read images.
     device : {"cpu", "cuda"}
     bf16 : bool
-        bfloat16 autocast in the towers; losses are always float32.
+        Compute the towers in bfloat16 (autocast); losses are always float32.
     micro_batch : int
-        Hold the activations of so many images at a time, in each process, so that larger batches fit
-        (`cvig.training.caching`); 0: of all.
+        Keep the activations of so many images at a time in memory, in each process, so that larger batches fit
+        (`cvig.training.caching`); 0: of the whole batch.
     half_size_epochs : int
-        The first so many epochs see images at half their size, a quarter of the work: most can be learned from those.
+        Number of epochs at the start in which images are scaled to half their size. Such an epoch is a quarter of the work.
     report : callable, optional
         Called with each row of the log as it is made.
     keep : KeepEpochs, optional
-        Keeps the training on disk as it goes; what it finds there is gone on from, with the same outcome to the last bit.
+        Keeps the training on disk. If its file holds kept epochs, the training continues after them, with an outcome that
+        is equal to the last bit.
+
+    Returns
+    -------
+    log : data frame
+        One row an epoch (`SiameseTraining.log_rows`).
+    ranks : list of Ranks
+        The ranks of the validation views after each epoch.
 
     Raises
     ------
     ValueError
-        A batch larger than the data or no multiple of the processes, fewer validation views than processes, or a network
-        that does not take images of half the size: before any step.
+        Before any step: a batch that is larger than the data or no multiple of the number of processes, fewer validation
+        views than processes, or a network that does not take images of half the size.
     FloatingPointError
-        The loss is no longer finite.
+        The loss is not finite any more.
+    KeyboardInterrupt
+        The training was interrupted.
     """
     if half_size_epochs and not network.takes_half_size():
         side = network.size
@@ -105,7 +120,7 @@ def fit(
         if any(phase.loss == "triplet" for phase in recipe.phases):
             raise ValueError(f"recipe '{recipe.name}' mines its triplets in the batch of one process: it trains in no more")
         share_batch_norms(network, device)
-    # the trainer's current_epoch is one behind while it opens the data to go on from a kept epoch
+    # `module.log_rows` counts epochs here, because the trainer's own count is one behind while it opens a kept epoch
     batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: len(module.log_rows))
     module = SiameseTraining(
         network,
@@ -125,10 +140,10 @@ def fit(
     kept = keep.find() if keep else None
     several = {}
     if together > 1:
-        # a later phase's loss may have weights, which are none of the gradient's before it
+        # the loss of a later phase may have weights, which have no gradient before that phase
         several = {"strategy": DDPStrategy(find_unused_parameters=len(recipe.phases) > 1), "num_nodes": together}
     with warnings.catch_warnings(), _quiet("lightning.pytorch"), torch.random.fork_rng(devices):
-        # Lightning advises more workers and a device other than the one that was chosen.
+        # Lightning warns that more workers or another device would be faster
         warnings.filterwarnings("ignore", module=r"lightning\..*")
         trainer = lightning.Trainer(
             max_epochs=epochs,
@@ -146,6 +161,6 @@ def fit(
         )
         trainer.fit(module, loader, ckpt_path=kept, weights_only=True)
     if len(module.log_rows) < epochs:
-        # Lightning swallows Ctrl-C; a run cut short must not be taken for a finished one.
+        # Lightning catches Ctrl-C and returns; an interrupted run must not be taken for a finished one
         raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")
     return pd.DataFrame(module.log_rows), module.val_ranks

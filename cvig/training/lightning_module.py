@@ -1,4 +1,4 @@
-"""The Lightning module of a training: its losses, its steps, what it writes in the log after each epoch."""
+"""The Lightning module of a training: its losses, its steps, and the log that it writes after each epoch."""
 
 import math
 import time
@@ -27,7 +27,13 @@ from cvig.training.shared import gather_rows
 
 
 def make_loss(name: str, recipe: Recipe) -> nn.Module:
-    """The loss of a phase of `recipe`; the margin losses have the paper's margin and weight."""
+    """The loss `name` with the options of `recipe`; the margin losses have the paper's margin and weight.
+
+    Raises
+    ------
+    ValueError
+        An unknown loss.
+    """
     if name == "max-margin":
         return MaxMarginLoss(detached=recipe.detached_negatives, zero_at_collapse=recipe.zero_at_collapse)
     if name == "soft-margin":
@@ -47,28 +53,31 @@ class SiameseTraining(lightning.LightningModule):
     network : SiameseNetwork
     recipe : Recipe
     train : PairedViews
-        Of which the loss ``"triplet"`` takes a second batch, shuffled by itself, for its negatives.
+        The training data. The loss ``"triplet"`` takes the candidates of its negatives from it, in an order of their own.
     val : PairedViews
-        Ranked after every epoch.
+        The validation data, which are ranked after every epoch.
     learning_rate : float
     steps : int
-        Of the whole training, for the recipe's schedule.
+        Number of steps of the whole training, for the recipe's schedule.
     seed : int
-        Of the augmentation.
+        Seed of the augmentation and of the triplets' candidates.
+    bf16 : bool
+        Whether validation views are embedded in bfloat16; the trainer sets the precision of training.
     micro_batch : int
-        Hold the activations of so many images at a time (`cvig.training.caching`); 0: of all.
+        Keep the activations of so many images at a time in memory (`cvig.training.caching`); 0: of the whole batch.
     half_size_epochs : int
-        For so many epochs, the first ones, the network sees images at half their size, in training and in validation.
+        Number of epochs at the start in which images are scaled to half their size, in training and in validation.
     report : callable, optional
         Called with each epoch's row of the log.
 
     Attributes
     ----------
     log_rows : list of dict
-        One an epoch: epoch, phase, loss, val_recall_1pct (%), val_pssr, ground_spread, aerial_spread, ground_distinct,
-        aerial_distinct (shares of rows), seconds.
+        A row an epoch: epoch (from 1), phase (its loss), loss (mean over the epoch), val_recall_1pct (in %), val_pssr (in
+        [0, 1]), ground_spread, aerial_spread (`cvig.metrics.collapse.relative_spread`), ground_distinct, aerial_distinct
+        (distinct embeddings as a share of the rows), seconds.
     val_ranks : list of Ranks
-        Of the validation views after each epoch.
+        The ranks of the validation views after each epoch.
     """
 
     def __init__(
@@ -98,7 +107,7 @@ class SiameseTraining(lightning.LightningModule):
         self._best, self._stale = math.inf, 0
 
     def configure_optimizers(self) -> dict:
-        """Adam or AdamW; weight decay spares biases, normalization and the temperature."""
+        """Adam or AdamW with the recipe's schedule; biases, normalization and the temperature have no weight decay."""
         parameters = [p for p in self.parameters() if p.requires_grad]
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.recipe.weight_decay},
@@ -106,7 +115,7 @@ class SiameseTraining(lightning.LightningModule):
         ]
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.recipe.optimizer]
         optimizer = kind(groups, lr=self.learning_rate, fused=True)  # one pass over the weights
-        # the trainer's own estimate would open the data's first epoch, also where the training goes on from a later one
+        # `steps` is given because the trainer's own count would open the first epoch, also when a training is continued
         steps, warm = self.steps, max(1, self.steps // 20)
 
         def factor(step: int) -> float:
@@ -118,7 +127,7 @@ class SiameseTraining(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        """Put the log, the validation ranks and the phase beside the weights, for a training that is cut short."""
+        """Add the log, the validation ranks and the phase to the checkpoint, so that the training can be continued."""
         checkpoint["progress"] = {
             "log_rows": self.log_rows,
             "val_ranks": [(torch.from_numpy(r.closer), torch.from_numpy(r.tied), r.gallery_size) for r in self.val_ranks],
@@ -133,7 +142,7 @@ class SiameseTraining(lightning.LightningModule):
         self.phase, self._best, self._stale = progress["phase"]
 
     def on_train_epoch_start(self) -> None:
-        """Start the clock; set the images' size; hold batch norm's statistics where the recipe never trains them."""
+        """Start the clock, set the size of images, and freeze batch norm's statistics if the recipe says so."""
         self.network.half_size = self.current_epoch < self.half_size_epochs
         if self.recipe.frozen_batch_norm:
             for norm in batch_norms(self.network):
@@ -141,10 +150,10 @@ class SiameseTraining(lightning.LightningModule):
         self._started, self._epoch_losses = time.perf_counter(), []
 
     def training_step(self, batch: dict, batch_idx: int) -> torch.Tensor:
-        """Loss of the current phase on one batch of pairs."""
+        """The loss of the current phase on one batch of pairs; FloatingPointError if it is not finite."""
         step = [self.seed, self.current_epoch, batch_idx]
         seed, own = (int(np.random.SeedSequence(key).generate_state(1)[0]) for key in (step, [*step, processes.rank()]))
-        # layers that draw depend on no step before, which may have been another process's
+        # each step seeds the random layers anew, so that they do not depend on steps before an interruption
         torch.manual_seed(own if processes.rank() else seed)
         aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
         if self.recipe.phases[self.phase].loss == "triplet":
@@ -171,7 +180,7 @@ class SiameseTraining(lightning.LightningModule):
         return self.network.prepare(images, training=True).to(memory_format=torch.channels_last)
 
     def _loss_of_triplets(self, ground: torch.Tensor, aerial: torch.Tensor, batch_idx: int, seed: int) -> torch.Tensor:
-        """Loss of a batch of pairs and of negatives that are mined in a second batch."""
+        """The triplet loss of a batch of pairs, whose negatives are mined in a second batch."""
         order = np.random.default_rng([self.seed, self.current_epoch, 1]).permutation(len(self.train_data))
         second = order[batch_idx * len(ground) : (batch_idx + 1) * len(ground)].tolist()
         sides = triplets(self.network, self.recipe, self.train_data, ground, aerial, second, seed)
@@ -185,7 +194,7 @@ class SiameseTraining(lightning.LightningModule):
         ground = embed_ground(self.network, self.val, rows=processes.share(self.val.ground_count), **where)
         aerial = embed_gallery(self.network, self.val, rows=processes.share(self.val.gallery_count), **where)
         ground = np.concatenate(processes.gather(ground))
-        rank = exact_ranks if processes.count() == 1 else distributed_ranks  # of which each process holds its own rows
+        rank = exact_ranks if processes.count() == 1 else distributed_ranks  # each process holds its share of the rows
         ranks = rank(ground, aerial, self.val.positives, ignored=self.val.ignored)
         aerial = np.concatenate(processes.gather(aerial))
         row = {
@@ -200,7 +209,7 @@ class SiameseTraining(lightning.LightningModule):
             "aerial_distinct": distinct_rows(aerial)[0] / len(aerial),
             "seconds": round(time.perf_counter() - self._started, 1),
         }
-        row = processes.first(lambda: row)  # rounding may differ between devices, and all must see the same phase end
+        row = processes.first(lambda: row)  # devices may round differently, and all must end a phase together
         self.log_rows.append(row)
         self.val_ranks.append(ranks)
         if self.report and processes.rank() == 0:

@@ -1,4 +1,4 @@
-"""Negatives from a second batch, as the paper's public code of 1 June 2023 chooses them."""
+"""Choosing the negatives of triplets from a second batch, as the paper's public code of 1 June 2023 does."""
 
 from collections.abc import Sequence
 
@@ -14,18 +14,22 @@ from cvig.training.recipes import Recipe
 
 @torch.no_grad()
 def mined(anchor: torch.Tensor, positive: torch.Tensor, candidates: torch.Tensor) -> torch.Tensor:
-    """For each triplet the row of `candidates` that becomes its negative: int64 [B].
+    """For each anchor the row of `candidates` that is its negative.
 
-    Restates `mine_hard_triplets` of S010MON/image-locate at 37cf3aa (src/models.py). For anchor i it takes the row j with
-    the largest |(a_i - p_i) - (a_j - n_j)|², where j = i counts as zero: not the candidate nearest to the anchor, as "hard"
-    means elsewhere, but one whose own difference from *its* anchor is most unlike the difference between anchor i and its
-    positive. The first of equals is taken. Nothing keeps a candidate from being the positive itself, where the second batch
-    happens to hold it.
+    This restates `mine_hard_triplets` of S010MON/image-locate at 37cf3aa (src/models.py). For anchor i that function takes
+    the row j with the largest |(a_i - p_i) - (a_j - n_j)|², where the value of j = i counts as zero, and the first of equal
+    rows. Elsewhere a "hard" negative is the candidate nearest to the anchor. Here it is the candidate n_j whose difference
+    from anchor j differs most from the difference between anchor i and its positive. A candidate may be the positive
+    itself, if the second batch happens to hold it.
 
     Parameters
     ----------
     anchor, positive, candidates : float tensors [B, D]
-        Embeddings; row i of `candidates` was drawn beside anchor i.
+        Embeddings; row i of each belongs to pair i.
+
+    Returns
+    -------
+    int64 tensor [B]
 
     >>> a, p, n = torch.tensor([[0.0], [0.0]]), torch.tensor([[1.0], [2.0]]), torch.tensor([[5.0], [9.0]])
     >>> mined(a, p, n)
@@ -45,17 +49,27 @@ def triplets(
     second: Sequence[int],
     seed: int,
 ) -> list[tuple[nn.Module, torch.Tensor]]:
-    """Anchors, positives and mined negatives of a batch of pairs, each with the tower that embeds them.
+    """The anchors, positives and mined negatives of a batch of pairs.
 
     Parameters
     ----------
+    network : SiameseNetwork
+        Embeds the batch, in evaluation mode, to choose negatives; its mode is restored.
+    recipe : Recipe
+        Says which side is the anchor, and how aerial images are augmented.
     data : PairedViews
     ground, aerial : uint8 tensors [B, 3, H, W]
         The batch, augmented.
     second : sequence of int
-        The views of `data` whose partners, or which themselves where the aerial image is the anchor, are the candidates.
+        B ground views of `data`. The candidates are their aerial images if the anchor is the ground view, and these views
+        themselves if the anchor is the aerial image.
     seed : int
-        The batch's; the candidates' augmentation takes the next.
+        The batch's seed; candidates are augmented with `seed` + 1.
+
+    Returns
+    -------
+    three pairs of a tower and uint8 images [B, 3, H, W]
+        Anchors, positives and negatives, each with the tower that embeds them.
     """
     if recipe.anchor == "ground":
         of_anchor, of_other, anchor, positive = network.ground, network.aerial, ground, aerial
@@ -65,7 +79,7 @@ def triplets(
         of_anchor, of_other, anchor, positive = network.aerial, network.ground, aerial, ground
         others = torch.stack([data.ground_image(i) for i in second]).to(ground.device)
     modes = [module.training for module in network.modules()]
-    network.eval()  # else batch norm would learn from images that are prepared as for a test
+    network.eval()  # otherwise batch norm would take its statistics from images that are prepared as for a test
     with torch.no_grad():
         a, p, n = (
             tower(network.prepare(images).to(memory_format=torch.channels_last)).float()

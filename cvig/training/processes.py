@@ -1,7 +1,7 @@
-"""Training in several processes: which of them this one is, and what they tell one another.
+"""Training in several processes: the rank of this process, and exchanging values between processes.
 
-A process takes its part from the environment: from `cvig.training.starting.start`, from ``torchrun``, or from SLURM's
-``srun``. Each has a device of its own.
+A process reads its rank from the environment variables that `cvig.training.starting.start`, ``torchrun`` or SLURM's ``srun``
+set. Each process has a device of its own.
 """
 
 import os
@@ -15,17 +15,17 @@ import torch
 from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment
 from torch import distributed
 
-LOST = 75  # exit code of a process that ends because another one has
-PATIENCE = timedelta(minutes=30)  # for the slowest of the processes, which may still open its data
+LOST = 75  # exit code of a process that ends because another one has ended
+PATIENCE = timedelta(minutes=30)  # how long processes wait for the slowest, which may still be opening its data
 
 
 def rank() -> int:
-    """This process's number, from 0; the first writes what all have made."""
+    """The number of this process, from 0; process 0 writes the results of all."""
     return distributed.get_rank() if _joined() else 0
 
 
 def count() -> int:
-    """How many processes train together; 1 where none were joined."""
+    """The number of processes that train together; 1 if `join` found no others."""
     return distributed.get_world_size() if _joined() else 1
 
 
@@ -34,7 +34,7 @@ def _joined() -> bool:
 
 
 def part_of(environment: dict[str, str]) -> tuple[int, int, int]:
-    """Rank, number of processes, and rank on this machine, as an environment has them.
+    """Rank, number of processes, and rank on this machine, from environment variables.
 
     >>> part_of({"RANK": "3", "WORLD_SIZE": "4", "LOCAL_RANK": "1"})
     (3, 4, 1)
@@ -50,12 +50,14 @@ def part_of(environment: dict[str, str]) -> tuple[int, int, int]:
 
 
 def join(device: str) -> int:
-    """Join the processes that were started beside this one, and give their number; alone where there are none.
+    """Connect to the processes that were started together with this one, and return their number.
+
+    If there are no others, nothing happens and the number is 1.
 
     Parameters
     ----------
     device : {"cpu", "cuda"}
-        Of CUDA devices each process of a machine takes its own.
+        With ``"cuda"`` each process of a machine takes a device of its own.
 
     Raises
     ------
@@ -69,7 +71,7 @@ def join(device: str) -> int:
         _end_with(int(starter))
     if device == "cuda":
         devices = torch.cuda.device_count()
-        if here >= devices and devices > 1:  # one alone: the scheduler shows each process its own
+        if here >= devices and devices > 1:  # with one, the scheduler gives each process its own
             raise ValueError(f"process {own} is number {here + 1} on this machine, where torch finds {devices} CUDA devices")
         torch.cuda.set_device(here if devices > 1 else 0)
     if "CVIG_MEETING" in os.environ:
@@ -77,7 +79,7 @@ def join(device: str) -> int:
     elif "MASTER_ADDR" in os.environ:
         where = "env://"
     else:
-        step = f"{os.environ['SLURM_JOB_ID']}{os.environ['SLURM_STEP_ID']}"  # two trainings of a job do not meet
+        step = f"{os.environ['SLURM_JOB_ID']}{os.environ['SLURM_STEP_ID']}"  # so that two trainings of one job do not connect to each other
         first = SLURMEnvironment.resolve_root_node_address(os.environ["SLURM_STEP_NODELIST"])
         where = f"tcp://{first}:{15000 + int(step[-4:])}"
     backend = "nccl" if device == "cuda" else "gloo"
@@ -86,13 +88,13 @@ def join(device: str) -> int:
 
 
 def leave() -> None:
-    """End what `join` began."""
+    """Disconnect from the other processes."""
     if _joined():
         distributed.destroy_process_group()
 
 
 def _end_with(starter: int) -> None:
-    """End this process when the one that started it has ended, in whatever way."""
+    """End this process when the process that started it has ended, for whatever reason."""
 
     def watch() -> None:
         while os.getppid() == starter:
@@ -103,12 +105,12 @@ def _end_with(starter: int) -> None:
 
 
 def share(whole: int) -> range:
-    """This process's even share of numbers 0 … whole - 1; shares follow one another in the order of the ranks."""
+    """This process's share of the numbers 0 … whole - 1; shares are even and in the order of the ranks."""
     return range(whole * rank() // count(), whole * (rank() + 1) // count())
 
 
 def gather(value: Any) -> list:
-    """Every process's `value`, in the order of the ranks, in all of them."""
+    """The values of all processes, in the order of the ranks; every process gets the list."""
     if count() == 1:
         return [value]
     values = [None] * count()
@@ -117,7 +119,7 @@ def gather(value: Any) -> list:
 
 
 def first(do: Callable[[], Any]) -> Any:
-    """What `do` gives in the first process, in all of them; what it raises there is raised in all of them."""
+    """Call `do` in the first process and return its result in all; what it raises is raised in all."""
     if count() == 1:
         return do()
     told: list = [None, None]
@@ -133,34 +135,34 @@ def first(do: Callable[[], Any]) -> Any:
 
 
 class Joined(ClusterEnvironment):
-    """What Lightning is told of processes that `join` joined: each is a node of one device."""
+    """Tells Lightning about the processes that `join` connected: each is a node with one device."""
 
     creates_processes_externally = True
-    main_address, main_port = "127.0.0.1", 0  # never asked for: they have met already
+    main_address, main_port = "127.0.0.1", 0  # not used, because the processes are connected already
 
     @staticmethod
     def detect() -> bool:
-        """Lightning need not find it by itself."""
+        """False: Lightning is given this environment and does not detect it."""
         return False
 
     def world_size(self) -> int:
-        """How many processes there are."""
+        """The number of processes."""
         return count()
 
     def set_world_size(self, size: int) -> None:
-        """It is known."""
+        """Ignored; `join` has set it."""
 
     def global_rank(self) -> int:
-        """This process's number."""
+        """The number of this process."""
         return rank()
 
     def set_global_rank(self, rank: int) -> None:
-        """It is known."""
+        """Ignored; `join` has set it."""
 
     def local_rank(self) -> int:
-        """Always the first and only process of its node."""
+        """0, because each process is the only one of its node."""
         return 0
 
     def node_rank(self) -> int:
-        """This process's number."""
+        """The number of this process."""
         return rank()

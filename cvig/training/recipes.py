@@ -1,4 +1,4 @@
-"""Training recipes as data: what is minimized, how, and on which augmentations."""
+"""Training recipes as data: the losses, the optimizer, the augmentation and the design of the network."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training on one loss.
+    """A part of a training, with one loss.
 
     Attributes
     ----------
     loss : {"max-margin", "soft-margin", "infonce", "triplet"}
     until : {"end", "plateau"}
-        ``"plateau"`` ends the phase when the epoch's mean loss has not fallen by a hundredth for `patience` epochs,
-        and at half of all epochs at the latest, so that the next phase has its turn.
+        ``"plateau"``: the phase ends when the epoch's mean loss has not fallen by a hundredth for `patience` epochs, and
+        after half of all epochs at the latest, so that the next phase has time.
     patience : int
+        In epochs.
     """
 
     loss: str
@@ -24,7 +25,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is built and trained. `dataclasses.replace` makes another recipe of one.
+    """How a network is built and trained; `dataclasses.replace` makes a changed copy.
 
     Attributes
     ----------
@@ -35,40 +36,41 @@ class Recipe:
     batch : int
     weight_decay : float
     cosine : bool
-        Warm up over the first twentieth of the steps, then let the learning rate fall along a cosine.
+        The learning rate rises over the first twentieth of the steps and then falls along a cosine to zero. Without it the
+        learning rate is constant.
     crop_min : float
-        Smallest side of the random aerial crop, as a fraction of the tile; 1 means no crop.
+        The smallest side of the random aerial crop, as a fraction of the tile's side; 1 means no crop.
     quarter_turns : bool
-        Turn each aerial tile by a random multiple of 90°. Right only where the query's heading is unknown.
+        Turn each aerial tile by a random multiple of 90°. Use it only if the heading of queries is unknown.
     unit_norm : bool
-        Embeddings lie on the unit sphere, so that Euclidean order is cosine order.
+        The network scales embeddings to length 1, so that ranking by distance and by cosine agree.
     final_relu : bool
-        A ReLU after the last layer, as the paper's text has it ("All layers used the ReLU activation function").
+        The network has a ReLU after its last layer. The paper says: "All layers used the ReLU activation function".
     zero_residual : bool
-        From random weights, a ResNet's residual blocks start as the identity.
+        The residual blocks of a ResNet with random weights start as the identity.
     detached_negatives, zero_at_collapse, soft_margin_as_coded : bool
         How the margin losses treat negatives (`detached`, `zero_at_collapse` and `as_coded` of `cvig.losses`).
     zero_netvlad : bool
         NetVLAD's clusters start at zero.
     dark : bool
-        The network trains on images 255 times too dark and is tested on others (`cvig.models.SiameseNetwork.prepare`).
+        The network is trained and tested on images as the paper's code prepares them (`SiameseNetwork.prepare`).
     frozen_batch_norm : bool
-        Batch norm keeps its first statistics.
+        Batch norm does not update the statistics that it starts with.
     duplicate_tiles : bool
-        The gallery repeats an aerial image for each of its views (`duplicates` of `cvig.datasets.load`).
+        The gallery repeats an aerial image for each of its ground views (`duplicates` of `cvig.datasets.load`).
     anchor : {"ground", "aerial"}
-        Of the loss ``"triplet"``: which view is the anchor. Positives and negatives are of the other.
+        The anchor's side in the loss ``"triplet"``; positives and negatives are of the other side.
     bgr : bool
-        The network trains on images whose channels are exchanged, and is tested on others (`SiameseNetwork.prepare`).
+        The network is trained on images with red and blue exchanged, and tested without that (`SiameseNetwork.prepare`).
     projection : bool
-        CVM-Net-I has its last, linear layer; without it embeddings are what NetVLAD gives.
+        CVM-Net-I has its last, linear layer. Without it, NetVLAD's output is the embedding.
     glorot : bool
-        Fully connected layers start as Keras starts them (`cvig.models.building.dense_head`).
+        Fully connected layers are initialized as Keras does (`cvig.models.building.dense_head`).
     trained_from : mapping of str to str
-        For an architecture, where the trained part of its trunks begins (`cvig.models.trunks.freeze`). Trunks that are not
-        named are trained whole.
+        By architecture, the layer of the trunks from which on weights are trained (`cvig.models.trunks.freeze`). Trunks of
+        other architectures are trained whole.
     scale : float
-        Side of the images, as a share of the side asked for.
+        The side of the images as a multiple of the side that the run asks for.
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""One batch over several processes: rows gathered with gradient, and batch norm of them all.
+"""One batch that is shared by several processes: gathering its rows with their gradient, and batch norm over all of it.
 
-Each process computes the same loss of all rows. What flows back is the gradient of the sum of these losses, one a process,
-and DistributedDataParallel takes the mean over processes: the gradient of the one loss.
+Each process computes the same loss of all rows. The backward pass gives each process the gradient of the sum of these equal
+losses, one for each process. DistributedDataParallel then takes the mean over processes, which is the gradient of one loss.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from cvig.training.processes import count, rank
 
 
 class _Gather(torch.autograd.Function):
-    """Rows of all processes; every process computes the same of them, so that its own gradient is that of all."""
+    """Gather the rows of all processes; all processes then compute the same loss, so each has the gradient of all rows."""
 
     @staticmethod
     def forward(ctx: Any, rows: torch.Tensor) -> torch.Tensor:
@@ -23,14 +23,14 @@ class _Gather(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: torch.Tensor) -> torch.Tensor:
-        # the mean over processes follows, each of which has the gradient of its own rows alone
+        # each process gives the gradient of its own rows alone, and the mean over processes follows
         return gradient.chunk(count())[rank()] * count()
 
 
 def gather_rows(rows: torch.Tensor) -> torch.Tensor:
-    """All processes' rows [b, D], in the order of their ranks, with gradient: [count · b, D].
+    """The rows [b, D] of all processes, in the order of their ranks, with gradient: [count · b, D].
 
-    What follows must be the same in every process, as a loss of all rows is.
+    All processes must compute the same from the result, such as a loss of all rows.
     """
     return _Gather.apply(rows) if count() > 1 else rows
 
@@ -50,14 +50,14 @@ class _Sum(torch.autograd.Function):
 
 
 class SharedBatchNorm(torch.nn.modules.batchnorm._BatchNorm):
-    """Batch norm whose statistics are those of all processes' batches, each as large; torch's own works on GPUs alone."""
+    """Batch norm with the statistics of all processes' batches, which have one size; torch's own works on GPUs alone."""
 
     def _check_input_dim(self, images: torch.Tensor) -> None:
         if images.ndim < 2:
             raise ValueError(f"input {tuple(images.shape)}: expected at least two dimensions")
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Normalize [B, C, ...] by channel."""
+        """Normalize each channel of a tensor [B, C, ...]."""
         if not self.training or count() == 1:
             return super().forward(images)
         over = [axis for axis in range(images.ndim) if axis != 1]
@@ -76,7 +76,7 @@ class SharedBatchNorm(torch.nn.modules.batchnorm._BatchNorm):
 
 
 def share_batch_norms(module: torch.nn.Module, device: str) -> None:
-    """Give every batch norm of `module` the statistics of all processes' batches: in place, with the same weights."""
+    """Replace every batch norm of `module`, in place, by one that takes its statistics from the batches of all processes."""
     for name, child in module.named_children():
         if not isinstance(child, torch.nn.modules.batchnorm._BatchNorm):
             share_batch_norms(child, device)

@@ -1,4 +1,4 @@
-"""Starting the processes of a training on this machine, and ending them all when one ends."""
+"""Starting the processes of a training on this machine, and ending all of them when one fails."""
 
 import os
 import re
@@ -17,11 +17,11 @@ from typing import IO
 from cvig.training.processes import LOST
 
 LOST_OTHERS = re.compile("Connection (closed|reset) by peer|Broken pipe|DistBackendError|DistNetworkError")  # gloo, NCCL
-GRACE = 2.0  # seconds in which the others may end by themselves, so that the one that began is known
+GRACE = 2.0  # seconds in which the other processes may end by themselves, so that the one that failed first is known
 
 
 class ProcessFailed(RuntimeError):
-    """One of several processes ended badly: which, and why."""
+    """One of several processes failed; the message says which and why."""
 
 
 def _read(stream: IO[str], say: Callable[[str], None] | None, last: deque[str]) -> None:
@@ -40,26 +40,27 @@ def _reason(code: int, last: deque[str]) -> str:
 
 
 def start(command: list[str], number: int, say: Callable[[str], None] | None = None) -> None:
-    """Run `command` in `number` processes of this machine that `cvig.training.processes.join` lets meet; wait for them.
+    """Run `command` in `number` processes of this machine, which `cvig.training.processes.join` connects, and wait.
 
-    They are fresh interpreters: neither fork nor spawn copies this process, which may be a notebook's kernel.
+    Each is a new interpreter. Neither fork nor spawn is used, because this process may be a notebook's kernel.
 
     Parameters
     ----------
     command : list of str
+        The program and its arguments.
     number : int
-    say : callable
-        Called with each line that the first process prints; None prints it.
+    say : callable, optional
+        Called with each line that the first process prints; by default the lines are printed.
 
     Raises
     ------
     ProcessFailed
-        One ended badly, and all have been ended: its number and its reason, in one line.
+        A process failed, and all others have been ended. One line gives its number and the reason.
     """
     with TemporaryDirectory(prefix="cvig-processes-") as folder:
         known = {"WORLD_SIZE": str(number), "CVIG_MEETING": str(Path(folder, "meeting")), "CVIG_STARTER": str(os.getpid())}
         loopback = [name for _, name in socket.if_nameindex() if re.fullmatch(r"lo\d*", name)]
-        if loopback:  # they meet on this machine, whatever its name resolves to
+        if loopback:  # they connect on this machine, whatever address its name has
             known["GLOO_SOCKET_IFNAME"] = loopback[0]
         running, said, readers = [], [], []
         try:
@@ -94,7 +95,7 @@ def start(command: list[str], number: int, say: Callable[[str], None] | None = N
         for reader in readers:
             reader.join(GRACE)
         bad = [i for i, code in enumerate(codes) if code]
-        if bad:  # killed before failed, and failed before those that lost the others
+        if bad:  # name one that was killed, else one that failed, else one that lost its connection to another
             lost = [code == LOST or any(map(LOST_OTHERS.search, last)) for code, last in zip(codes, said, strict=True)]
             i = min(bad, key=lambda i: (codes[i] > 0, lost[i]))
             raise ProcessFailed(f"process {i} of {number} {_reason(codes[i], said[i])}")

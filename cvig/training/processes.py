@@ -79,7 +79,7 @@ def join(device: str) -> int:
     elif "MASTER_ADDR" in os.environ:
         where = "env://"
     else:
-        step = f"{os.environ['SLURM_JOB_ID']}{os.environ['SLURM_STEP_ID']}"  # so that two trainings of one job do not connect to each other
+        step = f"{os.environ['SLURM_JOB_ID']}{os.environ['SLURM_STEP_ID']}"  # other trainings of the job have another port
         first = SLURMEnvironment.resolve_root_node_address(os.environ["SLURM_STEP_NODELIST"])
         where = f"tcp://{first}:{15000 + int(step[-4:])}"
     backend = "nccl" if device == "cuda" else "gloo"

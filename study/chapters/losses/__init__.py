@@ -1,0 +1,1 @@
+"""The page on experiment E3: losses at equal budget."""

@@ -1,0 +1,115 @@
+"""Experiment E3: six losses, paired by seed and country, and what the plan's rule of decision says of each two."""
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from cvig.metrics.comparison import holm
+from study.planned import SeedsPlan
+
+MARGIN = 0.02  # of equivalence, by the plan: differences in PSSR
+LEVEL = 0.05  # of a difference, by the plan, after Holm
+PAIR = ["block", "seed"]  # what two arms of a pair share: the country and the seed
+
+
+def by_pair(runs: pd.DataFrame, metric: str = "pssr") -> pd.DataFrame:
+    """A metric, a row a pair of country and seed, a column an arm."""
+    return runs.pivot(index=PAIR, columns="arm", values=metric)
+
+
+def t_interval(values: np.ndarray, level: float) -> tuple[float, float]:
+    """Student's interval of a mean; of values that are all equal, that value; NaN of fewer than two."""
+    values = np.asarray(values, float)
+    if len(values) < 2:
+        return np.nan, np.nan
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    low, high = stats.t.interval(level, len(values) - 1, values.mean(), stats.sem(values))
+    return float(low), float(high)
+
+
+def paired_t(difference: np.ndarray) -> float:
+    """p of the two-sided paired t test; 1 where nothing differs."""
+    return float(stats.ttest_1samp(difference, 0).pvalue) if np.ptp(difference) else float(not difference.any())
+
+
+def verdict(low: float, high: float, p: float) -> str:
+    """Of the interval at 90% and the adjusted p, by the plan's rule."""
+    found = [word for word, holds in (("equivalent", low > -MARGIN and high < MARGIN), ("differ", p < LEVEL)) if holds]
+    return " and ".join(found) or "open"
+
+
+def differences(runs: pd.DataFrame) -> pd.DataFrame:
+    """Each two arms by the plan's rule.
+
+    Returns
+    -------
+    DataFrame
+        A row for two arms, (first, second): n, difference (first minus second), low, high (90%), p (Holm over all rows),
+        verdict, and the mean difference in each country.
+    """
+    table, rows = by_pair(runs), {}
+    arms = list(table.mean().sort_values(ascending=False).index)
+    for first, second in combinations(arms, 2):
+        d = (table[first] - table[second]).dropna()
+        low, high = t_interval(d.to_numpy(), 0.9)
+        row = {"n": len(d), "difference": d.mean(), "low": low, "high": high, "p": paired_t(d.to_numpy())}
+        rows[first, second] = row | {f"in {block}": each.mean() for block, each in d.groupby("block")}
+    found = pd.DataFrame.from_dict(rows, orient="index").rename_axis(["first", "second"])
+    found["p"] = holm(found.p.to_numpy())
+    found.insert(5, "verdict", [verdict(row.low, row.high, row.p) for row in found.itertuples()])
+    return found.astype({"n": int})
+
+
+def with_and_without(runs: pd.DataFrame) -> pd.DataFrame:
+    """What unit length adds to each loss: the rows of `differences` of one loss, unit minus any length."""
+    found, rows = differences(runs), {}
+    for (first, second), row in found.iterrows():
+        if first.removesuffix("-unit") == second.removesuffix("-unit"):
+            sign = 1 if first.endswith("-unit") else -1
+            low, high = sorted((sign * row.low, sign * row.high))
+            rows[second if sign > 0 else first] = row.to_dict() | {
+                "difference": sign * row.difference,
+                "low": low,
+                "high": high,
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def chosen(tuning: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """The tuning: PSSR of the validation views after the last epoch, a row an arm, a column a rate."""
+    last = epochs.sort_values("epoch").groupby("run").val_pssr.last()
+    table = tuning.assign(val_pssr=last.reindex(tuning.run).to_numpy())
+    return table.pivot(index="arm", columns="block", values="val_pssr")
+
+
+def rates(plan: SeedsPlan) -> dict[str, float]:
+    """The learning rate that each arm of the comparison has."""
+    return {arm: settings.learning_rate for name, settings in plan.runs.items() for arm in [name.split("/")[0]]}
+
+
+def shown(found: pd.DataFrame) -> pd.DataFrame:
+    """`differences` as text."""
+    table = found[["n"]].astype(str)
+    table["difference [90%]"] = [f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for row in found.itertuples()]
+    table["p (Holm)"] = [f"{p:.2g}" for p in found.p]
+    for name in found.filter(regex="^in "):
+        table[name.replace("in ", "in country ")] = found[name].map("{:+.3f}".format)
+    return table.assign(verdict=found.verdict)
+
+
+def means(runs: pd.DataFrame) -> pd.DataFrame:
+    """Mean PSSR and R@1% of each arm with 95% t intervals over all its runs, best first."""
+    rows = {}
+    for arm, its in runs.groupby("arm"):
+        low, high = t_interval(its.pssr.to_numpy(), 0.95)
+        first, last = t_interval(its.recall_1pct.to_numpy(), 0.95)
+        rows[arm] = {
+            "n": str(len(its)),
+            "PSSR [95%]": f"{its.pssr.mean():.3f} [{low:.3f}, {high:.3f}]",
+            "R@1%, % [95%]": f"{its.recall_1pct.mean():.1f} [{first:.1f}, {last:.1f}]",
+        }
+    order = runs.groupby("arm").pssr.mean().sort_values(ascending=False).index
+    return pd.DataFrame(rows).T.loc[order].rename_axis("arm")

@@ -1,0 +1,73 @@
+"""The page on losses: its rule of decision on made runs."""
+
+import numpy as np
+import pandas as pd
+
+from study.chapters.losses import comparison, figures, sentences
+
+RNG = np.random.default_rng(1)
+
+
+def made(levels: dict[str, float], noise: float = 0.003) -> pd.DataFrame:
+    """Runs of arms with these levels over three countries and five seeds, which all arms share."""
+    rows = []
+    for block in "123":
+        for seed in range(5):
+            shared = RNG.normal(0, 0.05)
+            for arm, level in levels.items():
+                pssr = level + shared + RNG.normal(0, noise)
+                rows.append(
+                    {
+                        "run": f"{arm}/{block}/{seed}",
+                        "arm": arm,
+                        "block": block,
+                        "seed": seed,
+                        "pssr": pssr,
+                        "recall_1pct": 2.0,
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+LEVELS = {
+    "max-margin-unit": 0.7,
+    "soft-margin-unit": 0.702,
+    "infonce-unit": 0.75,
+    "max-margin": 0.6,
+    "soft-margin": 0.61,
+    "infonce": 0.55,
+}
+
+
+def test_each_two_arms_are_decided_by_the_plan_s_rule():
+    found = comparison.differences(made(LEVELS))
+    assert len(found) == 15
+    assert found.loc[("soft-margin-unit", "max-margin-unit"), "verdict"].startswith("equivalent")
+    assert found.loc[("infonce-unit", "max-margin-unit"), "verdict"] == "differ"
+    assert found.loc[("soft-margin", "max-margin"), "verdict"] == "equivalent and differ"  # small, and surely there
+    noisy = comparison.differences(made(dict.fromkeys(LEVELS, 0.6), noise=0.1))
+    assert set(noisy.verdict) == {"open"}
+
+
+def test_pairs_take_out_what_a_country_and_a_seed_share():
+    found = comparison.differences(made(LEVELS))
+    assert (found.high - found.low).max() < 0.01
+    gain = comparison.with_and_without(made(LEVELS))
+    assert set(gain.index) == {"max-margin", "soft-margin", "infonce"}
+    assert (gain.difference > 0.05).all()
+    assert (gain.low < gain.high).all()
+
+
+def test_the_sentences_follow_the_numbers():
+    said = sentences.found(comparison.differences(made(LEVELS)), made(LEVELS))
+    assert "are refuted for 2 of three pairs" in said
+    assert "InfoNCE loses most" in said
+    tuning = pd.DataFrame({"0.001": [0.6, 0.7], "0.003": [0.5, 0.8], "0.01": [0.4, 0.6]}, index=["a", "b"])
+    assert sentences.edge(tuning).endswith(": a.")
+
+
+def test_an_exact_tie_has_no_interval_of_its_own_and_no_p():
+    assert comparison.t_interval(np.full(5, 0.25), 0.9) == (0.25, 0.25)
+    assert comparison.paired_t(np.zeros(4)) == 1
+    assert comparison.verdict(-0.01, 0.01, 1.0) == "equivalent"
+    assert "open" in figures.differences_plot(comparison.differences(made(dict.fromkeys(LEVELS, 0.6), noise=0.1)))[1]

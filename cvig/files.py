@@ -185,6 +185,29 @@ def write_arrays(path: Path | str, **arrays: np.ndarray) -> None:
     write(path, content.getvalue())
 
 
+def read_json(path: Path | str) -> dict:
+    """Read a JSON object.
+
+    Raises
+    ------
+    ValueError
+        Another content, NaN and infinity among it, or brackets in brackets without end; the file is named.
+    """
+
+    def refuse(constant: str) -> None:
+        raise ValueError(f"{constant} in it")
+
+    if _kind(os.fspath(path)) not in (None, stat.S_IFREG):
+        raise ValueError(f"'{path}' is no regular file: expected JSON")
+    try:
+        content = json.loads(Path(path).read_bytes(), parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"'{path}' is no JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"'{path}' is no JSON object")
+    return content
+
+
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
     """Read an ``.npz`` file whole."""
     with np.load(path, allow_pickle=False) as archive:
@@ -264,6 +287,8 @@ def digest(*parts: bytes | str) -> str:
 
 
 def digest_file(path: Path | str) -> str:
-    """Sixteen hexadecimal digits that change when the file's content does."""
+    """Sixteen hexadecimal digits that change when the file's content does; ValueError where it is a pipe or a device."""
+    if _kind(os.fspath(path)) not in (None, stat.S_IFREG):
+        raise ValueError(f"'{path}' is no regular file")
     with open(path, "rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()[:16]

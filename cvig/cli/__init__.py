@@ -46,5 +46,7 @@ def main() -> None:
         said = error.format_message().replace("Value error, ", "")
     except (ValueError, OSError, OverflowError, ModuleNotFoundError) as error:
         said = error
+    except (MemoryError, RecursionError) as error:
+        said = f"the input is too large or too deep to be read ({error or type(error).__name__})"
     print(f"cvig: {said}", file=sys.stderr)
     sys.exit(2)

@@ -7,7 +7,6 @@ below its own (`cvig.metrics.conformal`). So the region holds the place of c of 
 calibrations, for photographs exchangeable with these by whole squares of ground, and for places that the gallery holds.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import zip_longest
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from cvig.files import write_json
+from cvig.files import read_json, write_json
 from cvig.locate.gallery import Gallery
 from cvig.locate.geometry import sides, squares, tiles_that_hold
 from cvig.metrics import ground
@@ -99,6 +98,20 @@ class Calibration:
         below = np.concatenate([[0.0], np.cumsum(self.weight[order])])
         return below[np.searchsorted(own[order], values, side="left")]
 
+    def check(self) -> None:
+        """ValueError where a column holds what no search measures, or the rest is of another kind."""
+        for name in (*COLUMNS, "square"):
+            column = getattr(self, name)
+            if column.shape != (len(self),) or not np.isfinite(column).all():
+                raise ValueError(f"{name} is no column of finite numbers")
+        if not ((self.gap >= 0) & (self.share > 0) & (self.share <= 1)).all():
+            raise ValueError("expected gaps from 0, and shares above 0 and up to 1")
+        positive = [self.tiles, self.square_side, *[self.side] * (self.side is not None)]
+        if not all(type(number) in (int, float) and 0 < number < float("inf") for number in positive):
+            raise ValueError("expected tiles, side and square_side above 0")
+        if not all(isinstance(text, str) for text in (self.model, self.source, *self.kind)):
+            raise ValueError("expected model, source and kind as text")
+
     def write(self, path: str | Path) -> None:
         """Write it as JSON."""
         content = {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in asdict(self).items()}
@@ -118,7 +131,7 @@ class Calibration:
         if not path.is_file():
             raise FileNotFoundError(f"no calibration '{path}': cvig calibrate makes one of photographs of known place")
         try:
-            content = json.loads(path.read_text())
+            content = read_json(path)
             if content.pop("format") != FORMAT:
                 raise ValueError("another format")
             for name in COLUMNS:
@@ -129,6 +142,7 @@ class Calibration:
                 made
             ):
                 raise ValueError("columns of several lengths")
+            made.check()
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise ValueError(f"'{path}' is no calibration that cvig calibrate wrote ({error})") from error
         return made

@@ -2,6 +2,8 @@
 
 import functools
 import os
+import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -10,13 +12,14 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from cvig.files import digest, write
+from cvig.files import digest, set_aside, write
 from cvig.locate.model import Model
 from cvig.locate.sources import Tiles, open_tiles
 from cvig.ranking.pairs import Pairs
 
 BLOCK = 1024  # tiles embedded and kept together: what an interruption costs
 BATCH = 128
+SUM = 4  # bytes behind a kept block
 NEAR = 1e-9  # distances this close, as shares, are compared without rounding
 
 
@@ -103,8 +106,8 @@ class Gallery:
                         bar.update(len(pictures))
                     content = BytesIO()
                     np.save(content, np.concatenate(parts))
-                    write(path, content.getvalue())
-                    block = np.load(path, mmap_mode="r")
+                    write(path, content.getvalue() + _sum(content.getvalue()))
+                    block = np.lib.format.open_memmap(path, mode="r")
                 else:
                     bar.update(len(rows))
                 blocks.append(block)
@@ -163,11 +166,24 @@ class Gallery:
 
 def _read(path: Path, shape: tuple[int, int]) -> np.ndarray | None:
     """A kept block, mapped; None where there is none, or one that is not whole."""
-    try:
-        block = np.load(path, mmap_mode="r")
-    except (OSError, ValueError):
+    if not path.is_file():
         return None
-    return block if block.shape == shape and block.dtype == np.float32 else None
+    try:
+        block = np.lib.format.open_memmap(path, mode="r")
+        content = np.memmap(path, mode="r")
+    except ValueError:
+        block = None
+    whole = block is not None and block.shape == shape and block.dtype == np.float32
+    if whole and content[-SUM:].tobytes() == _sum(content[:-SUM]):
+        return block
+    aside = set_aside(path)
+    print(f"embeddings '{path}' are damaged: they are '{aside.name}' now, and are made anew", file=sys.stderr)
+    return None
+
+
+def _sum(content: bytes | np.ndarray) -> bytes:
+    """What stands behind a kept block: the CRC-32 of all before it."""
+    return zlib.crc32(content).to_bytes(SUM, "little")
 
 
 def default_cache() -> Path:

@@ -1,12 +1,12 @@
 """A trained network as a search uses it: which one it is, and what part of the scene it was shown in training."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from cvig.files import read_json
 from cvig.models import SiameseNetwork, load_network
 from cvig.models.checkpoint import DESIGN
 
@@ -28,11 +28,14 @@ class Model:
         Raises
         ------
         FileNotFoundError, ValueError
-            As `cvig.load_network`.
+            As `cvig.load_network`; a field of view that no photograph has.
         """
         network = load_network(folder)
-        digest = json.loads((Path(folder) / DESIGN).read_text())["weights"]["sha256"][:16]
-        return cls(network, digest, fov or _trained_fov(Path(folder)))
+        digest = read_json(Path(folder) / DESIGN)["weights"]["sha256"][:16]
+        fov, said = (_trained_fov(Path(folder)), f"'{folder}'") if fov is None else (fov, "--model-fov")
+        if not 1 <= fov <= 360:
+            raise ValueError(f"{said} has a field of view of {fov:g} degrees: expected 1 to 360")
+        return cls(network, digest, fov)
 
     @torch.inference_mode()
     def _embed(self, tower: torch.nn.Module, images: np.ndarray) -> np.ndarray:
@@ -53,8 +56,11 @@ def _trained_fov(folder: Path) -> float:
     record = folder / "train.json"
     if not record.exists():
         return FOV
-    parameters = json.loads(record.read_text()).get("parameters", {})
-    options = parameters.get("options", {})
-    if parameters.get("view") == "panorama" or options.get("views") == "panorama":
-        return 360.0
-    return float(options.get("fov", FOV))
+    try:
+        parameters = read_json(record).get("parameters", {})
+        options = parameters.get("options", {})
+        if parameters.get("view") == "panorama" or options.get("views") == "panorama":
+            return 360.0
+        return float(options.get("fov", FOV))
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"'{record}' is no record of a training ({error})") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image
 
-from cvig.datasets.images import FORMATS, decode
+from cvig.datasets.images import FORMATS, PIXEL_LIMIT, decode
 
 WIDTH_35MM = 36.0  # millimetres of the film that focal lengths are converted to
 SHOWN = 900  # pixels of the longer side in the answer's page
@@ -45,8 +45,8 @@ class Photograph:
             No such file, or one that is no image; a field of view that no photograph has.
         """
         path = Path(path)
-        if fov is not None and not 0 < fov <= 360:
-            raise ValueError(f"--fov {fov:g}: expected degrees above 0 and up to 360")
+        if fov is not None and not 1 <= fov <= 360:
+            raise ValueError(f"--fov {fov:g}: expected 1 to 360 degrees")
         image = decode(path)
         with Image.open(path, formats=FORMATS) as picture:
             exif = picture.getexif()
@@ -61,6 +61,9 @@ class Photograph:
         image = self.image
         if self.fov and self.fov < 170 and trained < 170:
             share = math.tan(math.radians(trained) / 2) / math.tan(math.radians(self.fov) / 2)
+            pixels = share * image.width * image.height
+            if pixels > PIXEL_LIMIT:  # a view of few degrees in a wide border
+                image = image.resize([max(1, int(side * math.sqrt(PIXEL_LIMIT / pixels))) for side in image.size])
             margin = image.width * (1 - share) / 2  # below 0 it is a border
             image = image.transform(
                 (max(1, round(image.width * share)), image.height), Image.Transform.AFFINE, (1, 0, round(margin), 0, 1, 0)
@@ -84,7 +87,8 @@ def _fov_of(exif: Image.Exif, image: Image.Image) -> float | None:
     if not focal > 0:
         return None
     across = WIDTH_35MM * image.width / max(image.size)
-    return math.degrees(2 * math.atan(across / (2 * focal)))
+    fov = math.degrees(2 * math.atan(across / (2 * focal)))
+    return fov if fov >= 1 else None  # no lens is so long
 
 
 def _position(exif: Image.Exif) -> tuple[float, float] | None:

@@ -7,6 +7,7 @@ import numpy as np
 from tqdm import tqdm
 
 from cvig.datasets.images import IMAGE_SUFFIXES
+from cvig.datasets.paths import Paths
 from cvig.locate.answer.report import Case
 from cvig.locate.calibration import SQUARE, Calibration, calibrate, say_kind
 from cvig.locate.gallery import Gallery, stack
@@ -125,7 +126,7 @@ def _places_of(folder: Path) -> tuple[list[Path], np.ndarray, list[float | None]
         fovs = [None] * len(table)
         if "fov" in table:
             fovs = [None if np.isnan(value) else float(value) for value in table["fov"].astype(float)]
-        return [folder / str(name) for name in table["file"]], table[["lon", "lat"]].to_numpy(), fovs
+        return list(Paths(folder, table["file"].astype(str))), table[["lon", "lat"]].to_numpy(), fovs
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not paths:
         raise ValueError(f"--pairs '{folder}' is empty: expected photographs, and {PLACES[0]} with file, lat and lon")

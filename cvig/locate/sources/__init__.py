@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from cvig.datasets.images import IMAGE_SUFFIXES
+from cvig.datasets.paths import Paths
 from cvig.locate.sources.grids import find_grid, open_grid
 from cvig.locate.sources.positions import crs_beside, image_size, outline, read_world_file, world_file
 from cvig.locate.sources.rasters import TIFF, cut_geotiff, cut_picture, geotiff_tiles, is_geotiff
@@ -68,6 +69,7 @@ def _open_folder(folder: Path, crs: str | None) -> Tiles:
     if not paths:
         raise ValueError(f"gallery '{folder}' is empty: expected GeoTIFFs, images with world files, or zoom/x/y.png")
     names = [str(path.relative_to(folder)) for path in paths]
+    paths = Paths(folder, names)
     beside = [world_file(path) for path in paths]
     if all(place is None and is_geotiff(path) for place, path in zip(beside, paths, strict=True)):
         return geotiff_tiles(paths, names)

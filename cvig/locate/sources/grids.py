@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from cvig.datasets.images import IMAGE_SUFFIXES
+from cvig.datasets.paths import Paths
 from cvig.locate.sources.tiles import Tiles, file_tiles
 
 TMS = "tilemapresource.xml"  # who writes TMS folders leaves this file there
@@ -49,7 +50,8 @@ def open_grid(folder: Path, zoom: int | None = None, scheme: str = "auto") -> Ti
     tms = (folder / TMS).exists() if scheme == "auto" else scheme == "tms"
     found = []
     for path in sorted((folder / str(chosen)).glob("*/*")):
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.stem.isdecimal() and path.parent.name.isdecimal():
+        numbered = path.stem.isdecimal() and path.parent.name.isdecimal()
+        if numbered and path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
             found.append((int(path.parent.name), int(path.stem), path))
     if not found:
         raise ValueError(f"gallery '{folder / str(chosen)}': no tile x/y.png or .jpg in it")
@@ -58,5 +60,5 @@ def open_grid(folder: Path, zoom: int | None = None, scheme: str = "auto") -> Ti
         raise ValueError(f"gallery '{folder}': tile {x.max()}/{y.max()} is beyond the {2**chosen} of zoom {chosen}")
     north = 2**chosen - 1 - y if tms else y
     notes = [f"map tiles of zoom {chosen}, rows from the {'south (TMS)' if tms else 'north (XYZ)'}"]
-    paths = [one[2] for one in found]
-    return file_tiles(paths, [str(path.relative_to(folder)) for path in paths], tile_corners(chosen, x, north), notes)
+    names = [str(one[2].relative_to(folder)) for one in found]
+    return file_tiles(Paths(folder, names), names, tile_corners(chosen, x, north), notes)

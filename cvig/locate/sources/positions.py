@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from cvig.datasets.images import FORMATS
 from cvig.extras import needing
 
 ENDS = {".jpg": ".jgw", ".jpeg": ".jgw", ".png": ".pgw", ".tif": ".tfw", ".tiff": ".tfw", ".webp": ".wpw"}
@@ -15,7 +16,7 @@ def world_file(path: Path) -> Path | None:
     """The world file beside an image, by any of its usual names."""
     for name in (ENDS.get(path.suffix.lower(), ".wld"), ".wld", path.suffix + "w"):
         beside = path.with_suffix(name)
-        if beside.exists():
+        if beside.is_file():
             return beside
     return None
 
@@ -41,7 +42,7 @@ def transformed(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray:
     try:
         lon, lat = transform(crs, DEGREES, np.ravel(x), np.ravel(y))
     except CRSError as error:
-        raise ValueError(f"unknown reference system '{crs}': expected one like EPSG:32633 ({error})") from error
+        raise ValueError(f"unknown reference system {crs[:80]!r}: expected one like EPSG:32633 ({error})") from error
     return np.stack([np.reshape(lon, np.shape(x)), np.reshape(lat, np.shape(y))], axis=-1)
 
 
@@ -63,8 +64,11 @@ def crs_beside(path: Path, given: str | None, affine: tuple[float, ...], size: t
     if given:
         return given
     prj = path.with_suffix(".prj")
-    if prj.exists():
-        return prj.read_text().strip()
+    if prj.is_file():
+        try:
+            return prj.read_text().strip()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"'{prj}' is no text: expected a reference system") from error
     a, b, c, d, e, f = affine
     width, height = size
     x, y = (np.array([c, c + a * width, c + b * height]), np.array([f, f + d * width, f + e * height]))
@@ -76,7 +80,7 @@ def crs_beside(path: Path, given: str | None, affine: tuple[float, ...], size: t
 def image_size(path: Path) -> tuple[int, int]:
     """Width and height of an image, its header alone read; ValueError names one that cannot be."""
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=FORMATS) as picture:
             return picture.size
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"image '{path}' cannot be read: {str(error).splitlines()[0]}") from error

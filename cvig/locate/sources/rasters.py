@@ -1,20 +1,28 @@
-"""Rasters in any reference system: read by rasterio where they are GeoTIFFs, by Pillow beside a world file."""
+"""Rasters in any reference system: read by rasterio where they are GeoTIFFs, by Pillow beside a world file.
 
+GDAL, which rasterio calls, reads many formats by content, and some are a text that names other files and addresses. So a
+GeoTIFF is one by its first bytes, and so are its overviews and its mask, wherever they lie.
+"""
+
+import os
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from cvig.datasets.images import decode
+from cvig.datasets.images import PIXEL_LIMIT, decode
 from cvig.extras import needing
 from cvig.files import digest, digest_file
 from cvig.locate.geometry import plane
 from cvig.locate.sources.positions import crs_beside, image_size, outline, read_world_file, world_file
 from cvig.locate.sources.tiles import Tiles
 
-TIFF = (".tif", ".tiff", ".vrt")
+TIFF = (".tif", ".tiff")
+MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # that every TIFF begins with
+BESIDE = (".ovr", ".msk", ".ovr.ovr", ".msk.ovr", ".ovr.msk", ".msk.msk")  # what GDAL reads with `a.tif`: `a.tif.ovr`
 KEPT = 0.5  # of a tile must be data
+MOST = 100_000  # tiles from one edge to the other
 
 
 def is_geotiff(path: Path) -> bool:
@@ -22,17 +30,36 @@ def is_geotiff(path: Path) -> bool:
     return path.suffix.lower() in TIFF and world_file(path) is None
 
 
+def _refuse_other_formats(path: Path) -> None:
+    """ValueError where a file that GDAL would read for a GeoTIFF is none, or is a link."""
+    for part in (path, *(path.with_name(path.name + end) for end in BESIDE)):
+        if part != path and not os.path.lexists(part):
+            continue
+        if not part.is_file() or (part != path and part.is_symlink()):
+            raise ValueError(f"'{part}' is a link or no regular file: expected a TIFF")
+        with part.open("rb") as stream:
+            if stream.read(4) not in MARKS:
+                raise ValueError(f"'{part}' cannot be read: it does not begin as a TIFF does")
+
+
 def _described(path: Path):
     """An open raster of 8-bit bands with a place; ValueError says in one line why it is none."""
     with needing(f"GeoTIFF '{path}'"):
         import rasterio
         from rasterio.errors import RasterioError
+    _refuse_other_formats(path)
     try:
-        raster = rasterio.open(path)
+        raster = rasterio.open(path, driver="GTiff")
     except RasterioError as error:
         raise ValueError(f"'{path}' cannot be read: {str(error).splitlines()[0]}") from error
     fault = ""
-    if raster.crs is None or raster.transform.is_identity:
+    if raster.tags(ns="OVERVIEWS"):
+        fault = "takes its overviews from another file, which is not read"
+    elif any(height * width > PIXEL_LIMIT for height, width in raster.block_shapes):
+        fault = f"has blocks of more than {PIXEL_LIMIT} pixels; gdal_translate -co TILED=YES makes smaller ones"
+    elif not np.isfinite(raster.transform).all() or not 0 < abs(raster.transform.determinant) < np.inf:
+        fault = "has coordinates that are no numbers"
+    elif raster.crs is None or raster.transform.is_identity:
         fault = "has no coordinates: expected a GeoTIFF with a reference system, or a world file beside it"
     elif set(raster.dtypes) != {"uint8"}:
         fault = f"has values of {raster.dtypes[0]}: expected 8 bits; gdal_translate -ot Byte -scale makes them"
@@ -47,6 +74,11 @@ def _colours(raster, window=None, side: int = 0) -> tuple[np.ndarray, float]:
     from rasterio.enums import Resampling
     from rasterio.errors import RasterioError
 
+    pixels = window.width * window.height if window else raster.width * raster.height
+    if pixels > PIXEL_LIMIT:
+        raise ValueError(
+            f"'{raster.name}': a tile of {pixels:.0f} pixels, more than {PIXEL_LIMIT}: cut smaller ones by --tile"
+        )
     bands = [1, 2, 3] if raster.count >= 3 else [1, 1, 1]
     options = {"window": window, "out_shape": (side, side)}
     try:
@@ -87,7 +119,7 @@ def check_cut(side: float | None, stride: float | None, path: Path) -> tuple[flo
     if side is None:
         raise ValueError(f"gallery '{path}' is one picture: say how it is cut into tiles, such as --tile 128 --stride 64")
     stride = side if stride is None else stride
-    if side <= 0 or not stride > 0:
+    if not (0 < side < np.inf and 0 < stride < np.inf):
         raise ValueError(f"--tile {side:g} --stride {stride:g}: expected metres above 0")
     return side, stride
 
@@ -95,6 +127,8 @@ def check_cut(side: float | None, stride: float | None, path: Path) -> tuple[flo
 def _starts(length: float, side: float, stride: float, path: Path) -> np.ndarray:
     if length < side:
         raise ValueError(f"gallery '{path}' is {length:.0f} m wide or high: too small for a tile of {side:g} m")
+    if length / stride > MOST:
+        raise ValueError(f"gallery '{path}': --stride {stride:g} makes more than {MOST} tiles in a row")
     return np.arange(0, length - side + 1e-6 * side, stride)
 
 

@@ -41,6 +41,8 @@ def _line(path: Path, row: int) -> str:
 def _read(path: Path, crs: str | None = None) -> tuple[pd.DataFrame, np.ndarray | None]:
     """`read_places`, and corners [N, 4, 2] where the table has them."""
     corners = None
+    if not path.is_file():
+        raise ValueError(f"'{path}' is no regular file: expected a table")
     try:
         if path.suffix.lower() in PARQUET:
             table, corners = read_parquet(path, crs)
@@ -66,6 +68,8 @@ def _read(path: Path, crs: str | None = None) -> tuple[pd.DataFrame, np.ndarray 
             given = frame[what].iloc[wrong[0]]
             raise ValueError(f"{_line(path, wrong[0])}: {what} {given}, expected degrees from -{limit} to {limit}")
         frame[what] = numbers.astype(np.float64)
+    if "fov" in frame:
+        frame["fov"] = pd.to_numeric(frame["fov"], errors="coerce").astype(np.float64)
     return frame, corners
 
 
@@ -93,7 +97,7 @@ def open_table(path: Path, side: float | None = None, crs: str | None = None) ->
     if side is None:
         raise ValueError(f"'{path}' has no column footprint, metres a side of each tile: add it, or give --tile METRES")
     side = np.broadcast_to(np.asarray(side, dtype=np.float64), len(names))
-    wrong = np.flatnonzero(~(side > 0))
+    wrong = np.flatnonzero(~((side > 0) & np.isfinite(side)))
     if len(wrong):
         raise ValueError(f"{_line(path, wrong[0])}: footprint {side[wrong[0]]}, expected metres above 0")
     return file_tiles(paths, names, square_corners(table[["lon", "lat"]].to_numpy(), side), [])

@@ -1,12 +1,12 @@
 """A calibration from a run alone: on the views that its training held out, in the gallery that belongs to them."""
 
-import json
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from cvig.datasets import PairedViews, load
-from cvig.files import digest
+from cvig.files import digest, read_json, set_aside
 from cvig.locate.calibration import CALIBRATION, SQUARE, Calibration, place_squares, say_kind, scores
 from cvig.locate.gallery import Gallery
 from cvig.locate.model import Model
@@ -49,7 +49,9 @@ def held_out(folder: str | Path, size: int) -> PairedViews:
     folder = Path(folder)
     if not is_run(folder):
         raise FileNotFoundError(f"no finished training run in '{folder}': {RECORD} is not there")
-    parameters = json.loads((folder / RECORD).read_text()).get("parameters", {})
+    parameters = read_json(folder / RECORD).get("parameters", {})
+    if not isinstance(parameters, dict) or not isinstance(parameters.get("options", {}), dict):
+        raise ValueError(f"'{folder / RECORD}' is no record of a training")
     data = parameters.get("data")
     if not data:
         raise ValueError(f"'{folder / RECORD}' does not say on which data the network was trained; {INSTEAD}")
@@ -57,7 +59,7 @@ def held_out(folder: str | Path, size: int) -> PairedViews:
     if data == "world":
         options = {"view": parameters.get("view", "90"), "count": RENDERED, **options}
         options |= {"square": True} if options["view"] == "panorama" else {}
-    views = load(data, parameters.get("root"), "test", cache=parameters.get("cache", ""), **options)
+    views = load(data, parameters.get("root"), "test", **options)
     if views.coordinates is None or not np.isfinite(views.coordinates).all(axis=1).any():
         raise ValueError(
             f"the run in '{folder}' was trained on {data}, whose test views have no coordinates: a calibration is split by "
@@ -87,10 +89,13 @@ def calibrate_run(
     FileNotFoundError, ValueError
         As `held_out`.
     """
-    record = (Path(folder) / RECORD).read_text() if is_run(folder) else ""
+    record = (Path(folder) / RECORD).read_bytes() if is_run(folder) else b""
     kept = Path(cache) / f"calibration-{model.digest}-{digest(record, repr((square, model.fov)))}.json" if cache else None
     if kept and kept.exists():
-        return Calibration.read(kept)
+        try:
+            return Calibration.read(kept)
+        except (ValueError, OSError) as error:
+            print(f"{error}: it is '{set_aside(kept).name}' now, and is made anew", file=sys.stderr)
     made = calibrate_views(held_out(folder, model.network.size), model, square=square)
     if kept:
         made.write(kept)

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from browser import DESKTOP, PHONE, browser, missing
 
-from cvig.metrics import TIES, pssr, recall_at_k, recall_curve
+from cvig.metrics import TIES, pssr, recall_at_k, recall_curve, search_share
 from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT, pssr_as_coded, recalls
 from cvig.metrics.conventions.arithmetic import DIFFERENCES, FAISS, FAISS_DIFFERENCES, count
 from cvig.ranking import Ranks, exact_ranks
-from study.chapters.ties.laboratory import laboratory, presets, recall_and_area
+from study.chapters.ties.laboratory import Laboratory, laboratory, presets, recall_and_area
 from study.published import table
 
 ROOT = Path(__file__).parents[2]
@@ -175,3 +175,36 @@ def test_the_curve_of_moved_ranks_is_the_package_s_and_its_area_is_pssr(page):
     assert state["pssr"] == pytest.approx(pssr(ranks), abs=1e-12)
     assert np.mean(state["curve"][:-1]) == pytest.approx(pssr(ranks))
     assert f"{pssr(ranks):.3f}" in state["said"]
+
+
+def test_a_region_drawn_by_hand_is_the_search_share_of_the_photographs_drawn(tmp_path):
+    if missing():
+        pytest.skip(missing())
+    rng = np.random.default_rng(0)
+    rank, own = rng.permutation(60) + 1, rng.integers(0, 40, size=30)
+    data = {"shares": ((own + 1) / 60).tolist(), "tiles": 60, "ranks": rank.tolist(), "places": rng.random((60, 2)).tolist()}
+    (tmp_path / "_static").symlink_to(ROOT / "book" / "_static")
+    shown = Laboratory("region", data, ("arithmetic", "region"))._repr_html_()
+    (tmp_path / "index.html").write_text(f"<!doctype html><html lang='en'><meta charset='utf-8'><body>{shown}")
+    with browser() as driven:
+        driven.view(DESKTOP)
+        driven.open(tmp_path / "index.html")
+        for count in (0, 1, 8, 9, 19, 30):
+            for coverage in (0.5, 0.75, 0.9, 0.95):
+                said = run_region(driven, "return lab.set(arguments[0], arguments[1])", count, coverage)
+                share = search_share(Ranks(own[:count], [0] * count, 60), coverage).share if count else 1.0
+                assert said["share"] == pytest.approx(share, abs=1e-12)
+                assert said["inside"] == (rank / 60 <= share + 1e-12).sum()
+                assert said["held"] == ((own[count:] + 1) / 60 <= share + 1e-12).sum()
+        text = "return document.querySelector('.lab-said').textContent"
+        run_region(driven, "lab.set(8, 0.9)")
+        assert "nothing is ruled out" in driven.run(text)
+        run_region(driven, "lab.querySelector('button').focus()")
+        driven.press(" ")  # the space bar draws the ninth, and that is enough
+        assert run_region(driven, "return lab.result.count") == 9
+        assert "Of 9 known photographs" in driven.run(text)
+        assert driven.log() == []
+
+
+def run_region(page, script, *arguments):
+    return page.run(f"const lab = document.querySelector('.cvig-region'); {script}", *arguments)

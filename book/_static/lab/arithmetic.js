@@ -158,10 +158,16 @@
     for (let k = 0; k <= n; k++) curve.push(mean(ranks.map((rank) => (rank <= k ? 1 : 0))));
     return curve;
   }
+  /** The smallest score that bounds a new one as often as `coverage` says; infinite where these are too few. */
+  function conformalBound(scores, coverage) {
+    const ordered = [...scores].sort((one, other) => one - other);
+    const at = ordered.findIndex((_, i) => (i + 1) / (scores.length + 1) >= coverage - 1e-12);
+    return at < 0 ? Infinity : ordered[at];
+  }
   const pssrOfRanks = (ranks, n) => mean(ranks.map((rank) => (n - rank) / n));
 
   const all = {
-    HITS, PERCENT, TIES, FOUND, asAnswers, asCoded, bfloat16, count, counting, counts, exact, finite, mean, published, pssrOfRanks,
+    HITS, PERCENT, TIES, FOUND, asAnswers, asCoded, bfloat16, conformalBound, count, counting, counts, exact, finite, mean, published, pssrOfRanks,
     ranking, recallCurve, ruledOut, squared, topOfPercent,
   };
   root.cvigArithmetic = all;

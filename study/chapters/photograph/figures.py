@@ -11,6 +11,7 @@ from cvig.locate.answer.report import COVERAGES, Case
 from cvig.locate.calibration import Calibration
 from cvig.metrics import pssr, recall_curve, search_share
 from cvig.ranking import Ranks
+from study.chapters.ties.laboratory import Laboratory
 from study.figures import PALETTE, Plot, new
 
 NAMES = {"gap": "gap to the nearest tile", "share": "share of the gallery"}
@@ -44,6 +45,25 @@ def on_the_map(case: Case, place: tuple[float, float]) -> Plot:
 def ranks_of(made: Calibration) -> Ranks:
     """Ranks of the calibration's photographs, ties counted against them."""
     return Ranks(np.rint(made.share * made.tiles).astype(int) - 1, np.zeros(len(made), int), made.tiles)
+
+
+def drawn_by_hand(case: Case, made: Calibration, *, seed: int = 0) -> Laboratory:
+    """Photographs of known place, one a square of ground, drawn by the reader; and the region they give one new photograph.
+
+    It is the region by the share of the gallery, whose bound is `cvig.metrics.search_share` of the photographs drawn.
+    """
+    shuffled = np.random.default_rng(seed).permutation(len(made))
+    _, first = np.unique(made.square[shuffled], return_index=True)
+    chosen = shuffled[np.sort(first)]
+    middles = case.tiles.corners.mean(axis=1)
+    low, high = middles.min(axis=0), middles.max(axis=0)
+    data = {
+        "shares": made.share[chosen].tolist(),
+        "tiles": len(case.tiles),
+        "ranks": case.region.rank.tolist(),
+        "places": ((middles - low) / (high - low).max()).round(3).tolist(),
+    }
+    return Laboratory("region", data, ("arithmetic", "region"))
 
 
 def three_views(made: Calibration, coverage: float) -> Plot:

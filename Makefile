@@ -1,5 +1,6 @@
 # make setup: the locked environment   make book: study and rendered book   make test: every check
 # make check-book: every page in a browser   make test-lowest: the wheel, with the oldest versions that it declares
+# make check RUN=results/STUDY/RUN: a run made anew   make pdf: the book as a file   make release-check: before a release
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -11,7 +12,7 @@ OUTER := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DELETE_ON_ERROR:
-.PHONY: setup book check check-book study status test test-lowest lint lock clean
+.PHONY: setup book check check-book pdf release-check study status test test-lowest lint lock clean
 
 setup: $(VENV)/.complete
 
@@ -42,7 +43,11 @@ $(VENV)/.complete: requirements.lock pyproject.toml
 
 book: setup
 	@snakemake --cores $(CORES) book --quiet all
-	@echo "the book is there: open book/_build/html/index.html"
+	@echo "the book is there: open $(CURDIR)/book/_build/html/index.html"
+
+# The book as one PDF file, printed by Chromium (Debian: chromium chromium-driver).
+pdf: book
+	@python book/pdf.py book/_build/html book/_build/book.pdf
 
 # Every page of the built book by axe-core, fetched by npm, in headless Chromium: minutes, and not part of make test.
 AXE := build/axe/node_modules/axe-core/axe.min.js
@@ -86,6 +91,10 @@ test-lowest: setup
 	uv pip install --quiet --python $(LOWEST)/bin/python pytest hypothesis
 	cd tests && OMP_NUM_THREADS=1 ../$(LOWEST)/bin/python -m pytest -q -p no:cacheprovider --rootdir . -c /dev/null \
 	  -o pythonpath=$(CURDIR)/tests/helpers $(CORE_TESTS)
+
+# Before a release: the wheel and what it says of itself, the citation, and the book with its links; of a committed tree.
+release-check: book test-lowest
+	@OMP_NUM_THREADS=1 python -m pytest -q -p no:cacheprovider tests/release.py
 
 # After a change of dependencies in pyproject.toml.
 lock: setup

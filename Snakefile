@@ -5,6 +5,7 @@
 #   snakemake --cores all study --config out=results/quick      the committed quick run, made anew
 #   snakemake --cores all study --config study=study/plans/X.yaml   another study
 #   ... --config study=study/plans/X.yaml resume=1                  what of it is not finished, whatever changed since
+import json
 import os
 import re
 import subprocess
@@ -37,6 +38,16 @@ TRAIN_CODE = [
     *[f"study/sessions/{name}.py" for name in ("__init__", "training")],
 ]
 EVALUATE_CODE = [*TRAIN_CODE, *[f"study/{name}.py" for name in ("plans", "runs", "ground", "sessions/evaluation", "sessions/figure_data")]]
+
+
+def expected(part, run):
+    """How long a part of a run took where it is committed; nothing where it is not."""
+    record = Path("results", Path(str(config.get("study", "quick"))).stem, run, f"{part}.json")
+    if not record.exists():
+        return ""
+    seconds = json.loads(record.read_text())["seconds"]
+    said = f"{seconds / 60:.0f} min" if seconds > 90 else f"{seconds:.0f} s"
+    return f" (took {said} where it was committed)"
 
 
 def execute(step, notebook, output, parameters, log):
@@ -131,7 +142,7 @@ rule train:
     threads: STUDY["threads"]
     run:
         notebook = f"{OUT}/{wildcards.run}/train.ipynb"
-        execute(f"training {wildcards.run}", input.notebook, notebook, params.parameters, log[0])
+        execute(f"training {wildcards.run}{expected('train', wildcards.run)}", input.notebook, notebook, params.parameters, log[0])
 
 
 rule evaluate:
@@ -148,4 +159,4 @@ rule evaluate:
     threads: STUDY["threads"]
     run:
         notebook = f"{OUT}/{wildcards.run}/evaluate.ipynb"
-        execute(f"evaluating {wildcards.run}", input.notebook, notebook, params.parameters, log[0])
+        execute(f"evaluating {wildcards.run}{expected('evaluate', wildcards.run)}", input.notebook, notebook, params.parameters, log[0])

@@ -1,5 +1,5 @@
 """Is the built book whole? Its pages exist, every image has alt text, no table is cut short, no page shows what programs say
-on stderr, nothing loads from a network.
+on stderr, links between pages lead somewhere, nothing loads from a network, no page weighs a megabyte.
 
 Usage: python book/check.py book/_build/html
 """
@@ -8,6 +8,7 @@ import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from urllib.parse import unquote
 
 import yaml
 
@@ -16,17 +17,22 @@ PASSIVE_LINKS = {"canonical", "author", "search", "next", "prev", "license", "in
 
 
 class Page(HTMLParser):
-    """Collects what a page loads and the images without alt text."""
+    """Collects what a page loads, the images without alt text, its links and where links can lead to."""
 
     def __init__(self) -> None:
         super().__init__()
         self.loads: list[str] = []
         self.silent: list[str] = []
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         """Note one element."""
         given = dict(attributes)
         source = given.get(LOADS.get(tag, "")) or ""
+        if tag == "a" and (given.get("href") or "").strip():
+            self.links.append(given["href"])
+        self.anchors |= {given[name] for name in ("id", "name") if given.get(name)}
         passive = tag == "link" and set((given.get("rel") or "").split()) & PASSIVE_LINKS
         if re.match(r"(https?:)?//", source) and not passive:
             self.loads.append(source)
@@ -46,6 +52,22 @@ def pages(toc: object) -> set[str]:
     return found
 
 
+def lost_links(pages_read: dict[Path, Page]) -> list[str]:
+    """Links within the book that lead to no file, or to no place in it; by path of each page."""
+    found = []
+    for path, page in pages_read.items():
+        for link in sorted(set(page.links)):
+            target, _, anchor = unquote(link).partition("#")
+            if re.match(r"[a-z][a-z+.-]*:", target) or link == "#":
+                continue
+            there = (path.parent / target).resolve() if target else path
+            if not there.exists():
+                found.append(f"{path.name}: the link {link} leads nowhere")
+            elif anchor and there in pages_read and anchor not in pages_read[there].anchors:
+                found.append(f"{path.name}: the link {link} leads to no place of its page")
+    return found
+
+
 def problems(html: Path, toc: Path) -> list[str]:
     """Everything wrong with the book built in `html`, a line each."""
     found = [
@@ -53,18 +75,21 @@ def problems(html: Path, toc: Path) -> list[str]:
         for name in sorted(pages(yaml.safe_load(toc.read_text())))
         if not (html / f"{name}.html").is_file()
     ]
+    read: dict[Path, Page] = {}
     for path in sorted(html.rglob("*.html")):
         if "_static" in path.parts:
             continue
-        page = Page()
+        page = read[path.resolve()] = Page()
         text = path.read_text()
         page.feed(text)
         name = path.relative_to(html)
+        found += [f"{name}: {len(text) / 1e6:.1f} MB"] * (len(text) > 1_000_000)
         found += [f"{name}: loads {source} from a network" for source in page.loads]
         found += [f"{name}: image without alt text: {source}" for source in page.silent]
         # pandas says so below a table of which it shows the ends alone
         found += [f"{name}: a table of {size} is cut short" for size in re.findall(r"\d+ rows × \d+ columns", text)]
         found += [f"{name}: shows stderr" for _ in re.findall(r'class="[^"]*\bstderr\b', text)]
+    found += lost_links(read)
     for path in sorted(html.rglob("*.css")):
         found += [
             f"{path.relative_to(html)}: loads {u}" for u in re.findall(r"url\([\"']?(https?://[^\"')]+)", path.read_text())

@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
@@ -38,13 +39,16 @@ def main(build: Path, kernels: int) -> None:
     cache = get_cache(build / ".jupyter_cache")
     listed = (TOP / "book" / f"{name}.md" for name in sorted(pages(yaml.safe_load((TOP / "_toc.yml").read_text()))))
     executable = [page for page in listed if is_myst_markdown_notebook(page.read_text())]
+    started = time.monotonic()
     with ThreadPool(kernels) as pool:
         for done, (page, result) in enumerate(pool.imap_unordered(execute, executable), start=1):
             if result.err is not None:
                 sys.exit(f"{page.relative_to(TOP)}: {result.exc_string}")
             bundle = CacheBundleIn(result.nb, str(page), data={"execution_seconds": result.time})
             cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
-            print(f"page {done} of {len(executable)}: {page.stem}, {result.time:.0f} s", flush=True)
+            left = (time.monotonic() - started) / done * (len(executable) - done)
+            more = f"; about {left / 60:.0f} min left" if left > 90 else f"; about {left:.0f} s left" if left else ""
+            print(f"page {done} of {len(executable)}: {page.stem}, {result.time:.0f} s{more}", flush=True)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,9 @@ def test_every_reference_is_cited_and_every_citation_has_its_reference():
             "shows stderr",
         ),
         (lambda html: (html / "intro.html").write_text("<script src='https://x.org/a.js'>"), "from a network"),
+        (lambda html: (html / "intro.html").write_text("<p>x</p>" * 200_000), "intro.html: 1.6 MB"),
+        (lambda html: (html / "intro.html").write_text("<a href='a/c.html'>"), "a/c.html leads nowhere"),
+        (lambda html: (html / "intro.html").write_text("<a href='a/b.html#x'>"), "leads to no place of its page"),
         (lambda html: (html / "a.css").write_text("@font-face { src: url(https://x.org/f) }"), "a.css: loads"),
     ],
 )

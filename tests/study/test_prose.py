@@ -11,6 +11,7 @@ NUMBER = re.compile(r"(?<![\w@.])(\d+\.\d+|\.\d+|\d+(?:\.\d+)?\s?%|\d+(?:\.\d+)?
 # Numbers that are no results: names of metrics, levels of intervals, and what a text or a program sets by definition.
 NO_RESULT = [
     r"sections? \d\.\d",
+    r"\n## \d\.\d\.\d\n",  # a release
     r"(?:Python|torchmetrics) \d\.\d+",
     r"95%",
     r"(?:top|at|beyond the top|within the top|by|first) 1%",

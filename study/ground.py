@@ -37,9 +37,9 @@ class Squares(NamedTuple):
 def measured(values: np.ndarray, coordinates: np.ndarray | None) -> Squares | None:
     """The squares for one value a query, such as its PSSR; None where there is nothing to measure a side from.
 
-    That is so without coordinates, with fewer than `FEWEST` places, and where all values agree.
+    That is so where a query has no coordinates, with fewer than `FEWEST` places, and where all values agree.
     """
-    if coordinates is None or np.ptp(values) == 0 or len(np.unique(coordinates, axis=0)) < FEWEST:
+    if coordinates is None or not np.isfinite(coordinates).all() or np.ptp(values) == 0 or len(np.unique(coordinates, axis=0)) < FEWEST:
         return None
     spread = spread_by_side(values, coordinates)
     side, settled = measured_side(spread)

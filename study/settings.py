@@ -132,7 +132,7 @@ class TrainSettings(Settings):
     seed: NonNegativeInt = 0
     threads: PositiveInt = 2
     workers: NonNegativeInt = 0
-    cache: Text = ""  # folder of decoded images, or none
+    cache: Text = ""  # folder of decoded or rendered images, or none
     device: Device = "auto"
     devices: PositiveInt = 1  # processes that train together, each with a device of its own
     precision: Annotated[Literal["auto", "bf16", "32"], BeforeValidator(_as_text)] = "auto"
@@ -143,8 +143,6 @@ class TrainSettings(Settings):
         check_switches(self.switches)
         if self.start and self.weights != "none":
             raise ValueError(f"parameters start='{self.start}' and weights='{self.weights}': expected one of them")
-        if self.cache and self.data == "world":
-            raise ValueError(f"parameter cache='{self.cache}': expected '', for the world is rendered in memory")
         if self.half_size_epochs >= self.epochs:
             raise ValueError(
                 f"parameter half_size_epochs={self.half_size_epochs}: expected fewer than epochs={self.epochs}, "

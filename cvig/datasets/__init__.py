@@ -43,7 +43,8 @@ def load(
         Folder of the data set.
     split : {"train", "val", "test"}
     cache : str
-        Folder for decoded images (`cvig.datasets.cache`); those that it lacks are decoded into it. Empty: no cache.
+        Folder for decoded images (`cvig.datasets.cache`), or for the world's rendered ones; those that it lacks are made.
+        Empty: no cache.
     keep : str
         A list of the training photographs to keep, as the filter writes it; empty: keep all. It changes the training split
         alone.
@@ -74,6 +75,8 @@ def load(
         raise ValueError(f"unknown split '{split}' of data set '{data}': expected one of {', '.join(SPLITS)}")
     if data != "world" and not root:
         raise ValueError(f"data set '{data}' lies in a folder: give its root (-p root FOLDER)")
+    if data == "world" and cache:
+        options["cache"], cache = cache, ""  # it has no files, and keeps each epoch's views by itself
     cut = {name: options.pop(name) for name in OPTIONS if data in PANORAMAS and name in options}
     for name in ("views", "polar"):
         if name in options:

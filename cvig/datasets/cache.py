@@ -1,26 +1,17 @@
 """A cache on disk of decoded and scaled images, so that each image file is decoded once and not once an epoch.
 
-A cache is a folder of two NumPy arrays, ``ground.npy`` and ``aerial.npy`` (uint8 [N, 3, H, W]), and ``sums.json``, which
-holds the CRC-32 of each file. The arrays are memory-mapped: a cache may be larger than memory, and processes that read the
-same cache share one copy in memory.
+A cache is a folder of two NumPy arrays (`cvig.datasets.folders`), ``ground.npy`` and ``aerial.npy`` (uint8 [N, 3, H, W]).
+The arrays are memory-mapped: a cache may be larger than memory, and processes that read the same cache share one copy in
+memory. A build that is killed begins anew; this costs no more than one epoch without a cache does.
 
 The folder's name ends in a key, a digest of all that the images depend on: the data set's digest (names and contents of the
 files, size and geometry of the views) and the versions of the decoder and of this format. If the data change, the key
 changes and another folder is used; the old one can be deleted. To compute the key, all image files are read at every start;
 this takes a twentieth of the time that decoding them takes.
-
-When a cache is opened, it is read whole and compared with its checksums, at about a second a gigabyte. A damaged cache is
-renamed to ``….damaged`` and built anew. A cache is built in a folder beside its own, which is renamed when everything is on
-the disk. A build that is killed begins anew; this costs no more than one epoch without a cache does. A second process that
-wants the same cache waits until the first has built it.
 """
 
-import json
 import math
 import os
-import shutil
-import sys
-import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property, partial
@@ -29,17 +20,16 @@ from pathlib import Path
 import numpy as np
 import PIL
 import torch
-from filelock import FileLock
 from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from cvig.datasets.base import PairedViews
+from cvig.datasets.folders import check_room, make_whole
 from cvig.datasets.images import DECODING
 from cvig.datasets.wrappers import Wrapper
-from cvig.files import digest, set_aside, sync, write_json
+from cvig.files import digest
 
 FORMAT = "2"
-SUMS = "sums.json"
 
 
 def key(source: PairedViews) -> str:
@@ -71,16 +61,7 @@ class CachedViews(Wrapper):
             raise ValueError(f"{source.name} has no image files to cache: leave cache empty")
         super().__init__(source)
         self.folder = Path(folder) / f"{source.name.replace('/', '-')}-{key(source)}"
-        if _whole(self.folder):
-            return
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder.with_name(f".{self.folder.name}.lock")):
-            if _whole(self.folder):  # another process has built it in the meantime
-                return
-            if self.folder.exists():
-                aside = set_aside(self.folder)
-                print(f"cache '{self.folder}' is damaged: it is '{aside.name}' now, and is built anew", file=sys.stderr)
-            _build(self.folder, source, threads or torch.get_num_threads())
+        make_whole(self.folder, lambda building: _build(building, self.folder, source, threads or torch.get_num_threads()))
 
     def __getstate__(self) -> dict:
         # pickling a memory-mapped array would copy all its bytes to the other process
@@ -107,53 +88,21 @@ class CachedViews(Wrapper):
         return self.source.cropped_aerial(row, box) if self.polar else PairedViews.cropped_aerial(self, row, box)
 
 
-def _sums(folder: Path) -> dict[str, int]:
-    """The CRC-32 of each of the two files."""
-    sums = {}
-    for side in ("ground", "aerial"):
-        sums[side] = 0
-        with (folder / f"{side}.npy").open("rb") as stream:
-            while block := stream.read(1 << 24):
-                sums[side] = zlib.crc32(block, sums[side])
-    return sums
-
-
-def _whole(folder: Path) -> bool:
-    """Whether `folder` is a cache whose files have the checksums that were written."""
-    try:
-        return json.loads((folder / SUMS).read_text()) == _sums(folder)
-    except (OSError, ValueError):
-        return False
-
-
-def _build(folder: Path, source: PairedViews, threads: int) -> None:
-    """Decode all images into a temporary folder, and rename it to `folder` when everything is on the disk."""
+def _build(building: Path, folder: Path, source: PairedViews, threads: int) -> None:
+    """Decode all images into the folder `building`, which is going to be `folder`."""
     images = {
         "ground": (source.ground_image, source.ground_count),
         "aerial": (source.aerial_image, source.gallery_count),
     }
     shapes = {side: (count, *image(0).shape) for side, (image, count) in images.items()}
-    building = folder.with_name(f".{folder.name}.building")
-    shutil.rmtree(building, ignore_errors=True)  # of a process that was killed
-    needed, free = sum(map(math.prod, shapes.values())), shutil.disk_usage(folder.parent).free
-    if needed > free:
-        raise ValueError(f"cache '{folder}' needs {needed / 1e9:.1f} GB, and the disk has {free / 1e9:.1f} GB free")
-    building.mkdir()
+    check_room(folder, sum(map(math.prod, shapes.values())))
     progress = tqdm(total=sum(shape[0] for shape in shapes.values()), desc=f"caching {source.name}", unit="image")
-    try:
-        with ThreadPoolExecutor(threads) as pool, progress:
-            for side, (image, count) in images.items():
-                array = _reserved(building / f"{side}.npy", shapes[side])
-                for _ in pool.map(partial(_put, array, image, source.name), range(count)):
-                    progress.update()
-                array.flush()
-        write_json(building / SUMS, _sums(building))
-        for path in (*building.iterdir(), building):
-            sync(path)
-        building.rename(folder)
-        sync(folder.parent)
-    finally:
-        shutil.rmtree(building, ignore_errors=True)
+    with ThreadPoolExecutor(threads) as pool, progress:
+        for side, (image, count) in images.items():
+            array = _reserved(building / f"{side}.npy", shapes[side])
+            for _ in pool.map(partial(_put, array, image, source.name), range(count)):
+                progress.update()
+            array.flush()
 
 
 def _reserved(path: Path, shape: tuple[int, ...]) -> np.memmap:

@@ -27,8 +27,6 @@ from study.sessions.figure_data import principal_components, retrieve
 from study.settings import EvaluateSettings, TrainSettings
 from study.switches import in_words
 
-METRIC = "world/"  # data sets whose coordinates are metres; intervals of others are over places
-
 
 def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:
     """The test crop: float tensor [gallery_count, 4], drawn once, saved at `path`, and read from there ever after.
@@ -145,8 +143,8 @@ class EvaluationSession:
 
     @property
     def metres(self) -> np.ndarray | None:
-        """Metres east and north of each query, float64 [Q, 2], where the data have them."""
-        return self.test.coordinates if self.test.name.startswith(METRIC) else None
+        """Metres east and north of each query, float64 [Q, 2]; of data in degrees None, and intervals are over places."""
+        return self.test.coordinates if self.test.coordinate_unit == "metres" else None
 
     @cached_property
     def run(self) -> Run:

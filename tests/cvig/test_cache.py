@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch.utils.data import DataLoader
 
-from cvig.datasets import PairedViews, cache
+from cvig.datasets import PairedViews, cache, folders
 from cvig.datasets.cache import CachedViews
 from cvig.datasets.crops import PanoramaViews
 from cvig.datasets.files import FileViews
@@ -130,7 +130,7 @@ def test_images_of_several_sizes_are_refused(tmp_path):
 
 
 def test_a_full_disk_is_said_before_decoding(source, tmp_path, monkeypatch):
-    monkeypatch.setattr(cache.shutil, "disk_usage", lambda _: SimpleNamespace(free=5000))
+    monkeypatch.setattr(folders.shutil, "disk_usage", lambda _: SimpleNamespace(free=5000))
     with pytest.raises(ValueError, match=r"needs 0\.0 GB, and the disk has 0\.0 GB free"):
         CachedViews(source, tmp_path / "cache")
 
@@ -191,7 +191,7 @@ def test_a_build_that_is_killed_is_no_cache_and_begins_anew(source, tmp_path):
 @pytest.mark.parametrize("harm", ["zeros", "shorter", "lost", "no sums"])
 def test_a_damaged_cache_is_set_aside_and_built_anew(source, tmp_path, harm, capsys):
     data = CachedViews(source, tmp_path / "cache")
-    path, sums = data.folder / "ground.npy", data.folder / cache.SUMS
+    path, sums = data.folder / "ground.npy", data.folder / folders.SUMS
     content = bytearray(path.read_bytes())
     if harm == "zeros":
         content[700:900] = bytes(200)  # in the second image

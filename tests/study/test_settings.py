@@ -69,7 +69,6 @@ def test_a_notebooks_own_names_are_no_parameters():
         ({"options": {"spacing": float("inf")}}, "options={'spacing': inf}: expected a finite number"),
         ({"switches": {"linear-head": 1}}, "switches={'linear-head': 1}: expected a valid boolean"),
         ({"switches": {"liner-head": True}}, "unknown switch 'liner-head': expected one of detached-negatives"),
-        ({"cache": "cache"}, "cache='cache': expected '', for the world is rendered in memory"),
         ({"batch": -1}, "batch=-1: expected greater than or equal to 0"),
     ],
 )

@@ -2,12 +2,15 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
 from cvig.datasets.base import PairedViews
+from cvig.datasets.folders import check_room, make_whole
 from cvig.datasets.world.countries import country as country_of
 from cvig.datasets.world.places import SPACINGS, SPLITS, Places, places_of
 from cvig.datasets.world.views import REACH, RISE, aerial_tiles, exposure, ground_views, viable, weather
@@ -18,6 +21,13 @@ COUNTS = {"train": 4096, "val": 1000, "test": 6194}  # the paper's test set has 
 TRAINING_SPACING = 40  # metres; tiles of training places may overlap
 ABROAD = 1_000_000  # metres between the coordinates of two countries
 BATCH = 64
+KEPT = ("ground", "aerial", "heading", "viable", "gallery_coordinates")  # of the rendered views, in a cache
+
+
+@cache
+def _source() -> str:
+    """Digest of the world's source."""
+    return digest(*(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py"))))
 
 
 class WorldViews(PairedViews):
@@ -60,6 +70,10 @@ class WorldViews(PairedViews):
     device : {"cpu", "cuda"}
         The device that renders the views; they are kept in the CPU's memory. Places and headings do not depend on the
         device. Light, weather and noise do, because its own random generator draws them.
+    cache : str
+        Folder in which rendered views are kept on disk, each epoch's in a folder of its own (`cvig.datasets.folders`). Its
+        name ends in a digest of all that they depend on: these parameters, the world's source, torch and NumPy. Views that
+        are there are read and not rendered. Empty: no cache.
 
     Attributes
     ----------
@@ -99,6 +113,7 @@ class WorldViews(PairedViews):
         useless: float = 0.04,
         each: int = 1,
         device: str = "cpu",
+        cache: str = "",
     ):
         if view not in VIEWS:
             raise ValueError(f"unknown view '{view}': expected one of {', '.join(VIEWS)}")
@@ -126,7 +141,7 @@ class WorldViews(PairedViews):
             raise ValueError(f"{count // each} places in {len(self.countries)} countries: expected at least one in each")
         self.split, self.size, self.view, self.square, self.fresh = split, size, view, square, fresh
         self.span, self.spacing, self.ignore_overlap = span, int(spacing), ignore_overlap
-        self.seed, self.useless, self.each, self.device = seed, useless, each, device
+        self.seed, self.useless, self.each, self.device, self.cache = seed, useless, each, device, cache
         self.coordinate_unit = "metres"
         self.name, self.gallery_count = f"world/{split}", count // each
         self.positives = self.places = np.repeat(np.arange(count // each), each)
@@ -140,11 +155,43 @@ class WorldViews(PairedViews):
         return self.size, wide
 
     def set_epoch(self, epoch: int) -> None:
-        """Render the views of `epoch`; without ``fresh`` all epochs have the same views."""
+        """Render the views of `epoch`, or read them from the cache; without ``fresh`` all epochs have the same views."""
         epoch = epoch if self.fresh else 0
         if epoch == self.epoch:
             return
         self.epoch = epoch
+        if self.cache:
+            folder = Path(self.cache) / f"{self.name.replace('/', '-')}-{self._key()}"
+            make_whole(folder, lambda building: self._keep(building, folder))
+            self._read(folder)
+        else:
+            self._render_all()
+        self.coordinates = self.gallery_coordinates.repeat(self.each, axis=0)
+        if self.ignore_overlap is not None:
+            self.ignored = overlapping(self.gallery_coordinates, self.span, self.ignore_overlap, self.places)
+
+    def _key(self) -> str:
+        """Digest of all that the views of this epoch depend on."""
+        chosen = (self.size, self.ground_count, self.seed, self.view, self.spacing, self.countries, self.square, self.span)
+        chosen += (self.useless, self.each, self.device, self.epoch)
+        return digest(repr(chosen), _source(), torch.__version__, np.__version__)
+
+    def _keep(self, building: Path, folder: Path) -> None:
+        """Render the views into arrays in `building`, which is going to be `folder`."""
+        tall, wide = self.ground_size
+        check_room(folder, 3 * (self.ground_count * tall * wide + self.gallery_count * self.size**2))
+        self._render_all()
+        for name in KEPT:
+            np.save(building / f"{name}.npy", np.asarray(getattr(self, name)))
+
+    def _read(self, folder: Path) -> None:
+        """Take the views from `folder`."""
+        for name in KEPT:
+            found = np.load(folder / f"{name}.npy")
+            setattr(self, name, found if name == "gallery_coordinates" else torch.from_numpy(found))
+
+    def _render_all(self) -> None:
+        """Render the views of this epoch."""
         self.ground = torch.empty(len(self.places), 3, *self.ground_size, dtype=torch.uint8)
         self.aerial = torch.empty(self.gallery_count, 3, self.size, self.size, dtype=torch.uint8)
         self.heading = torch.empty(len(self.places))
@@ -155,7 +202,7 @@ class WorldViews(PairedViews):
         for number, share in zip(self.countries, shares, strict=True):
             useless = self.useless if self.view == "90" and self.each == 1 else 0.0
             blocks = places_of(
-                self.split, spacing=self.spacing, country=number, seed=self.seed, epoch=epoch, useless=useless
+                self.split, spacing=self.spacing, country=number, seed=self.seed, epoch=self.epoch, useless=useless
             )
             end = first + share
             while first < end:
@@ -165,9 +212,6 @@ class WorldViews(PairedViews):
                 east, south = block.where[: rows.stop - rows.start].double().numpy().T
                 self.gallery_coordinates[rows] = np.stack([east + number * ABROAD, -south], axis=1)
                 first = rows.stop
-        self.coordinates = self.gallery_coordinates.repeat(self.each, axis=0)
-        if self.ignore_overlap is not None:
-            self.ignored = overlapping(self.gallery_coordinates, self.span, self.ignore_overlap, self.places)
 
     def _render(self, block: Places, rows: slice) -> None:
         """Render the views of the first places of `block` into the gallery's `rows` and into their ground views."""
@@ -241,7 +285,7 @@ def load(root: str | None = None, split: str = "train", **options) -> WorldViews
     if root:
         raise ValueError(f"root '{root}': the world is made, not read; leave root empty or name another data set")
     known = ("size", "count", "seed", "view", "spacing", "country", "ignore_overlap", "square", "fresh", "span")
-    known += ("useless", "each", "device")
+    known += ("useless", "each", "device", "cache")
     chosen, own = {}, {}
     for name, value in options.items():
         of, _, rest = name.partition("_")

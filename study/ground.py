@@ -39,7 +39,9 @@ def measured(values: np.ndarray, coordinates: np.ndarray | None) -> Squares | No
 
     That is so where a query has no coordinates, with fewer than `FEWEST` places, and where all values agree.
     """
-    if coordinates is None or not np.isfinite(coordinates).all() or np.ptp(values) == 0 or len(np.unique(coordinates, axis=0)) < FEWEST:
+    if coordinates is None or not np.isfinite(coordinates).all():
+        return None
+    if np.ptp(values) == 0 or len(np.unique(coordinates, axis=0)) < FEWEST:
         return None
     spread = spread_by_side(values, coordinates)
     side, settled = measured_side(spread)

@@ -143,7 +143,7 @@ class SoftMarginLoss(nn.Module):
 
 
 class InfoNCELoss(nn.Module):
-    """Symmetric InfoNCE with a learned temperature (Radford et al. 2021).
+    """Symmetric InfoNCE with a temperature that can be learned (Radford et al. 2021).
 
     Each ground view is classified among the aerial images of the batch, and each aerial image among the ground views; the
     loss is the mean of the two cross-entropies. The logits are similarities divided by the temperature.
@@ -151,13 +151,15 @@ class InfoNCELoss(nn.Module):
     Parameters
     ----------
     temperature : float
-        The initial temperature, in [0.01, 1]. It is learned on a log scale and kept in this range.
+        The initial temperature, in [0.01, 1]. If it is learned, it is on a log scale and kept in this range.
     label_smoothing : float
         The share of each target that is spread evenly over the batch, in [0, 1).
     unit : bool
         True: the loss scales embeddings to length 1, and similarity is their cosine. Rank such a network by the cosine, or
         by distance if the network gives unit vectors itself (`unit_norm`). False: embeddings stay as they are, and
         similarity is minus half their squared distance, which on the unit sphere is the cosine but for a constant.
+    learned : bool
+        False: the temperature is not learned.
 
     Raises
     ------
@@ -165,13 +167,13 @@ class InfoNCELoss(nn.Module):
         A temperature or label smoothing out of range; in `forward`, embeddings of unequal shapes or a batch of one pair.
     """
 
-    def __init__(self, temperature: float = 0.1, label_smoothing: float = 0.0, *, unit: bool = True):
+    def __init__(self, temperature: float = 0.1, label_smoothing: float = 0.0, *, unit: bool = True, learned: bool = True):
         super().__init__()
         if not 0.01 <= temperature <= 1:
             raise ValueError(f"temperature {temperature}: expected 0.01 to 1")
         if not 0 <= label_smoothing < 1:
             raise ValueError(f"label_smoothing {label_smoothing}: expected 0 or more, and less than 1")
-        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)))
+        self.log_scale = nn.Parameter(torch.tensor(-math.log(temperature)), requires_grad=learned)
         self.label_smoothing, self.unit = label_smoothing, unit
 
     def forward(self, ground: torch.Tensor, aerial: torch.Tensor) -> torch.Tensor:

@@ -29,8 +29,9 @@ KEYS = dict.fromkeys(TEXTS, str) | {
     "both_preprocessings": bool,
     "keep_networks": bool,
     "first_and_last": bool,
+    "fields_of_view": list,
 }
-OPTIONAL = {"arms", "fraction", "blocks", "both_preprocessings", "keep_networks", "first_and_last"}
+OPTIONAL = {"arms", "fraction", "blocks", "both_preprocessings", "keep_networks", "first_and_last", "fields_of_view"}
 FRACTION = {"basic": str, "generators": dict, "factors": dict}
 TEXT_COLUMNS = ("run", "arm", "block", "diverged", "key", "environment", "data_", "settings")  # or how their names begin
 NETWORKS = Path("out/networks")  # of plans that keep them: a folder a plan, in it one a run

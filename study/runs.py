@@ -18,7 +18,8 @@ import pandas as pd
 from cvig.files import digest_file, read_arrays
 from cvig.ranking import Ranks
 from study.ground import Squares, file_of, kept
-from study.switches import RECIPES, in_words
+from study.switches import in_words
+from study.tricks import ALL
 
 TEST_SETS = ("uncropped", "cropped")
 TITLES = {  # of the studies, by the names of their folders
@@ -105,7 +106,7 @@ class Run:
     @property
     def batch(self) -> int:
         """Pairs a step: as asked, else the recipe's."""
-        return self.parameters["batch"] or RECIPES[self.parameters["recipe"]].recipe.batch
+        return self.parameters["batch"] or ALL[self.parameters["recipe"]].recipe.batch
 
     @property
     def start(self) -> str:

@@ -26,7 +26,8 @@ from cvig.datasets import DATASETS
 from cvig.models import SiameseNetwork, build
 from cvig.models.trunks import trunk_name
 from cvig.training.recipes import Recipe
-from study.switches import LOSSES, RECIPES, SCREENING, SwitchedRecipe, check_switches
+from study.switches import SwitchedRecipe, check_switches
+from study.tricks import ALL
 
 # Names that a running notebook holds without anybody having set them.
 NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -110,7 +111,7 @@ class TrainSettings(Settings):
     """Parameters of ``notebooks/train.ipynb``; zero or an empty string means "as the recipe or architecture has it"."""
 
     arch: Architecture = "resnet50"
-    recipe: Literal[*RECIPES, *LOSSES, *SCREENING] = "modern"
+    recipe: Literal[*ALL] = "modern"
     switches: dict[str, bool] = {}  # of the recipe, turned on or off
     data: Literal[*DATASETS] = "world"
     root: Text = ""
@@ -140,9 +141,14 @@ class TrainSettings(Settings):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        check_switches(self.switches)
+        check_switches(self.switches, ALL[self.recipe].known)
         if self.start and self.weights != "none":
             raise ValueError(f"parameters start='{self.start}' and weights='{self.weights}': expected one of them")
+        if self.data == "world" and self.fresh and self.trained_by.mine_every:
+            raise ValueError(
+                f"parameter fresh=True: recipe '{self.recipe}' samples places that looked alike in an earlier epoch; "
+                "expected false, for fresh views are of other places every epoch"
+            )
         if self.half_size_epochs >= self.epochs:
             raise ValueError(
                 f"parameter half_size_epochs={self.half_size_epochs}: expected fewer than epochs={self.epochs}, "
@@ -153,7 +159,7 @@ class TrainSettings(Settings):
     @property
     def switched(self) -> SwitchedRecipe:
         """The recipe and the switches that are on."""
-        return (RECIPES | LOSSES | SCREENING)[self.recipe].turned(self.switches)
+        return ALL[self.recipe].turned(self.switches)
 
     @property
     def trained_by(self) -> Recipe:
@@ -181,6 +187,8 @@ class TrainSettings(Settings):
             bgr=recipe.bgr,
             projection=recipe.projection,
             glorot=recipe.glorot,
+            pool=recipe.pool,
+            shared=recipe.shared,
             seed=self.seed,
         )
 
@@ -193,7 +201,7 @@ class TrainSettings(Settings):
         options = {"size": self.pixels, **self.options}
         if self.data == "world":
             options |= {"view": self.view, "seed": self.seed_of_data, "device": device}
-            if self.view == "panorama":
+            if self.view == "panorama" and not self.trained_by.pool:
                 options["square"] = True  # as the networks, and the paper's code, take all images
             if split == "train":
                 options |= {"count": self.train_count, "fresh": self.fresh}

@@ -7,21 +7,21 @@ fields of a recipe that it changes; each can be turned alone.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from cvig.training.recipes import DESCRIBED, MODERN, Phase, Recipe
 
 
 @dataclass(frozen=True)
 class Switch:
-    """A way in which the public code departs from the text.
+    """A named change of a recipe: a way in which the public code departs from the text, or a trick (`study.tricks`).
 
     Attributes
     ----------
     what : str
         What the code does.
     source : str
-        The files below src/ that do it.
+        The files that do it, below src/ of the public code.
     change : mapping of str to object
         Fields of a recipe and the values that the switch gives them.
     commit : str
@@ -102,11 +102,11 @@ SWITCHES = {
 }
 
 
-def check_switches(states: Mapping[str, bool]) -> None:
-    """Raise ValueError for an unknown switch, or for a state that is neither true nor false."""
+def check_switches(states: Mapping[str, bool], known: Mapping[str, Switch]) -> None:
+    """Raise ValueError for a switch that is not `known`, or for a state that is neither true nor false."""
     for name, on in states.items():
-        if name not in SWITCHES:
-            raise ValueError(f"unknown switch '{name}': expected one of {', '.join(SWITCHES)}")
+        if name not in known:
+            raise ValueError(f"unknown switch '{name}': expected one of {', '.join(known)}")
         if not isinstance(on, bool):
             raise ValueError(f"switch {name}: {on!r}: expected true or false")
 
@@ -120,11 +120,14 @@ class SwitchedRecipe:
     plain : Recipe
         With every switch off.
     on : tuple of str
-        Keys of `SWITCHES`.
+        Keys of `known`.
+    known : mapping of str to Switch
+        What can be turned; `SWITCHES` unless given.
     """
 
     plain: Recipe
     on: tuple[str, ...] = ()
+    known: Mapping[str, Switch] = field(default_factory=lambda: SWITCHES)
 
     @property
     def recipe(self) -> Recipe:
@@ -133,7 +136,7 @@ class SwitchedRecipe:
         >>> RECIPES["described"].recipe.final_relu, RECIPES["as-coded"].recipe.final_relu
         (True, False)
         """
-        return replace(self.plain, **{field: value for name in self.on for field, value in SWITCHES[name].change.items()})
+        return replace(self.plain, **{key: value for name in self.on for key, value in self.known[name].change.items()})
 
     def turned(self, states: Mapping[str, bool]) -> "SwitchedRecipe":
         """This recipe with some switches turned on or off; those that `states` does not name stay.
@@ -146,8 +149,8 @@ class SwitchedRecipe:
         >>> RECIPES["described"].turned({"detached-negatives": True}).on
         ('detached-negatives',)
         """
-        check_switches(states)
-        return replace(self, on=tuple(name for name in SWITCHES if states.get(name, name in self.on)))
+        check_switches(states, self.known)
+        return replace(self, on=tuple(name for name in self.known if states.get(name, name in self.on)))
 
 
 # In the order of the study's tables. Another commit of the public code is another entry: its plain recipe and its switches.

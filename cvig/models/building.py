@@ -36,10 +36,14 @@ def dense_head(features: int, embedding: int, final_relu: bool, glorot: bool = F
     return head
 
 
-def pooled_head(channels: int, side: int, embedding: int) -> dict[str, nn.Module]:
-    """A head that averages the feature map over `side` × `side` parts and ends in one linear layer, with few weights."""
+def pooled_head(channels: int, side: int, embedding: int, project: bool = True) -> dict[str, nn.Module]:
+    """A head that averages the feature map over `side` × `side` parts and ends in one linear layer, with few weights.
+
+    Without `project` it ends in a layer norm, as ConvNeXt has one between its mean and its classifier.
+    """
+    width = channels * side * side
     pool = nn.Sequential(nn.AdaptiveAvgPool2d(side), nn.Flatten())
-    return {"pool": pool, "projection": nn.Linear(channels * side * side, embedding)}
+    return {"pool": pool} | ({"projection": nn.Linear(width, embedding)} if project else {"norm": nn.LayerNorm(width)})
 
 
 def netvlad_heads(channels: int, embedding: int, zero: bool = False, project: bool = True) -> list[dict[str, nn.Module]]:
@@ -72,6 +76,7 @@ def build(
     projection: bool = True,
     glorot: bool = False,
     pool: int = 0,
+    shared: bool = False,
     seed: int = 0,
 ) -> SiameseNetwork:
     """Build a Siamese network.
@@ -100,11 +105,14 @@ def build(
     dark, bgr : bool
         Prepare images as the paper's public code does (`SiameseNetwork.prepare`).
     projection : bool
-        False: CVM-Net-I has no projection, and the embedding is NetVLAD's output, whatever `embedding` says.
+        False: CVM-Net-I and `pooled_head` have no projection. The embedding is NetVLAD's output or the pooled features,
+        whatever `embedding` says.
     glorot : bool
         Initialize fully connected layers as Keras does (`dense_head`).
     pool : int
         Above 0: use `pooled_head` with so many parts a side in place of the fully connected head.
+    shared : bool
+        One tower embeds ground views and aerial images. A trunk with batch norm then mixes the statistics of both.
     seed : int
         Seed of random weights. The global random state is not changed.
 
@@ -125,7 +133,7 @@ def build(
             if feature_shape(trunk, 224) is None:
                 raise ValueError(f"architecture '{arch}' has no convolutional feature map; expected one like resnet18")
             raise ValueError(f"size {size}: {arch} cannot take {size} × {size} images, though it can 224 × 224")
-        trunks = [trunk, build_trunk(arch) if weights == "none" else copy.deepcopy(trunk)]
+        trunks = [trunk] if shared else [trunk, build_trunk(arch) if weights == "none" else copy.deepcopy(trunk)]
         if zero_residual and weights == "none":
             for part in trunks:
                 zero_residuals(part)
@@ -133,10 +141,11 @@ def build(
             width = width if projection else 64 * shape[0]
             heads = netvlad_heads(shape[0], width, zero_netvlad, projection)
         elif pool:
-            heads = [pooled_head(shape[0], pool, width) for _ in range(2)]
+            width = width if projection else shape[0] * pool * pool
+            heads = [pooled_head(shape[0], pool, width, projection) for _ in trunks]
         else:
-            heads = [dense_head(shape[0] * shape[1] * shape[2], width, final_relu, glorot) for _ in range(2)]
-    towers = [Tower(trunk, head, unit_norm or vlad) for trunk, head in zip(trunks, heads, strict=True)]
+            heads = [dense_head(shape[0] * shape[1] * shape[2], width, final_relu, glorot) for _ in trunks]
+    towers = [Tower(trunk, head, unit_norm or vlad) for trunk, head in zip(trunks, heads, strict=False)]
     design = {
         "arch": arch,
         "size": size,
@@ -149,8 +158,9 @@ def build(
         "projection": projection,
         "glorot": glorot,
         "pool": pool,
+        "shared": shared,
     }
-    return SiameseNetwork(arch, *towers, width, size, dark, bgr, design).to(memory_format=torch.channels_last)
+    return SiameseNetwork(arch, towers[0], towers[-1], width, size, dark, bgr, design).to(memory_format=torch.channels_last)
 
 
 def load_network(folder: Path | str) -> SiameseNetwork:

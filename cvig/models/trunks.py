@@ -1,5 +1,7 @@
 """Trunks: torchvision's convolutional networks without their classifiers, and how their training is prepared."""
 
+from collections.abc import Callable
+from functools import partial
 from http.client import HTTPException
 from itertools import pairwise
 
@@ -11,7 +13,8 @@ from torchvision.models import resnet
 from cvig.models.weights import load_state_dict
 
 ARCHITECTURES = ("vgg16", "resnet50", "cvm-net-i")
-SMALL = "conv4"  # `small_trunk`, which trains in seconds
+# `small_trunk`, which trains in seconds; the second for towers that are shared, where batch norm would mix two statistics
+SMALL = ("conv4", "conv4-layernorm")
 # The parts of torchvision's models that come after the feature map, or beside it.
 CLASSIFIER_PARTS = ("avgpool", "flatten", "dropout", "fc", "head", "heads", "classifier", "aux1", "aux2", "AuxLogits")
 
@@ -19,23 +22,23 @@ CLASSIFIER_PARTS = ("avgpool", "flatten", "dropout", "fc", "head", "heads", "cla
 def trunk_name(arch: str) -> str:
     """The name of the model that is the trunk of architecture `arch`; ValueError for an unknown architecture."""
     name = "vgg16" if arch == "cvm-net-i" else arch
-    if name != SMALL and name not in torchvision.models.list_models(module=torchvision.models):
+    if name not in SMALL and name not in torchvision.models.list_models(module=torchvision.models):
         raise ValueError(
-            f"unknown architecture '{arch}': expected one of {', '.join(ARCHITECTURES)}, {SMALL}, "
+            f"unknown architecture '{arch}': expected one of {', '.join((*ARCHITECTURES, *SMALL))}, "
             "or the name of a torchvision classification model such as resnet18"
         )
     return name
 
 
-def small_trunk() -> nn.Sequential:
-    """Four blocks of convolution, batch norm and ReLU with 16, 32, 64 and 128 channels; the first three halve the image.
+def small_trunk(norm: Callable[[int], nn.Module] = nn.BatchNorm2d) -> nn.Sequential:
+    """Four blocks of convolution, norm and ReLU with 16, 32, 64 and 128 channels; the first three halve the image.
 
     >>> small_trunk()(torch.zeros(1, 3, 32, 32)).shape
     torch.Size([1, 128, 4, 4])
     """
     trunk, channels = nn.Sequential(), (3, 16, 32, 64, 128)
     for block, (before, after) in enumerate(pairwise(channels), start=1):
-        layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+        layers = [nn.Conv2d(before, after, 3, padding=1, bias=False), norm(after), nn.ReLU()]
         trunk.add_module(f"block{block}", nn.Sequential(*layers, *[nn.MaxPool2d(2)] * (block < 4)))
     return trunk
 
@@ -48,10 +51,10 @@ def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
     Parameters
     ----------
     arch : str
-        ``"cvm-net-i"``: VGG16 up to conv5_3. ``"conv4"``: `small_trunk`. Otherwise a torchvision classification model whose
-        parts follow one another up to the feature map, which is all of them but ViT.
+        ``"cvm-net-i"``: VGG16 up to conv5_3. A name of `SMALL`: `small_trunk`. Otherwise a torchvision classification model
+        whose parts follow one another up to the feature map, which is all of them but ViT.
     weights : str
-        ``"imagenet"`` (torchvision's IMAGENET1K_V1, which ``"conv4"`` does not have), the path of a state dict of the
+        ``"imagenet"`` (torchvision's IMAGENET1K_V1, which `SMALL` do not have), the path of a state dict of the
         model, with or without its classifier, or ``"none"``.
 
     Raises
@@ -60,10 +63,10 @@ def build_trunk(arch: str, weights: str = "none") -> nn.Sequential:
         An unknown architecture, or weights that cannot be found, fetched or read, or that do not fit.
     """
     name, pretrained = trunk_name(arch), None
-    if name == SMALL:
-        trunk = small_trunk()
+    if name in SMALL:
+        trunk = small_trunk(partial(nn.GroupNorm, 1) if name == "conv4-layernorm" else nn.BatchNorm2d)
         if weights == "imagenet":
-            raise ValueError(f"torchvision has no {SMALL}: give a path, or weights='none'")
+            raise ValueError(f"torchvision has no {name}: give a path, or weights='none'")
         if weights != "none":
             load_state_dict(trunk, weights)
         return trunk

@@ -1,15 +1,12 @@
-"""Batches of pairs in a new order each epoch, and the augmentation of aerial images."""
+"""Batches of pairs in a new order each epoch."""
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
-import torch
 
 from cvig.datasets import PairedViews
-from cvig.datasets.geometry import crop_resize, random_crop_boxes
 from cvig.training import processes
-from cvig.training.recipes import Recipe
 
 
 def check_batch(data: PairedViews, batch: int, together: int) -> None:
@@ -60,27 +57,11 @@ class EpochBatches:
     def __iter__(self) -> Iterator[list[int]]:
         epoch = self.epoch()
         self.data.set_epoch(epoch)
+        own = processes.share(self.batch)
+        return iter(self.order(epoch).reshape(-1, self.batch)[:, own.start : own.stop].tolist())
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The batches of an epoch, one after another: int64 [batches · batch]."""
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.data))
         turn = pd.Series(order).groupby(self.data.places[order]).cumcount()
-        order = order[np.argsort(turn.to_numpy(), kind="stable")]
-        own = processes.share(self.batch)
-        return iter(order[: len(self) * self.batch].reshape(-1, self.batch)[:, own.start : own.stop].tolist())
-
-
-def augment(aerial: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Crop and turn square aerial tiles at random, as `recipe` asks: uint8 [B, 3, S, S] in and out.
-
-    If several processes train together, the tiles are this process's share of a batch. Each process draws the random numbers
-    of the whole batch and uses those of its share, so that the result does not depend on the number of processes.
-    """
-    whole = len(aerial) * processes.count()
-    own = processes.share(whole)
-    if recipe.crop_min < 1:
-        boxes = random_crop_boxes(whole, generator, recipe.crop_min)[own.start : own.stop].to(aerial.device)
-        aerial = crop_resize(aerial, boxes, tuple(aerial.shape[2:]))
-    if recipe.quarter_turns:
-        turns = torch.randint(4, (whole, 1, 1, 1), generator=generator)[own.start : own.stop].to(aerial.device)
-        upright = aerial
-        for turn in range(1, 4):
-            aerial = torch.where(turns == turn, upright.rot90(turn, (2, 3)), aerial)
-    return aerial
+        return order[np.argsort(turn.to_numpy(), kind="stable")][: len(self) * self.batch]

@@ -16,11 +16,11 @@ from cvig.models import SiameseNetwork
 from cvig.models.trunks import freeze
 from cvig.ranking import Ranks
 from cvig.training import processes
-from cvig.training.batches import EpochBatches
 from cvig.training.caching import check_cachable
 from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.lightning_module import SiameseTraining
 from cvig.training.recipes import Recipe
+from cvig.training.sampling import Neighbours, batches_for
 from cvig.training.shared import share_batch_norms
 
 
@@ -121,7 +121,8 @@ def fit(
             raise ValueError(f"recipe '{recipe.name}' mines its triplets in the batch of one process: it trains in no more")
         share_batch_norms(network, device)
     # `module.log_rows` counts epochs here, because the trainer's own count is one behind while it opens a kept epoch
-    batches = EpochBatches(train, batch or recipe.batch, seed, epoch=lambda: len(module.log_rows))
+    near = Neighbours(train, recipe, batch or recipe.batch, embed=lambda: module.embedded_whole(train))
+    batches = batches_for(train, recipe, batch or recipe.batch, seed, lambda: len(module.log_rows), near)
     module = SiameseTraining(
         network,
         recipe,
@@ -133,6 +134,7 @@ def fit(
         bf16=bf16,
         micro_batch=micro_batch,
         half_size_epochs=half_size_epochs,
+        near=near,
         report=report,
     )
     loader = DataLoader(train, batch_sampler=batches, num_workers=workers)
@@ -157,6 +159,8 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
+            gradient_clip_val=recipe.clip or None,
+            gradient_clip_algorithm="value" if recipe.clip else None,
             **several,
         )
         trainer.fit(module, loader, ckpt_path=kept, weights_only=True)

@@ -18,11 +18,12 @@ from cvig.models.trunks import batch_norms
 from cvig.ranking import Ranks, exact_ranks
 from cvig.ranking.shards import distributed_ranks
 from cvig.training import processes
-from cvig.training.batches import augment
+from cvig.training.augmentation import views_of_pairs
 from cvig.training.caching import embed_in_parts
 from cvig.training.embedding import embed_gallery, embed_ground
 from cvig.training.mining import triplets
 from cvig.training.recipes import Recipe
+from cvig.training.sampling import Neighbours
 from cvig.training.shared import gather_rows
 
 
@@ -39,7 +40,9 @@ def make_loss(name: str, recipe: Recipe) -> nn.Module:
     if name == "soft-margin":
         return SoftMarginLoss(detached=recipe.detached_negatives, as_coded=recipe.soft_margin_as_coded)
     if name == "infonce":
-        return InfoNCELoss(temperature=0.1, label_smoothing=0.1, unit=recipe.unit_norm)
+        return InfoNCELoss(
+            recipe.temperature, recipe.label_smoothing, unit=recipe.unit_norm, learned=recipe.learned_temperature
+        )
     if name == "triplet":
         return TripletLoss()
     raise ValueError(f"loss '{name}' of recipe '{recipe.name}': expected max-margin, soft-margin, infonce or triplet")
@@ -67,6 +70,8 @@ class SiameseTraining(lightning.LightningModule):
         Keep the activations of so many images at a time in memory (`cvig.training.caching`); 0: of the whole batch.
     half_size_epochs : int
         Number of epochs at the start in which images are scaled to half their size, in training and in validation.
+    near : Neighbours, optional
+        What batches are sampled by; it is kept with the training.
     report : callable, optional
         Called with each epoch's row of the log.
 
@@ -93,12 +98,13 @@ class SiameseTraining(lightning.LightningModule):
         bf16: bool,
         micro_batch: int = 0,
         half_size_epochs: int = 0,
+        near: Neighbours | None = None,
         report: Callable[[dict], None] | None = None,
     ):
         super().__init__()
         self.network, self.recipe, self.train_data, self.val = network, recipe, train, val
         self.learning_rate, self.steps, self.seed, self.bf16, self.report = learning_rate, steps, seed, bf16, report
-        self.half_size_epochs, self.micro_batch = half_size_epochs, micro_batch
+        self.half_size_epochs, self.micro_batch, self.near = half_size_epochs, micro_batch, near
         self.losses = nn.ModuleList(make_loss(phase.loss, recipe) for phase in recipe.phases)
         self.phase = 0
         self.log_rows: list[dict] = []
@@ -116,7 +122,7 @@ class SiameseTraining(lightning.LightningModule):
         kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[self.recipe.optimizer]
         optimizer = kind(groups, lr=self.learning_rate, fused=True)  # one pass over the weights
         # `steps` is given because the trainer's own count would open the first epoch, also when a training is continued
-        steps, warm = self.steps, max(1, self.steps // 20)
+        steps, warm = self.steps, max(1, int(self.steps * self.recipe.warm_up))
 
         def factor(step: int) -> float:
             if not self.recipe.cosine:
@@ -132,6 +138,7 @@ class SiameseTraining(lightning.LightningModule):
             "log_rows": self.log_rows,
             "val_ranks": [(torch.from_numpy(r.closer), torch.from_numpy(r.tied), r.gallery_size) for r in self.val_ranks],
             "phase": (self.phase, self._best, self._stale),
+            "near": self.near and self.near.state,
         }
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
@@ -140,6 +147,8 @@ class SiameseTraining(lightning.LightningModule):
         self.log_rows = progress["log_rows"]
         self.val_ranks = [Ranks(closer.numpy(), tied.numpy(), size) for closer, tied, size in progress["val_ranks"]]
         self.phase, self._best, self._stale = progress["phase"]
+        if self.near:
+            self.near.state = progress["near"]
 
     def on_train_epoch_start(self) -> None:
         """Start the clock, set the size of images, and freeze batch norm's statistics if the recipe says so."""
@@ -155,13 +164,11 @@ class SiameseTraining(lightning.LightningModule):
         seed, own = (int(np.random.SeedSequence(key).generate_state(1)[0]) for key in (step, [*step, processes.rank()]))
         # each step seeds the random layers anew, so that they do not depend on steps before an interruption
         torch.manual_seed(own if processes.rank() else seed)
-        aerial = augment(batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
+        pairs = views_of_pairs(batch["ground"], batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
         if self.recipe.phases[self.phase].loss == "triplet":
-            loss = self._loss_of_triplets(batch["ground"], aerial, batch_idx, seed)
+            loss = self._loss_of_triplets(*pairs[0], batch_idx, seed)
         else:
-            g, a = self._embed(batch["ground"], aerial)
-            with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
-                loss = self.losses[self.phase](gather_rows(g.float()), gather_rows(a.float()))
+            loss = self._loss_of_pairs(pairs)
         if not torch.isfinite(loss):
             raise FloatingPointError(
                 f"loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, "
@@ -169,6 +176,30 @@ class SiameseTraining(lightning.LightningModule):
             )
         self._epoch_losses.append(float(loss.detach()))
         return loss
+
+    def _loss_of_pairs(self, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
+        """Loss of all processes' pairs; of second views too, the terms between them."""
+        embedded = [[gather_rows(side.float()) for side in self._embed(*pair)] for pair in pairs]
+        loss_of = self.losses[self.phase]
+        with torch.autocast(self.device.type, enabled=False):  # distances lose too much in bf16
+            loss = loss_of(*embedded[0])
+            if len(embedded) > 1:
+                (g, a), (g2, a2) = embedded
+                for weight, terms in zip(self.recipe.second_views, ((g, g2), (a, a2), (g2, a)), strict=True):
+                    loss = loss + weight * loss_of(*terms)
+            return loss
+
+    def embedded(self, data: PairedViews) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of all ground views, and of this process's share of the tiles."""
+        where = {"device": str(self.device), "bf16": self.bf16}
+        ground = embed_ground(self.network, data, rows=processes.share(data.ground_count), **where)
+        aerial = embed_gallery(self.network, data, rows=processes.share(data.gallery_count), **where)
+        return np.concatenate(processes.gather(ground)), aerial
+
+    def embedded_whole(self, data: PairedViews) -> tuple[np.ndarray, np.ndarray]:
+        """Embeddings of all ground views and of all tiles."""
+        ground, aerial = self.embedded(data)
+        return ground, np.concatenate(processes.gather(aerial))
 
     def _embed(self, ground: torch.Tensor, aerial: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         if not self.micro_batch:
@@ -190,10 +221,7 @@ class SiameseTraining(lightning.LightningModule):
 
     def on_train_epoch_end(self) -> None:
         """Rank the validation views, write the log's row, and move to the next phase when this one is done."""
-        where = {"device": str(self.device), "bf16": self.bf16}
-        ground = embed_ground(self.network, self.val, rows=processes.share(self.val.ground_count), **where)
-        aerial = embed_gallery(self.network, self.val, rows=processes.share(self.val.gallery_count), **where)
-        ground = np.concatenate(processes.gather(ground))
+        ground, aerial = self.embedded(self.val)
         rank = exact_ranks if processes.count() == 1 else distributed_ranks  # each process holds its share of the rows
         ranks = rank(ground, aerial, self.val.positives, ignored=self.val.ignored)
         aerial = np.concatenate(processes.gather(aerial))

@@ -8,7 +8,7 @@ from torch import nn
 from cvig.datasets import PairedViews
 from cvig.losses import squared_distances
 from cvig.models import SiameseNetwork
-from cvig.training.batches import augment
+from cvig.training.augmentation import augment
 from cvig.training.recipes import Recipe
 
 

@@ -11,7 +11,7 @@ also where code has changed since.
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -33,6 +33,7 @@ from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
 from study import provenance
 from study.planned import SeedsPlan, read_table
+from study.sessions.fields import by_field
 from study.sessions.training import SAMPLES, recipe_for, start_layers
 from study.settings import TrainSettings
 
@@ -134,12 +135,14 @@ def trained(
     both_preprocessings: bool = False,
     first_and_last: bool = False,
     keep: Path | None = None,
+    fields: Sequence[int] = (),
 ) -> tuple[dict, pd.DataFrame]:
     """One run: its row of ``runs.csv`` without its origin, and its rows of ``epochs.csv``.
 
     With `both_preprocessings` the test is made anew on images prepared as the training has them, ``seen_…``, and on images
     of the test's other preprocessing, ``other_…``. With `first_and_last` the towers are looked at before the first epoch and
-    after the last alone. The network goes to `keep`.
+    after the last alone. The network goes to `keep`. For each of `fields` of view, in degrees, the test is made anew
+    (`study.sessions.fields`).
     """
     train, val, test = (views(settings, split, test_count) for split in ("train", "val", "test"))
     recipe, network = recipe_for(settings, train), settings.build()
@@ -176,7 +179,7 @@ def trained(
             row |= {f"seen_{name}": value for name, value in tested(network, test).items()}
         network.dark = not network.dark
         row |= {f"other_{name}": value for name, value in tested(network, test).items()}
-    return row, pd.DataFrame(rows)
+    return row | by_field(network, test, fields), pd.DataFrame(rows)
 
 
 @dataclass
@@ -240,6 +243,7 @@ def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
             count,
             **{key: plan.content.get(key, False) for key in ("both_preprocessings", "first_and_last")},
             keep=plan.network(name) if plan.content.get("keep_networks", False) else None,
+            fields=plan.content.get("fields_of_view", ()),
         )
         seconds = round(time.perf_counter() - started, 1)
         record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision="32")

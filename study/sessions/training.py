@@ -223,10 +223,15 @@ class TrainingSession:
 def recipe_for(settings: TrainSettings, train: PairedViews) -> Recipe:
     """The recipe as its switches change it, without the augmentation that the data do not bear."""
     recipe = settings.trained_by
-    if settings.view == "panorama" or train.aligned:  # both face north, and a turned aerial image would not
+    both_north = settings.view == "panorama" or train.aligned
+    if any(recipe.second_views) and not both_north:
+        raise ValueError(f"recipe '{recipe.name}' makes second views of panoramas: expected data, or a view, of those")
+    if both_north:  # a turned aerial image would not
         recipe = replace(recipe, quarter_turns=False)
+    elif recipe.joint_turns:  # of a view of unknown heading the tile alone is turned
+        recipe = replace(recipe, quarter_turns=True, joint_turns=False)
     if train.polar:
-        recipe = replace(recipe, quarter_turns=False, crop_min=1.0)
+        recipe = replace(recipe, quarter_turns=False, joint_turns=False, joint_flips=False, crop_min=1.0)
     return recipe
 
 

@@ -4,7 +4,11 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from cvig.datasets import load
+from cvig.training.recipes import CONGEO, SAMPLE4GEO
+from study.sessions.training import recipe_for
 from study.settings import EvaluateSettings, TrainSettings
+from study.tricks import FIELD, TRICKS
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -86,3 +90,28 @@ def test_papermill_reads_a_text_of_digits_as_a_number():
 def test_evaluation_needs_a_run():
     with pytest.raises(ValueError, match="parameter run='': expected the folder of a finished training run"):
         EvaluateSettings()
+
+
+def test_the_field_s_recipes_are_the_library_s_with_every_trick_on():
+    assert FIELD["sample4geo"].recipe == SAMPLE4GEO
+    assert FIELD["congeo"].recipe == CONGEO
+    for name, entry in FIELD.items():
+        plain = vars(entry.plain)
+        for trick in entry.on:
+            without = vars(entry.turned({trick: False}).recipe)
+            assert {key: without[key] for key in TRICKS[trick].change} == {key: plain[key] for key in TRICKS[trick].change}
+            assert {key for key, value in vars(entry.recipe).items() if without[key] != value} == set(TRICKS[trick].change)
+        assert name == entry.recipe.name
+
+
+def test_what_the_field_s_recipes_need_is_asked_for():
+    with pytest.raises(ValueError, match="parameter fresh=True: recipe 'sample4geo' samples places that looked alike"):
+        TrainSettings(recipe="sample4geo")
+    panoramas = load("world", split="val", count=4, size=16, spacing=16)
+    turned = recipe_for(TrainSettings(recipe="sample4geo", fresh=False), panoramas)
+    assert turned.quarter_turns  # of a view of unknown heading the tile alone is turned
+    assert not turned.joint_turns
+    assert recipe_for(TrainSettings(recipe="sample4geo", fresh=False, view="panorama"), panoramas).joint_turns
+    with pytest.raises(ValueError, match="recipe 'congeo' makes second views of panoramas"):
+        recipe_for(TrainSettings(recipe="congeo", fresh=False), panoramas)
+    assert TrainSettings(recipe="sample4geo", fresh=False, view="panorama").split_options("val").get("square") is None

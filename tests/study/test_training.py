@@ -14,7 +14,8 @@ from cvig.metrics import pssr, recall_at_k
 from cvig.models import build
 from cvig.models.trunks import batch_norms
 from cvig.training import fit
-from cvig.training.batches import EpochBatches, augment
+from cvig.training.augmentation import augment
+from cvig.training.batches import EpochBatches
 from cvig.training.continuation import KeepEpochs
 from cvig.training.recipes import Phase
 from study.runs import find

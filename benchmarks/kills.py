@@ -4,6 +4,10 @@
 
 A moment is drawn from the time that the part's work takes, once Python has started. What is compared is every byte of every
 file, but for seconds; of labels it is what is read, for a line that was cut short stays in the file.
+
+"study, whole group" is the study as `make study` and `make book` begin it. All its processes are ended at once while it
+trains, by SIGKILL and at last by SIGINT, as Ctrl-C does, and the same command goes on each time; what is compared is what
+the last one leaves.
 """
 
 import argparse
@@ -18,6 +22,8 @@ import time
 from pathlib import Path
 
 import pandas as pd
+
+from cvig import files
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN = "print('begin', flush=True)"
@@ -83,11 +89,25 @@ while (name := labels.state["name"]):
     ),
     "two processes": ("", ""),
     "study": ("", ""),
+    "study, whole group": ("", ""),
+}
+# one training that is long beside the start of its processes
+PLAN = {
+    "out": "study",
+    "run": "{arch}-{recipe}",
+    "threads": 1,
+    "runs": [{"architectures": ["resnet18"], "recipes": ["modern"], "seeds": [0]}],
+    "train": {"data": "world", "options": {"spacing": 16}, "size": 32, "train_count": 32, "val_count": 8, "epochs": 6}
+    | {"batch": 4, "fresh": False},
+    "evaluate": {"test_count": 24},
 }
 
 
 def command(part: str, folder: Path) -> list[str]:
     """What a user gives, and gives again."""
+    if part == "study, whole group":
+        plan = ["--config", f"study={folder / 'plan.yaml'}", f"out={folder / 'study'}"]
+        return [sys.executable, "-m", "snakemake", "--cores", "1", "--nolock", "--rerun-incomplete", "study", *plan]
     if part == "study":
         plan = ["--config", "study=tests/tiny.yaml", f"out={folder / 'study'}"]
         return [sys.executable, "-m", "snakemake", "--cores", "2", "study", *plan]
@@ -124,6 +144,66 @@ def prepare(part: str, folder: Path) -> None:
     if PARTS[part][0]:
         words = [sys.executable, "-c", PARTS[part][0]]
         subprocess.run(words, cwd=folder, env=environment, check=True, capture_output=True)
+
+
+def begin_group(folder: Path) -> subprocess.Popen:
+    """The study, in a process group of its own."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    null = subprocess.DEVNULL
+    words = command("study, whole group", folder)
+    return subprocess.Popen(words, cwd=ROOT, stdin=null, stdout=null, stderr=null, env=environment, start_new_session=True)
+
+
+def trains(folder: Path) -> bool:
+    """Whether the study in `folder` has opened its training and has not marked its end."""
+    run = folder / "study" / "resnet18-modern"
+    return run.exists() and not (run / "train.json").exists() and files.holder(run) is not None
+
+
+def until_it_trains(process: subprocess.Popen, folder: Path) -> bool:
+    """Wait until the study trains; False where it ends before."""
+    while process.poll() is None and not trains(folder):
+        time.sleep(0.1)
+    return process.poll() is None
+
+
+def group_kills(kills: int, draw: random.Random, whole: Path) -> list[dict]:
+    """End a whole group `kills` times while it trains, each time by the command of the time before; rows as `measure`'s."""
+    whole.mkdir()
+    (whole / "plan.yaml").write_text(json.dumps(PLAN))
+    process = begin_group(whole)
+    until_it_trains(process, whole)
+    began = time.perf_counter()
+    while trains(whole):
+        time.sleep(0.1)
+    takes = time.perf_counter() - began
+    assert process.wait() == 0, "the study fails unkilled"
+    expected, rows, tries = outcome(whole), [], 0
+    while len(rows) < kills:
+        folder, tries = whole.with_name(f"{whole.name}-{tries}"), tries + 1
+        folder.mkdir()
+        (folder / "plan.yaml").write_text(json.dumps(PLAN))
+        here: list[dict] = []
+        while len(rows) + len(here) < kills:
+            process = begin_group(folder)
+            if not until_it_trains(process, folder):
+                break  # the training had ended before it was met
+            moment = draw.uniform(0, takes)
+            time.sleep(moment)
+            if not trains(folder):
+                break
+            how = signal.SIGINT if len(rows) + len(here) == kills - 1 else signal.SIGKILL
+            os.killpg(process.pid, how)
+            process.wait()
+            here.append({"part": "study, whole group", "moment": moment, "of": takes, "how": how.name})
+            print(f"{how.name} to the group, {moment:.2f} of {takes:.2f} s of training", flush=True)
+        process.wait()
+        code, found = begin_group(folder).wait(), outcome(folder)
+        differ = [file for file in sorted({*expected, *found}) if expected.get(file) != found.get(file)]
+        said = f"exit {code}  differ: {', '.join(differ) or 'none'}"
+        print(f"{'study, whole group':17s} after {len(here)} ends of the group  {said}", flush=True)
+        rows += [row | {"code": code, "differ": differ} for row in here]
+    return rows
 
 
 def finish(process: subprocess.Popen) -> int:
@@ -180,6 +260,9 @@ def measure(parts: list[str], kills: int, seed: int) -> list[dict]:
     with tempfile.TemporaryDirectory() as name:
         for part in parts:
             whole = Path(name, part.replace(" ", "-"))
+            if part == "study, whole group":
+                rows += group_kills(max(kills, 2), draw, whole)
+                continue
             prepare(part, whole)
             process = start(part, whole)
             began = time.perf_counter()

@@ -29,6 +29,7 @@ SEED, COUNT = 1, 600  # another land than it was trained on
 SPAN = 128.0  # metres a side of a tile
 DEGREE = np.degrees(1 / EARTH)  # of a metre, at the equator
 CHOSEN = 7
+TRUTH = "truth.json"  # written first: a folder that has it is the demo's
 MADE_UP = "A made-up world: its coordinates, in the open sea where equator and first meridian cross, are no place on Earth."
 
 
@@ -61,6 +62,7 @@ def as_tiles(views: PairedViews) -> Tiles:
 def write_world(folder: Path, views: PairedViews, chosen: int) -> None:
     """Write ``tiles``, ``pairs`` and ``photo.png``; no photograph of a pair is from the square of ground of the last."""
     at = lonlat(views)
+    write_json(folder / TRUTH, {"latitude": float(at[chosen, 1]), "longitude": float(at[chosen, 0])})
     square = squares(at, SQUARE)
     apart = square != square[chosen]
     for side, image in (("tiles", views.aerial_image), ("pairs", views.ground_image)):
@@ -73,7 +75,6 @@ def write_world(folder: Path, views: PairedViews, chosen: int) -> None:
         write_csv(folder / side / f"{'tiles' if side == 'tiles' else 'photographs'}.csv", pd.DataFrame(table | more))
     with atomic(folder / "photo.png") as temporary:
         Image.fromarray(np.moveaxis(np.asarray(views.ground_image(chosen)), 0, -1)).save(temporary)
-    write_json(folder / "truth.json", {"latitude": float(at[chosen, 1]), "longitude": float(at[chosen, 0])})
 
 
 def search_demo(folder: Path, *, coverage: float = 0.9, score: str = "gap", open_to_all: bool = False) -> Case:
@@ -90,5 +91,8 @@ def search_demo(folder: Path, *, coverage: float = 0.9, score: str = "gap", open
 def run_demo(out: Path, *, coverage: float = 0.9, score: str = "gap", open_world: bool = False) -> dict:
     """Write the world's files into ``OUT-world`` and the answer into `out`; give the answer."""
     check_folder(out)
-    folder = out.with_name(f"{out.name}-world")
+    whole = out.absolute()
+    folder = whole.with_name(f"{whole.name}-world")
+    if folder.exists() and not (folder / TRUTH).is_file():
+        raise ValueError(f"'{folder}' is there and is not the demo's world: give another --out")
     return write_answer(out, search_demo(folder, coverage=coverage, score=score, open_to_all=open_world))

@@ -248,7 +248,7 @@ def test_a_photograph_is_upright_and_seen_as_wide_as_the_network_was_trained(gro
         (["--calibration", "nowhere"], "no calibration 'nowhere'"),
         (["--gallery", "nowhere"], "no gallery 'nowhere'"),
         (["--calibration", "map.pgw"], "is no calibration that cvig calibrate wrote"),
-        (["--fov", "400"], "--fov 400: expected degrees above 0"),
+        (["--fov", "400"], "--fov 400: expected 1 to 360 degrees"),
         (["--out", "pairs"], "--out 'pairs' is not empty and holds no answer"),
         (["--demo"], "--demo brings its own photograph"),
         (["broken.jpg"], "image 'broken.jpg' cannot be read"),

@@ -7,6 +7,7 @@ from cvig.metrics import ground
 from cvig.reading.coordinates import EARTH, as_points
 
 SAMPLES = 8  # points a side of a tile that say how much of it others cover
+TOUCH = 1e-9  # degrees: tiles that share no more than an edge do not overlap
 PAIRS = 1 << 15  # of overlapping tiles at a time
 
 
@@ -86,6 +87,10 @@ def ground_of_first(corners: np.ndarray, order: np.ndarray) -> np.ndarray:
     weight = np.stack([(1 - across) * (1 - down), across * (1 - down), across * down, (1 - across) * down], axis=1)[..., 0]
     covered = np.zeros((len(corners), SAMPLES**2), dtype=bool)
     pairs = _tree(centers(corners)).query_pairs(2 * _reach(corners), output_type="ndarray")
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    one, other = pairs.T
+    apart = (np.maximum(low[one], low[other]) > np.minimum(high[one], high[other]) - TOUCH).any(axis=1)
+    pairs = pairs[~apart]  # of a grid without overlap nothing is left
     for at in range(0, len(pairs), PAIRS):
         first, later = pairs[at : at + PAIRS].T
         swap = place[first] > place[later]

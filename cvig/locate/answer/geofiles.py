@@ -8,7 +8,7 @@ import numpy as np
 
 from cvig.extras import needing
 from cvig.files import atomic, write
-from cvig.locate.answer.report import Case, level_of
+from cvig.locate.answer.report import LISTED, Case, level_of
 from cvig.locate.geometry import plane, sides
 
 CELLS = 2000  # a side of the GeoTIFF, at most
@@ -25,12 +25,14 @@ def ring(corners: np.ndarray) -> list[list[float]]:
 
 
 def geojson(case: Case, answer: dict[str, Any]) -> dict[str, Any]:
-    """A MultiPolygon for each coverage, a polygon a tile, and a point for each of the first places."""
+    """A MultiPolygon for each coverage, a polygon a tile for up to `LISTED`, and a point for each of the first places."""
     features = []
     for region in answer["regions"]:
-        rows = case.region.order[: region["tiles"]]
+        rows = case.region.order[: min(region["tiles"], LISTED)]
         shape = {"type": "MultiPolygon", "coordinates": [[ring(case.tiles.corners[row])] for row in rows.tolist()]}
-        features.append({"type": "Feature", "geometry": shape, "properties": {"kind": "region", **region}})
+        features.append(
+            {"type": "Feature", "geometry": shape, "properties": {"kind": "region", "listed": len(rows), **region}}
+        )
     for place in answer["first"]:
         point = {"type": "Point", "coordinates": [round(place["longitude"], DIGITS), round(place["latitude"], DIGITS)]}
         features.append({"type": "Feature", "geometry": point, "properties": {"kind": "place", **place}})
@@ -48,7 +50,7 @@ def kml(case: Case, answer: dict[str, Any]) -> str:
         parts.append(f"<description>{region['km2']:.4g} km², {100 * region['share']:.1f}% of the gallery</description>")
         parts.append(f"<Style><LineStyle><width>0</width></LineStyle><PolyStyle><color>{style}</color></PolyStyle></Style>")
         parts.append("<MultiGeometry>")
-        for row in case.region.order[: region["tiles"]].tolist():
+        for row in case.region.order[: min(region["tiles"], LISTED)].tolist():
             at = " ".join(f"{x},{y}" for x, y in ring(case.tiles.corners[row]))
             inner = f"<LinearRing><coordinates>{at}</coordinates></LinearRing>"
             parts.append(f"<Polygon><outerBoundaryIs>{inner}</outerBoundaryIs></Polygon>")

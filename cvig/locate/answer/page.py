@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from cvig.locate.answer.report import Case, level_of
+from cvig.locate.answer.report import LISTED, Case, level_of
 from cvig.locate.geometry import centers, plane
 
 MAP = 1400  # pixels of the longer side of the map's picture
 PICTURED = 4096  # tiles up to which the map has a picture; beyond, a plain grid
-SHOWN = 20_000  # tiles that the page draws, the first in order
 THUMBNAILS = 12
 THUMBNAIL = 128  # pixels
 
@@ -52,7 +51,7 @@ def content(case: Case, answer: dict[str, Any]) -> dict[str, Any]:
     corner, extent, latitude = _frame(case.tiles.corners)
     size = tuple(max(1, int(n)) for n in np.round(MAP * extent / extent.max()))
     places = plane(case.tiles.corners - corner, latitude) * [1, -1] / extent
-    shown = case.region.order[:SHOWN]
+    shown = case.region.order[:LISTED]
     middle = centers(case.tiles.corners)
     ground = np.diff(case.region.ground[: len(shown)], prepend=0)
     thumbnails = [

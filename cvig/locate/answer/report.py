@@ -18,6 +18,7 @@ from cvig.words import count
 
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
 FIRST = 20  # places listed
+LISTED = 20_000  # tiles of a region, the first in order, in all files but the GeoTIFF
 SCHEMA = Path(__file__).with_name("schema.json")
 
 
@@ -96,6 +97,10 @@ def doubts(case: Case) -> list[str]:
     made, here = case.calibration, len(case.tiles)
     if not 0.5 <= here / made.tiles <= 2:
         said.append(f"This gallery has {here} tiles, the calibration's had {made.tiles}: the coverage may be another.")
+    if max(case.region.count(coverage) for coverage in (*COVERAGES, case.coverage)) > LISTED:
+        said.append(
+            f"region.geojson, region.kml and the page have the first {LISTED} tiles of a region; levels.tif has all."
+        )
     for photograph in case.photographs:
         if photograph.position is not None:
             said.append(f"'{photograph.path.name}' holds a position of its camera, which was not used.")

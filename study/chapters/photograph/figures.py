@@ -15,7 +15,16 @@ from study.chapters.ties.laboratory import Laboratory
 from study.figures import PALETTE, Plot, new
 
 NAMES = {"gap": "gap to the nearest tile", "share": "share of the gallery"}
-ORDER = ("as calibrated", "narrower field of view", "mist", "winter", "fewer tiles")
+ORDER = (
+    "as calibrated",
+    "narrower field of view",
+    "mist",
+    "winter",
+    "fewer tiles",
+    "overlapping tiles",
+    "another country",
+    "a third country",
+)
 
 
 def on_the_map(case: Case, place: tuple[float, float]) -> Plot:
@@ -117,7 +126,7 @@ def held(splits: pd.DataFrame) -> Plot:
 
 def broken(changed: pd.DataFrame, coverage: float) -> Plot:
     """The share of places held under each condition, the calibration unchanged, at one coverage."""
-    figure, axes = new(1, 1, size=(8, 3.4))
+    figure, axes = new(1, 1, size=(8, 4.4))
     axis, said = axes[0, 0], []
     for shift, (color, marker, (score, name)) in zip(
         (-0.12, 0.12), zip(PALETTE, "os", NAMES.items(), strict=False), strict=True
@@ -136,5 +145,5 @@ def broken(changed: pd.DataFrame, coverage: float) -> Plot:
 
 def signs(told: pd.DataFrame) -> pd.DataFrame:
     """How often the tests of resemblance say that something is amiss, in percent: a row a condition."""
-    table = told.set_index("condition")[["called_unlike", "twenty_called_unlike"]] * 100
-    return table.set_axis(["one photograph", "twenty together"], axis=1)
+    table = told.set_index("condition")[["one", "20", "50"]] * 100
+    return table.set_axis(["one photograph", "within twenty", "within fifty"], axis=1)

@@ -14,6 +14,7 @@ import subprocess
 from importlib.metadata import version
 from pathlib import Path
 
+import whole_search
 from run_pages import links
 from sphinx.application import Sphinx
 from tidy import tidy
@@ -95,6 +96,7 @@ def _finish(app: Sphinx, exception: Exception | None) -> None:
                 mended = mend(text, page, root)
                 if mended != text:
                     page.write_text(mended)
+        whole_search.write(root)
 
 
 def _foot(app: Sphinx) -> None:

@@ -27,6 +27,7 @@ THEBE = [
     re.compile(r'\s*<script type="text/x-thebe-config">.*?</script>', re.DOTALL),
     re.compile(r"\s*<script>kernelName = .*?</script>", re.DOTALL),
 ]
+TWICE = re.compile(r'(<div id="jb-print-docs-body" class="onlyprint">)\s*<h1>.*?</h1>', re.DOTALL)  # a second title in print
 TOGGLE = re.compile(r'(<a class="[^"]*" href="[^"]*">([^<]*)</a><details[^>]*>)<summary>')
 
 
@@ -84,6 +85,7 @@ def mend(text: str, page: Path, root: Path) -> str:
     """A page as it should be; one that was mended before stays as it is."""
     for script in THEBE:
         text = script.sub("", text)
+    text = TWICE.sub(r"\1", text)
     return links(tidy(named(texts_as_files(images_as_files(text, page, root), page, root))), page, root)
 
 

@@ -26,7 +26,9 @@ def links(text: str, page: Path, root: Path) -> str:
     def link(label: str) -> str:
         if label not in known or label == own:
             return label
-        return f'<a href="{os.path.relpath(root / "runs" / f"{label}.html", page.parent)}">{label}</a>'
+        study, name = label.split("/")
+        address = os.path.relpath(root / "runs" / f"{label}.html", page.parent)
+        return f'<a class="run" href="{address}"><span>{study}/</span><wbr><span>{name}</span></a>'
 
     text = CELL.sub(lambda found: f"{found[1]}{link(found[2])}{found[3]}", text)
     return CAPTION.sub(lambda found: f"{found[1]}{link(found[2])}", text)

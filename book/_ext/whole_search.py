@@ -18,8 +18,13 @@ FILE = "_static/booktext.js"
 
 
 def words(markup: str) -> str:
-    """The text of some HTML, a space between cells and lines."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup)).split())
+    """The text of some HTML, a space between cells and lines, and none within a line.
+
+    >>> words("<td>world/<wbr><b>a</b></td><td>1</td>")
+    'world/a 1'
+    """
+    joined = re.sub(r"</?(?:a|b|code|em|i|mark|span|strong|sub|sup|wbr)\b[^>]*>", "", markup)
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", joined)).split())
 
 
 def sections(text: str) -> list[dict[str, str]]:

@@ -58,7 +58,7 @@ def test_tables_and_captions_lead_to_the_pages_of_the_runs_that_they_name(page, 
     (tmp_path / "runs" / "world" / "a-0.html").touch()
     table = pd.DataFrame({"x": ["1"] * 2}, index=["world/a-0", "world/b-0"]).to_html()
     mended = mend.mend(table + "<figcaption>world/a-0: a run.</figcaption>", page, tmp_path)
-    assert mended.count('<a href="world/a-0.html">world/a-0</a>') == 2
+    assert mended.count('<a class="run" href="world/a-0.html"><span>world/</span><wbr><span>a-0</span></a>') == 2
     assert "b-0.html" not in mended
     assert mend.mend(mended, page, tmp_path) == mended
 

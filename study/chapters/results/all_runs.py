@@ -85,12 +85,12 @@ def in_short(runs: Iterable[Run]) -> pd.DataFrame:
         recall = run.metrics["uncropped"].loc["R@1%"]
         against = _against_chance(run)
         rows[run.label] = {
-            "recipe": run.recipe,
-            "batch": str(run.batch),
             "PSSR": against["PSSR"],
             "R@1%": with_interval(*(100 * recall[key] for key in ("value", "low", "high")), "{:.1f}".format),
             "tied": against["tied"],
             "collapsed": collapsed(run, "uncropped"),
+            "batch": str(run.batch),
+            "recipe": run.recipe,
         }
     # what a random ranking gives; all have one gallery
     last = run.metrics["uncropped"]

@@ -27,6 +27,7 @@ def origin(run: Run, runs: Mapping[str, Run]) -> dict[str, str]:
     data = {f"digest of the {name} data": value for name, value in (train["data"] | evaluate["data"]).items()}
     versions = ", ".join(f"{name} {number}" for name, number in train["packages"].items())
     return {
+        **({"starts from": parents[-1].label} if parents else {}),
         "commit of the training": train["commit"] or "unknown",
         "commit of the evaluation": evaluate.get("commit") or "unknown",
         "device": train["device"],
@@ -43,7 +44,12 @@ def origin(run: Run, runs: Mapping[str, Run]) -> dict[str, str]:
 def _pairs(rows: Mapping[str, str], names: tuple[str, str]) -> str:
     frame = pd.DataFrame({names[1]: rows}).rename_axis(names[0])
     with pd.option_context("display.max_colwidth", None, "display.max_rows", None):
-        return frame.reset_index().to_html(index=False)
+        return shown(frame.reset_index().to_html(index=False))
+
+
+def shown(table: str) -> str:
+    """A table as the output of a page's cell: it looks as those do."""
+    return f'<div class="cell_output"><div class="output text_html">{table}</div></div>'
 
 
 def body(run: Run, runs: Mapping[str, Run]) -> str:
@@ -63,13 +69,14 @@ def body(run: Run, runs: Mapping[str, Run]) -> str:
         )
     parameters = {**run.parameters, **{f"evaluation: {name}": value for name, value in run.evaluate["parameters"].items()}}
     values = {name: json.dumps(value) for name, value in parameters.items()}
+    log = shown(run.log.round(4).to_html(index=False))
     return (
         f"<section><h1>{html.escape(run.label)}</h1><p>{html.escape(run.description)}.</p>"
-        f"<h2>Scores</h2>{recall_table({name: run.metrics[name] for name in TEST_SETS}).to_html()}"
+        f"<h2>Scores</h2>{shown(recall_table({name: run.metrics[name] for name in TEST_SETS}).to_html())}"
         "<p>Recall in percent, PSSR as a share, each with its 95% interval over places; a tie counts against the network. "
         f"Collapse, on the uncropped test set: {html.escape(run.facts['uncropped']['verdict'])}.</p>"
         f"<h2>How it is repeated</h2><pre>make check RUN=results/{html.escape(run.label)}</pre><p>{' '.join(said)}</p>"
         f"<h2>Where it was made</h2>{_pairs(origin(run, runs), ('what', 'value'))}"
         f"<h2>Parameters</h2>{folded('every parameter of training and evaluation', _pairs(values, ('parameter', 'value')))}"
-        f"<h2>Log</h2>{folded(f'{len(run.log)} epochs, a line each', run.log.round(4).to_html(index=False))}</section>"
+        f"<h2>Log</h2>{folded(f'{len(run.log)} epochs, a line each', log)}</section>"
     )

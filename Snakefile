@@ -30,7 +30,7 @@ RUNS = STUDY["runs"]
 LOGS = f"out/logs/{OUT.strip('/')}"
 # what a run computes with, whole folders of it, and what an evaluation adds
 ROOMS = ("datasets", "models", "training", "ranking", "metrics")
-TRAIN_MODULES = ("__init__", "settings", "switches", "provenance", "folder", "execute", "train", "watching")
+TRAIN_MODULES = ("__init__", "settings", "switches", "tricks", "provenance", "folder", "execute", "train", "watching")
 TRAIN_CODE = [
     *glob("cvig/*.py"),
     *[path for room in ROOMS for path in glob(f"cvig/{room}/**/*.py", recursive=True)],

@@ -212,7 +212,7 @@ def finish(process: subprocess.Popen) -> int:
     return process.returncode
 
 
-NOT_COMPARED = ("seconds", "device_seconds", "log.csv", "out", "run", "start")
+NOT_COMPARED = ("seconds", "device_seconds", "joules", "log.csv", "out", "run", "start")
 
 
 def victim(part: str, process: subprocess.Popen) -> int:

@@ -30,7 +30,7 @@ PACKAGES = (
 
 
 # parameters that say where something lies: what lies there is in the data's digests
-PLACES = ("out", "overwrite", "run", "root", "weights", "start", "labels", "crops", "cache", "features")
+PLACES = ("out", "overwrite", "run", "root", "weights", "start", "labels", "crops", "cache", "features", "tensorboard")
 SHOWN = ("chapters", "plans")  # what only shows runs, or names them
 
 

@@ -137,6 +137,7 @@ class TrainSettings(Settings):
     device: Device = "auto"
     devices: PositiveInt = 1  # processes that train together, each with a device of its own
     precision: Annotated[Literal["auto", "bf16", "32"], BeforeValidator(_as_text)] = "auto"
+    tensorboard: Text = ""  # folder of TensorBoard's files, or none
     overwrite: bool = False  # make anew what lies finished in the folder, and replace it at the end
 
     @model_validator(mode="after")

@@ -25,16 +25,8 @@ def train(path: Path, keep_every: float, rows: bool) -> None:
     if not isinstance(given, dict):
         raise ValueError(f"settings '{path}': expected an object of names and values, got {type(given).__name__}")
     session = open_training(TrainSettings(**given))
-    session.keep.every = keep_every
-    try:
-        session.fit((lambda row: print(json.dumps(row), flush=True)) if rows else None)
-    except (OSError, RuntimeError, FloatingPointError, KeyboardInterrupt):
-        if not rows and processes.rank() == 0 and (epochs := session.keep.epochs()):
-            print(
-                f"epochs 1 to {epochs} are kept in '{session.work.folder}': the same command goes on from there",
-                file=sys.stderr,
-            )
-        raise
+    session.keep.every, session.quiet = keep_every, rows
+    session.fit((lambda row: print(json.dumps(row), flush=True)) if rows else None)
     session.finish()
     processes.leave()
 

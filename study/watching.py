@@ -1,5 +1,8 @@
 """What one sees while a training runs: a line an epoch, and a word in time where a tower collapses."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 FEW = 0.1  # share of distinct rows below which a tower is collapsing; tiles that four views share leave a quarter
 LITTLE = 0.01  # spread of a tower's embeddings, as a share of their norm, below which it is
 
@@ -30,3 +33,26 @@ def print_row(row: dict) -> None:
     )
     if found := collapsing(row):
         print(f"           collapsing: {', '.join(found)}. Stop, and lower the learning rate?", flush=True)
+
+
+def to_tensorboard(root: str, run: Path) -> Callable[[dict], None]:
+    """What puts an epoch's row of the log into TensorBoard's files, in a folder of the run's name below `root`.
+
+    Raises
+    ------
+    ValueError
+        The package tensorboard is not installed.
+    """
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        raise ValueError(f"parameter tensorboard={root!r}: tensorboard is not installed (pip install tensorboard)") from None
+    writer = SummaryWriter(str(Path(root, run.name)))
+
+    def write(row: dict) -> None:
+        for name, value in row.items():
+            if isinstance(value, (int, float)) and name != "epoch":
+                writer.add_scalar(name, value, row["epoch"])
+        writer.flush()
+
+    return write

@@ -19,6 +19,7 @@ from cvig.training import processes
 from cvig.training.caching import check_cachable
 from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.lightning_module import SiameseTraining
+from cvig.training.progress import Bar
 from cvig.training.recipes import Recipe
 from cvig.training.sampling import Neighbours, batches_for
 from cvig.training.shared import share_batch_norms
@@ -153,7 +154,7 @@ def fit(
             devices=devices or 1,
             precision="bf16-mixed" if bf16 else "32-true",
             logger=False,
-            callbacks=[keep] if keep else [],
+            callbacks=[Bar(epochs, len(batches)), *filter(None, [keep])],
             plugins=[BesideTheFile()] + [processes.Joined()] * (together > 1),
             enable_checkpointing=keep is not None,
             enable_progress_bar=False,

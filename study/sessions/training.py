@@ -23,6 +23,7 @@ from cvig.training import devices, processes
 from cvig.training.batches import check_batch
 from cvig.training.caching import check_cachable
 from cvig.training.continuation import KeepEpochs
+from cvig.training.progress import Meter
 from cvig.training.recipes import Recipe
 from cvig.training.starting import ProcessFailed, start
 from study import provenance, watching
@@ -45,11 +46,13 @@ class TrainingSession:
     record: dict = field(init=False)
     work: Work = field(init=False)
     keep: KeepEpochs = field(init=False)
+    meter: Meter = field(init=False)
+    quiet: bool = False  # say nothing of how to go on: another program does
     log: pd.DataFrame | None = None
     val_ranks: list[Ranks] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        s = self.settings
+        s, self.meter = self.settings, Meter(self.device)
         # as they are before the first epoch: fresh views of later ones follow from them
         data = {"train": self.train.digest, "val": self.val.digest}
         if s.start:
@@ -140,9 +143,33 @@ class TrainingSession:
         if self.work.finished:
             self.log = pd.read_csv(self.work.folder / "log.csv")
             return self.log
-        report = report or watching.print_row
-        if s.devices > processes.count():
-            return self._fit_apart(report)
+        report = self._reporting(report or watching.print_row)
+        try:
+            return self._fit_apart(report) if s.devices > processes.count() else self._fit_here(report)
+        except (OSError, RuntimeError, FloatingPointError, KeyboardInterrupt):
+            self._say_what_is_kept()
+            raise
+
+    def _reporting(self, report: Callable[[dict], None]) -> Callable[[dict], None]:
+        """`report`, and where it is asked for the same to TensorBoard; the meter is read as often."""
+        write = watching.to_tensorboard(self.settings.tensorboard, self.work.folder) if self.settings.tensorboard else None
+
+        def also(row: dict) -> None:
+            report(row)
+            self.meter.read()
+            if write and self.settings.devices <= processes.count():
+                write(row)
+
+        return also
+
+    def _say_what_is_kept(self) -> None:
+        epochs = 0 if self.quiet or processes.rank() else self.keep.epochs()
+        if epochs:
+            where = f"epochs 1 to {epochs} are kept in '{self.work.folder}'"
+            print(f"{where}: the same command goes on from there", file=sys.stderr)
+
+    def _fit_here(self, report: Callable[[dict], None]) -> pd.DataFrame:
+        s = self.settings
         try:
             self.log, self.val_ranks = training.fit(
                 self.network,
@@ -196,7 +223,11 @@ class TrainingSession:
 
     def _ended(self) -> dict:
         seconds = round(self.keep.seconds, 1)
-        return self.record | {"seconds": seconds, "device_seconds": round(seconds * self.settings.devices, 1)}
+        ended = self.record | {"seconds": seconds, "device_seconds": round(seconds * self.settings.devices, 1)}
+        joules = self.meter.read()
+        if joules is not None and not self.keep.earlier:  # of a training that went on, what came before is not known
+            ended["joules"] = round(joules)  # of the machine, or of the first process's GPU
+        return ended
 
     def finish(self) -> dict:
         """Write log, network and, last, ``train.json``; give back the provenance. Of several processes the first writes."""

@@ -1,5 +1,7 @@
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -9,6 +11,7 @@ from cvig.training.recipes import CONGEO, SAMPLE4GEO
 from study.sessions.training import recipe_for
 from study.settings import EvaluateSettings, TrainSettings
 from study.tricks import FIELD, TRICKS
+from study.watching import to_tensorboard
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
@@ -115,3 +118,27 @@ def test_what_the_field_s_recipes_need_is_asked_for():
     with pytest.raises(ValueError, match="recipe 'congeo' makes second views of panoramas"):
         recipe_for(TrainSettings(recipe="congeo", fresh=False), panoramas)
     assert TrainSettings(recipe="sample4geo", fresh=False, view="panorama").split_options("val").get("square") is None
+
+
+def test_tensorboard_is_asked_for_by_name_where_it_is_not_installed(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    with pytest.raises(ValueError, match=r"parameter tensorboard='x': tensorboard is not installed \(pip install"):
+        to_tensorboard("x", tmp_path)
+
+
+def test_tensorboard_gets_every_number_of_an_epoch(tmp_path, monkeypatch):
+    told = []
+
+    class Writer:
+        def __init__(self, folder):
+            self.folder = folder
+
+        def add_scalar(self, name, value, step):
+            told.append((self.folder, name, value, step))
+
+        def flush(self):
+            told.append("flush")
+
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", SimpleNamespace(SummaryWriter=Writer))
+    to_tensorboard(str(tmp_path), Path("results/x/run"))({"epoch": 3, "phase": "infonce", "loss": 0.5})
+    assert told == [(str(tmp_path / "run"), "loss", 0.5, 3), "flush"]

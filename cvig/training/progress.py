@@ -1,4 +1,4 @@
-"""A bar with the time that is left, where somebody sees it; and the energy that a training takes, where the machine tells."""
+"""A bar with the time that is left, in a terminal; and the energy that a training takes, where the machine tells it."""
 
 import sys
 from pathlib import Path

@@ -7,7 +7,6 @@ the results are that it reads. Here all pages are executed anew. Kernels listen 
 import os
 import shutil
 import sys
-import tempfile
 import time
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -20,6 +19,8 @@ from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from traitlets.config import Config
 
+from cvig.files import meeting_folder
+
 TOP = Path(__file__).resolve().parent.parent
 TIMEOUT = yaml.safe_load((TOP / "_config.yml").read_text())["execute"]["timeout"]
 
@@ -27,7 +28,7 @@ TIMEOUT = yaml.safe_load((TOP / "_config.yml").read_text())["execute"]["timeout"
 def execute(page: Path) -> tuple[Path, ExecutionResult]:
     """Execute one page in a kernel of its own."""
     notebook = read_myst_markdown_notebook(page.read_text(), add_source_map=True, path=str(page))
-    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:
+    with meeting_folder("kernel") as folder:
         config = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
         return page, single_nb_execution(notebook, str(page.parent), TIMEOUT, allow_errors=False, config=config)
 

@@ -15,11 +15,13 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator
 from io import BytesIO, StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -265,6 +267,34 @@ def holder(path: Path | str) -> str | None:
             return None
     except Timeout:
         return lock.read_text().strip() or "another process"
+
+
+def alive(process: int) -> bool:
+    """Whether a process runs, by its number."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    try:  # one that has ended and that nobody has asked about yet, where the system says so
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return True
+
+
+@contextlib.contextmanager
+def meeting_folder(kind: str) -> Iterator[Path]:
+    """A folder for sockets and the like, by which processes meet, in the system's temporary one: names there are short.
+
+    Its name says which process it belongs to. Those of this kind whose process was killed are taken away.
+    """
+    for folder in Path(gettempdir()).glob(f"{kind}-of-*"):
+        process = folder.name.removeprefix(f"{kind}-of-").split("-")[0]
+        if process.isdigit() and not alive(int(process)):
+            shutil.rmtree(folder, ignore_errors=True)
+    with TemporaryDirectory(prefix=f"{kind}-of-{os.getpid()}-") as name:
+        yield Path(name)
 
 
 def set_aside(path: Path | str) -> Path:

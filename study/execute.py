@@ -6,11 +6,9 @@ Parameters are data from a plan to a notebook: no shell and no YAML parser reads
 import json
 import keyword
 import os
-import shutil
 import sys
 import time
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 from threading import Thread
 from typing import Any
 
@@ -18,35 +16,14 @@ import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
-KERNEL = "kernel-of-"  # and the number of the process: a folder of sockets
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    try:  # one that has ended and that nobody has asked about yet, where the system says so
-        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
-    except OSError:
-        return True
-
-
-def _clear() -> None:
-    """Take away the folders of sockets of processes that were killed."""
-    for folder in Path(gettempdir()).glob(f"{KERNEL}*"):
-        process = folder.name.removeprefix(KERNEL).split("-")[0]
-        if process.isdigit() and not _alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
+from cvig import files
 
 
 def _end_with(*processes: int) -> None:
     """End this process as soon as one of those has ended, so that no training outlives the command that began it."""
 
     def watch() -> None:
-        while all(map(_alive, processes)):
+        while all(map(files.alive, processes)):
             time.sleep(0.3)
         os._exit(1)
 
@@ -63,8 +40,7 @@ class SocketEngine(NBClientEngine):
     @classmethod
     def execute_notebook(cls, *args: Any, **kwargs: Any) -> Any:
         """Execute, with a socket for each of the kernel's channels in a folder that is gone afterwards."""
-        _clear()
-        with TemporaryDirectory(prefix=f"{KERNEL}{os.getpid()}-") as folder:
+        with files.meeting_folder("kernel") as folder:
             config = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
             return super().execute_notebook(*args, config=config, **kwargs)
 

@@ -12,6 +12,8 @@ from itertools import combinations, product
 import numpy as np
 import pandas as pd
 
+MOST = 12  # basic factors: as many cells are more than anyone trains
+
 
 def cells(basic: Sequence[str], generators: Mapping[str, str]) -> pd.DataFrame:
     """The design: a row a cell, a column a factor, +1 where it is on and -1 where it is off.
@@ -31,6 +33,8 @@ def cells(basic: Sequence[str], generators: Mapping[str, str]) -> pd.DataFrame:
     >>> cells("ab", {"c": "ab"}).to_numpy().tolist()
     [[-1, -1, 1], [1, -1, -1], [-1, 1, -1], [1, 1, 1]]
     """
+    if len(basic) > MOST:
+        raise ValueError(f"{len(basic)} basic factors make 2^{len(basic)} cells: expected {MOST} at most")
     signs = [each[::-1] for each in product((-1, 1), repeat=len(basic))]
     table = pd.DataFrame(signs, columns=list(basic))
     for factor, word in generators.items():

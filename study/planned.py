@@ -4,6 +4,7 @@ A plan crosses arms (changes of a training's parameters), blocks (such as countr
 are the cells of a fraction of all combinations of some factors (`study.fraction`).
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,7 +15,7 @@ import pandas as pd
 
 from study import strict_yaml
 from study.fraction import cells
-from study.plans import TEXTS
+from study.plans import TEXTS, check_out
 from study.settings import TrainSettings
 
 KEYS = dict.fromkeys(TEXTS, str) | {
@@ -67,6 +68,12 @@ class SeedsPlan:
             raise ValueError(f"{path}: expected one of the keys 'arms' and 'fraction'")
         if "fraction" in content:
             strict_yaml.check(path, "the fraction", content["fraction"], FRACTION, set(FRACTION))
+        check_out(content["out"], f"{path}, line {content.lines['out']}: ")
+        if not all(isinstance(seed, int) for seed in content["seeds"]):
+            raise ValueError(f"{path}, line {content.lines['seeds']}: seeds={content['seeds']!r}: expected whole numbers")
+        for what in {"arms", "blocks"} & set(content):
+            for name, changes in content[what].items():
+                _check_arm(f"{path}, line {content[what].lines[name]}", name, changes)
         plan = cls(Path(path), content)
         _ = plan.runs
         return plan
@@ -125,16 +132,35 @@ class SeedsPlan:
         return found
 
 
+def _check_arm(where: str, name: str, changes: object) -> None:
+    """ValueError unless an arm, or a block, has a name that is a folder's too, and changes that are a mapping."""
+    if not re.fullmatch(r"\w[\w.+ -]*", name):
+        raise ValueError(f"{where}: {name!r}: expected a name of letters, digits and . + - _")
+    if not isinstance(changes, dict):
+        raise ValueError(f"{where}: {name}={changes!r}: expected a mapping of parameters")
+
+
 def on(signs: Mapping[str, int]) -> str:
     """The letters of the factors that are on, or "base" if none is."""
     return "".join(letter for letter, sign in signs.items() if sign > 0) or "base"
 
 
 def read_table(folder: Path | str, name: str) -> pd.DataFrame:
-    """``runs`` or ``epochs`` of a plan's folder. A digest such as 96e359567717 stays text."""
+    """``runs`` or ``epochs`` of a plan's folder. A digest such as 96e359567717 stays text.
+
+    Raises
+    ------
+    ValueError
+        No such table: the file is named, and stays as it is, for results are not made anew unasked.
+    """
     path = Path(folder) / f"{name}.csv"
-    texts = [column for column in pd.read_csv(path, nrows=0) if column.startswith(TEXT_COLUMNS)]
-    table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+    try:
+        texts = [column for column in pd.read_csv(path, nrows=0) if column.startswith(TEXT_COLUMNS)]
+        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+    except ValueError as error:  # not CSV, not UTF-8, or empty
+        raise ValueError(f"'{path}' cannot be read as a table: {str(error).splitlines()[0]}") from error
+    if "run" not in table:
+        raise ValueError(f"'{path}' is no table of runs: expected a column run")
     return table.assign(**{column: table[column].fillna("") for column in texts})
 
 

@@ -14,3 +14,5 @@ if __name__ == "__main__":
         make(SeedsPlan.read(sys.argv[1]), 60 * float(sys.argv[2]) if sys.argv[2:] else np.inf)
     except (ValueError, OSError) as error:
         sys.exit(f"study.seeds: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

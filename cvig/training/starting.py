@@ -11,9 +11,9 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import IO
 
+from cvig.files import meeting_folder
 from cvig.training.processes import LOST
 
 LOST_OTHERS = re.compile("Connection (closed|reset) by peer|Broken pipe|DistBackendError|DistNetworkError")  # gloo, NCCL
@@ -57,7 +57,7 @@ def start(command: list[str], number: int, say: Callable[[str], None] | None = N
     ProcessFailed
         A process failed, and all others have been ended. One line gives its number and the reason.
     """
-    with TemporaryDirectory(prefix="cvig-processes-") as folder:
+    with meeting_folder("processes") as folder:
         known = {"WORLD_SIZE": str(number), "CVIG_MEETING": str(Path(folder, "meeting")), "CVIG_STARTER": str(os.getpid())}
         loopback = [name for _, name in socket.if_nameindex() if re.fullmatch(r"lo\d*", name)]
         if loopback:  # they connect on this machine, whatever address its name has

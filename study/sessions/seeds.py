@@ -191,7 +191,7 @@ class SeedsTables:
     def __post_init__(self) -> None:
         self.runs, self.epochs = (self._table(name) for name in ("runs", "epochs"))
         path = self.folder / "environments.json"
-        self.environments = json.loads(path.read_text()) if path.exists() else {}
+        self.environments = files.read_json(path) if path.exists() else {}
 
     def _table(self, name: str) -> pd.DataFrame:
         return read_table(self.folder, name) if (self.folder / f"{name}.csv").exists() else pd.DataFrame({"run": []})

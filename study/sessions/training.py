@@ -9,7 +9,6 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -206,16 +205,17 @@ class TrainingSession:
                 row = None
             report(row) if isinstance(row, dict) and "epoch" in row else print(line, flush=True)
 
-        with TemporaryDirectory() as temporary:
-            settings = Path(temporary, "settings.json")
-            files.write_json(settings, self.settings.to_dict() | {"out": str(folder)})
-            words = ["-m", "study.train", str(settings), "--rows", "--keep-every", str(self.keep.every)]
-            try:
-                start([sys.executable, *words], self.settings.devices, say)
-            except ProcessFailed:
-                if (folder / "diverged.json").exists():
-                    raise FloatingPointError(json.loads((folder / "diverged.json").read_text())["error"]) from None
-                raise
+        settings = folder / ".settings.json"
+        files.write_json(settings, self.settings.to_dict() | {"out": str(folder)})
+        words = ["-m", "study.train", str(settings), "--rows", "--keep-every", str(self.keep.every)]
+        try:
+            start([sys.executable, *words], self.settings.devices, say)
+        except ProcessFailed:
+            if (folder / "diverged.json").exists():
+                raise FloatingPointError(json.loads((folder / "diverged.json").read_text())["error"]) from None
+            raise
+        finally:
+            settings.unlink(missing_ok=True)
         self.work = replace(self.work, finished=True)
         self.network.load_state_dict(load_network(folder).state_dict())
         self.log = pd.read_csv(folder / "log.csv")

@@ -182,3 +182,27 @@ def test_a_full_disk_has_a_lock_without_a_word_of_who_holds_it(tmp_path, monkeyp
     assert done.stdout == "another process\n"
     files.let_go(tmp_path)
     assert files.holder(tmp_path) is None
+
+
+def test_a_meeting_folder_of_a_killed_process_is_taken_away_and_that_of_a_living_one_is_not(tmp_path, monkeypatch):
+    monkeypatch.setattr("cvig.files.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    for name in (f"kernel-of-{dead.pid}-a", f"kernel-of-{os.getppid()}-b", "kernel-of-users", f"other-of-{dead.pid}-c"):
+        (tmp_path / name).mkdir()
+    with files.meeting_folder("kernel") as folder:
+        there = {path.name for path in tmp_path.iterdir()}
+    assert there == {f"kernel-of-{os.getppid()}-b", "kernel-of-users", f"other-of-{dead.pid}-c", folder.name}
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"a": NaN}', "[" * 100_000, '{"a": 1', b"\xff"])
+def test_what_is_no_json_object_is_named(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match=r"a\.json' is no JSON"):
+        files.read_json(tmp_path / "a.json")
+    os.mkfifo(tmp_path / "pipe")
+    for read in (files.read_json, files.digest_file):
+        with pytest.raises(ValueError, match=r"pipe' is no regular file"):
+            read(tmp_path / "pipe")

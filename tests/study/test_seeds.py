@@ -1,6 +1,7 @@
 """Experiments of many small trainings, and the trunks that they start from."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -162,3 +163,33 @@ def test_a_neutral_trunk_is_the_one_that_was_trained_and_knows_turns(mark):
     network = build(record["parameters"]["arch"], str(trunk), size=32)
     assert all(torch.equal(network.ground.trunk.state_dict()[name], x) for name, x in load_file(trunk).items())
     assert torch.equal(network.ground.trunk.block1[0].weight, network.aerial.trunk.block1[0].weight)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"out": "../elsewhere"}, "expected a folder"),
+        ({"out": "$(touch x)"}, "expected a folder"),
+        ({"arms": {"../../x": {}}}, "expected a name of letters"),
+        ({"arms": {"a/b": {}}}, "expected a name of letters"),
+        ({"arms": {"a\nb": {}}}, "expected a name of letters"),
+        ({"arms": {"a": 5}}, "expected a mapping of parameters"),
+        ({"blocks": {"/etc": {}}}, "expected a name of letters"),
+        ({"seeds": ["x"]}, "expected whole numbers"),
+    ],
+)
+def test_a_plan_writes_in_its_own_folders_alone_and_what_is_wrong_is_one_line(tmp_path, changes, said):
+    with pytest.raises(ValueError, match=said) as caught:
+        SeedsPlan.read(written(tmp_path, **changes))
+    assert re.search(r"plan\.yaml, line \d+: ", str(caught.value))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b'run,"key\n', b"\xff\xfe"])
+def test_a_table_that_is_damaged_is_named_and_stays(tmp_path, content):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "runs.csv").write_bytes(content)
+    with pytest.raises(ValueError, match=r"runs\.csv' (cannot be read as a table|is no table of runs)"):
+        make(SeedsPlan.read(written(tmp_path)))
+    assert (tmp_path / "out" / "runs.csv").read_bytes() == content
+    files.let_go(tmp_path / "out")

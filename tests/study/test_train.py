@@ -2,6 +2,7 @@
 
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,3 +88,19 @@ def test_a_tower_that_collapses_is_told_at_once(capsys):
     assert "collapsing: aerial tower: 3% distinct rows" in capsys.readouterr().out
     watching.print_row(row | {"aerial_distinct": 0.25})
     assert "collapsing" not in capsys.readouterr().out
+
+
+def test_settings_of_several_processes_lie_in_the_runs_own_folder_and_leave_it(tmp_path, monkeypatch):
+    seen = []
+
+    def start(command, number, say):
+        path = Path(command[command.index("study.train") + 1])
+        seen.append(json.loads(path.read_text()) | {"lies in": path.parent})
+        raise KeyboardInterrupt
+
+    session = open_training(small(tmp_path / "run", devices=2))
+    monkeypatch.setattr("study.sessions.training.start", start)
+    with pytest.raises(KeyboardInterrupt):
+        session.fit(print)
+    assert [(one["lies in"], one["devices"]) for one in seen] == [(tmp_path / "run", 2)]
+    assert {path.name for path in (tmp_path / "run").iterdir()} <= {".lock"}

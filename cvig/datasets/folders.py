@@ -6,7 +6,6 @@ own, which gets its name when all is on the disk: what is killed while it is mad
 that wants the same folder waits for the first.
 """
 
-import json
 import shutil
 import sys
 import zlib
@@ -15,7 +14,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from cvig.files import set_aside, sync, write_json
+from cvig.files import read_json, set_aside, sync, write_json
 
 SUMS = "sums.json"
 
@@ -34,7 +33,7 @@ def _sums(folder: Path) -> dict[str, int]:
 def _whole(folder: Path) -> bool:
     """Whether there is a folder, and it holds what was written."""
     try:
-        return json.loads((folder / SUMS).read_text()) == _sums(folder)
+        return read_json(folder / SUMS) == _sums(folder)
     except (OSError, ValueError):
         return False
 

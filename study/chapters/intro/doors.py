@@ -19,6 +19,7 @@ DOORS: dict[str, Sequence[tuple[str, str]]] = {
         ("examined", "What arithmetic alone says of the paper's tables."),
         ("results", "The same tables made again, with intervals and chance, and each run."),
         ("towers", "Which tower dies, and why: an experiment planned before its runs."),
+        ("losses", "Six losses at an equal budget."),
         ("causes", "One departure of the public code from the text, switched on and off."),
         ("promises", "How recall, reciprocal rank and PSSR order the same runs."),
         ("score", "Your own embeddings by exact ranks and by every published rule."),

@@ -193,5 +193,7 @@ def batches_for(
 ) -> EpochBatches:
     """Batches as the recipe samples them; where data have views that are neither right nor wrong, none is a negative."""
     if recipe.geographic or recipe.mine_every or data.ignored is not None:
-        return NeighbourBatches(data, batch, seed, epoch, near)
+        batches = NeighbourBatches(data, batch, seed, epoch, near)
+        batches.order(0)  # raises now, not in the trainer's hands
+        return batches
     return EpochBatches(data, batch, seed, epoch)

@@ -25,18 +25,6 @@ from cvig.training.sampling import Neighbours, batches_for
 from cvig.training.shared import share_batch_norms
 
 
-@contextlib.contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Let one logger report errors alone; its notes on the machine do not belong in a run's output."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
 def fit(
     network: SiameseNetwork,
     recipe: Recipe,
@@ -169,3 +157,15 @@ def fit(
         # Lightning catches Ctrl-C and returns; an interrupted run must not be taken for a finished one
         raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")
     return pd.DataFrame(module.log_rows), module.val_ranks
+
+
+@contextlib.contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """Let one logger report errors alone; its notes on the machine do not belong in a run's output."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

@@ -27,27 +27,6 @@ from cvig.training.sampling import Neighbours
 from cvig.training.shared import gather_rows
 
 
-def make_loss(name: str, recipe: Recipe) -> nn.Module:
-    """The loss `name` with the options of `recipe`; the margin losses have the paper's margin and weight.
-
-    Raises
-    ------
-    ValueError
-        An unknown loss.
-    """
-    if name == "max-margin":
-        return MaxMarginLoss(detached=recipe.detached_negatives, zero_at_collapse=recipe.zero_at_collapse)
-    if name == "soft-margin":
-        return SoftMarginLoss(detached=recipe.detached_negatives, as_coded=recipe.soft_margin_as_coded)
-    if name == "infonce":
-        return InfoNCELoss(
-            recipe.temperature, recipe.label_smoothing, unit=recipe.unit_norm, learned=recipe.learned_temperature
-        )
-    if name == "triplet":
-        return TripletLoss()
-    raise ValueError(f"loss '{name}' of recipe '{recipe.name}': expected max-margin, soft-margin, infonce or triplet")
-
-
 class SiameseTraining(lightning.LightningModule):
     """A Lightning module that trains one network by one recipe.
 
@@ -254,3 +233,24 @@ class SiameseTraining(lightning.LightningModule):
             self._stale += 1
         if self._stale >= phase.patience or self.current_epoch + 1 >= math.ceil(self.trainer.max_epochs / 2):
             self.phase, self._best, self._stale = self.phase + 1, math.inf, 0
+
+
+def make_loss(name: str, recipe: Recipe) -> nn.Module:
+    """The loss `name` with the options of `recipe`; the margin losses have the paper's margin and weight.
+
+    Raises
+    ------
+    ValueError
+        An unknown loss.
+    """
+    if name == "max-margin":
+        return MaxMarginLoss(detached=recipe.detached_negatives, zero_at_collapse=recipe.zero_at_collapse)
+    if name == "soft-margin":
+        return SoftMarginLoss(detached=recipe.detached_negatives, as_coded=recipe.soft_margin_as_coded)
+    if name == "infonce":
+        return InfoNCELoss(
+            recipe.temperature, recipe.label_smoothing, unit=recipe.unit_norm, learned=recipe.learned_temperature
+        )
+    if name == "triplet":
+        return TripletLoss()
+    raise ValueError(f"loss '{name}' of recipe '{recipe.name}': expected max-margin, soft-margin, infonce or triplet")

@@ -28,46 +28,42 @@ from study.settings import EvaluateSettings, TrainSettings
 from study.switches import in_words
 
 
-def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:
-    """The test crop: float tensor [gallery_count, 4], drawn once, saved at `path`, and read from there ever after.
+def open_evaluation(settings: EvaluateSettings) -> "EvaluationSession":
+    """Read a finished training run, open its test data and its test crop.
 
     Raises
     ------
-    ValueError
-        The file holds the crop of other data or of another smallest side.
+    ValueError, FileNotFoundError
+        One line that names what is wrong and where.
     """
-    expected = {"data": data.digest, "crop_min": np.float64(crop_min)}
-    if path.exists():
-        stored = files.read_arrays(path)
-        for name, value in expected.items():
-            if stored[name] != value:
-                raise ValueError(f"{path}: test crop with {name} {stored[name]}, expected {value}; name another file")
-        return torch.from_numpy(stored["boxes"])
-    boxes = random_crop_boxes(data.gallery_count, torch.Generator().manual_seed(0), crop_min)
-    files.write_arrays(path, boxes=boxes.numpy(), **{k: np.asarray(v) for k, v in expected.items()})
-    return boxes
-
-
-def score_as_coded(ground: np.ndarray, aerial: np.ndarray, data: PairedViews) -> tuple[dict[str, float] | None, np.ndarray]:
-    """The test by the rules of the paper's own code, which has one aerial image a view: its recall and PSSR as shares.
-
-    Views of one place each bring their copy of the aerial image, as there. None, and no values, where a view has several
-    answers.
-
-    Returns
-    -------
-    dict of str to float, or None
-        Keys R@1, R@5, R@10, R@1%, R@5%, R@10% and PSSR (`cvig.metrics.conventions`).
-    float64 array [Q]
-        What the code calls the PSSR of each pair.
-    """
-    if any(len(np.atleast_1d(rows)) > 1 for rows in data.positives):
-        return None, np.empty(0)
-    paired = aerial[[data.partner(i) for i in range(data.ground_count)]]
-    ks = [k for k in RECALL_AT if isinstance(k, str) or k <= len(paired)]
-    recalls = conventions.recalls(ground, paired, ks, names=[conventions.PAPER_CODE], progress=False)[conventions.PAPER_CODE]
-    columns = conventions.pssr_as_coded(ground, paired)
-    return {f"R@{k}": value for k, value in recalls.items()} | {"PSSR": float(columns.mean())}, columns
+    folder = Path(settings.run)
+    if not (folder / "train.json").exists():
+        raise FileNotFoundError(f"no finished training run in '{folder}': train.json is not there")
+    files.hold(folder)  # nobody trains there while it is evaluated
+    trained = json.loads((folder / "train.json").read_text())
+    parameters = TrainSettings(**trained["parameters"])
+    device = devices.set_up(settings.device, settings.threads)
+    network = load_network(folder).to(device)
+    checkpoint = folder / "checkpoint.safetensors"
+    weights = files.digest_file(checkpoint)
+    if trained.get("files", {}).get(checkpoint.name, weights) != weights:
+        raise ValueError(f"'{checkpoint}' is not what the training in '{folder}' wrote: train the run again")
+    options = parameters.split_options("test")
+    if parameters.data == "world":
+        options["count"] = settings.test_count
+    test = load(parameters.data, parameters.root, "test", cache=parameters.cache, **options)
+    crops = Path(settings.crops) if settings.crops else folder.parent / f"test-crop-{test.digest[:8]}.npz"
+    boxes = saved_boxes(crops, test, settings.crop_min)
+    record = provenance.provenance(
+        settings.to_dict(),
+        data={"test": test.digest, "crops": files.digest(boxes.numpy().tobytes())},
+        device=device,
+        threads=settings.threads,
+        trained=trained.get("identity", ""),
+        checkpoint=weights,
+    )
+    work = open_work(folder, "evaluate", record, overwrite=settings.overwrite)
+    return EvaluationSession(settings, trained, network, test, boxes, device, record, work)
 
 
 @dataclass
@@ -226,39 +222,43 @@ class EvaluationSession:
         return self.work.place("evaluate.json", record)
 
 
-def open_evaluation(settings: EvaluateSettings) -> EvaluationSession:
-    """Read a finished training run, open its test data and its test crop.
+def score_as_coded(ground: np.ndarray, aerial: np.ndarray, data: PairedViews) -> tuple[dict[str, float] | None, np.ndarray]:
+    """The test by the rules of the paper's own code, which has one aerial image a view: its recall and PSSR as shares.
+
+    Views of one place each bring their copy of the aerial image, as there. None, and no values, where a view has several
+    answers.
+
+    Returns
+    -------
+    dict of str to float, or None
+        Keys R@1, R@5, R@10, R@1%, R@5%, R@10% and PSSR (`cvig.metrics.conventions`).
+    float64 array [Q]
+        What the code calls the PSSR of each pair.
+    """
+    if any(len(np.atleast_1d(rows)) > 1 for rows in data.positives):
+        return None, np.empty(0)
+    paired = aerial[[data.partner(i) for i in range(data.ground_count)]]
+    ks = [k for k in RECALL_AT if isinstance(k, str) or k <= len(paired)]
+    recalls = conventions.recalls(ground, paired, ks, names=[conventions.PAPER_CODE], progress=False)[conventions.PAPER_CODE]
+    columns = conventions.pssr_as_coded(ground, paired)
+    return {f"R@{k}": value for k, value in recalls.items()} | {"PSSR": float(columns.mean())}, columns
+
+
+def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:
+    """The test crop: float tensor [gallery_count, 4], drawn once, saved at `path`, and read from there ever after.
 
     Raises
     ------
-    ValueError, FileNotFoundError
-        One line that names what is wrong and where.
+    ValueError
+        The file holds the crop of other data or of another smallest side.
     """
-    folder = Path(settings.run)
-    if not (folder / "train.json").exists():
-        raise FileNotFoundError(f"no finished training run in '{folder}': train.json is not there")
-    files.hold(folder)  # nobody trains there while it is evaluated
-    trained = json.loads((folder / "train.json").read_text())
-    parameters = TrainSettings(**trained["parameters"])
-    device = devices.set_up(settings.device, settings.threads)
-    network = load_network(folder).to(device)
-    checkpoint = folder / "checkpoint.safetensors"
-    weights = files.digest_file(checkpoint)
-    if trained.get("files", {}).get(checkpoint.name, weights) != weights:
-        raise ValueError(f"'{checkpoint}' is not what the training in '{folder}' wrote: train the run again")
-    options = parameters.split_options("test")
-    if parameters.data == "world":
-        options["count"] = settings.test_count
-    test = load(parameters.data, parameters.root, "test", cache=parameters.cache, **options)
-    crops = Path(settings.crops) if settings.crops else folder.parent / f"test-crop-{test.digest[:8]}.npz"
-    boxes = saved_boxes(crops, test, settings.crop_min)
-    record = provenance.provenance(
-        settings.to_dict(),
-        data={"test": test.digest, "crops": files.digest(boxes.numpy().tobytes())},
-        device=device,
-        threads=settings.threads,
-        trained=trained.get("identity", ""),
-        checkpoint=weights,
-    )
-    work = open_work(folder, "evaluate", record, overwrite=settings.overwrite)
-    return EvaluationSession(settings, trained, network, test, boxes, device, record, work)
+    expected = {"data": data.digest, "crop_min": np.float64(crop_min)}
+    if path.exists():
+        stored = files.read_arrays(path)
+        for name, value in expected.items():
+            if stored[name] != value:
+                raise ValueError(f"{path}: test crop with {name} {stored[name]}, expected {value}; name another file")
+        return torch.from_numpy(stored["boxes"])
+    boxes = random_crop_boxes(data.gallery_count, torch.Generator().manual_seed(0), crop_min)
+    files.write_arrays(path, boxes=boxes.numpy(), **{k: np.asarray(v) for k, v in expected.items()})
+    return boxes

@@ -27,6 +27,39 @@ SHOWN = 8  # pictures a row of a gallery
 MARK = "kept.json"
 
 
+def open_filter(settings: FilterSettings) -> "FilterSession":
+    """Check everything, list the photographs, build the network, and hold the run's folder, in which nothing is changed yet.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        One line that names what is wrong and where.
+    """
+    device = devices.set_up(settings.device, settings.threads)
+    network = scene_network(settings.trunk, settings.weights, layer=settings.layer, size=settings.size, seed=settings.seed)
+    photographs = open_photographs(
+        settings.data,
+        settings.root,
+        split=settings.split,
+        size=settings.size,
+        options=settings.options,
+        labels=settings.labels,
+        count=settings.count,
+        labelled=settings.labelled,
+    )
+    two_of_each(photographs.labels.to_numpy())
+    labels = ",".join(f"{row}:{viable}" for row, viable in photographs.labels.items())
+    record = provenance.provenance(
+        settings.to_dict(),
+        data={"photographs": files.digest(*photographs.keys), "labels": files.digest(labels)},
+        device=device,
+        threads=settings.threads,
+        network=network.digest,
+    )
+    work = open_work(settings.folder_of(record["identity"]), "filter", record, overwrite=settings.overwrite)
+    return FilterSession(settings, photographs, network, device, record, work)
+
+
 @dataclass
 class FilterSession:
     """One execution of the filter notebook."""
@@ -165,37 +198,11 @@ class FilterSession:
         return self.work.place(MARK, record)
 
 
-def open_filter(settings: FilterSettings) -> FilterSession:
-    """Check everything, list the photographs, build the network, and hold the run's folder, in which nothing is changed yet.
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        One line that names what is wrong and where.
-    """
-    device = devices.set_up(settings.device, settings.threads)
-    network = scene_network(settings.trunk, settings.weights, layer=settings.layer, size=settings.size, seed=settings.seed)
-    photographs = open_photographs(
-        settings.data,
-        settings.root,
-        split=settings.split,
-        size=settings.size,
-        options=settings.options,
-        labels=settings.labels,
-        count=settings.count,
-        labelled=settings.labelled,
-    )
-    two_of_each(photographs.labels.to_numpy())
-    labels = ",".join(f"{row}:{viable}" for row, viable in photographs.labels.items())
-    record = provenance.provenance(
-        settings.to_dict(),
-        data={"photographs": files.digest(*photographs.keys), "labels": files.digest(labels)},
-        device=device,
-        threads=settings.threads,
-        network=network.digest,
-    )
-    work = open_work(settings.folder_of(record["identity"]), "filter", record, overwrite=settings.overwrite)
-    return FilterSession(settings, photographs, network, device, record, work)
+def read_filter(folder: Path | str) -> "FilterRun":
+    """A finished run; FileNotFoundError where there is none."""
+    if not (Path(folder) / MARK).exists():
+        raise FileNotFoundError(f"no finished filter run in '{folder}': {MARK} is not there")
+    return FilterRun(Path(folder))
 
 
 @dataclass(frozen=True)
@@ -230,10 +237,3 @@ class FilterRun:
             f"{p['trunk']} with {start} at {p['size']} px, {p['layer']} features, {p['trees']} trees; "
             f"{self.record['labelled']} labelled and {self.record['of']} filtered photographs of {p['data']}/{p['split']}"
         )
-
-
-def read_filter(folder: Path | str) -> FilterRun:
-    """A finished run; FileNotFoundError where there is none."""
-    if not (Path(folder) / MARK).exists():
-        raise FileNotFoundError(f"no finished filter run in '{folder}': {MARK} is not there")
-    return FilterRun(Path(folder))

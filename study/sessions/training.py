@@ -32,6 +32,67 @@ from study.settings import TrainSettings
 SAMPLES = 256  # training pairs that NetVLAD's first clusters, or batch norm's statistics, come from
 
 
+def open_training(settings: TrainSettings) -> "TrainingSession":
+    """Check everything, open the data, build the network, and hold the run's folder, in which nothing is changed yet.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError
+        One line that names what is wrong and where.
+    """
+    device = devices.set_up(settings.device, settings.threads)
+    together = processes.join(device)
+    if together > 1 and settings.devices not in (1, together):
+        raise ValueError(
+            f"parameter devices={settings.devices}: {together} processes were started; expected {together}, or 1"
+        )
+    settings = settings.model_copy(update={"devices": max(together, settings.devices)})
+    train, val = (
+        load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split, device))
+        for split in ("train", "val")
+    )
+    recipe = recipe_for(settings, train)
+    network = settings.build()
+    if settings.start:
+        if not (Path(settings.start) / "train.json").exists():
+            raise FileNotFoundError(f"no finished training run to start from in '{settings.start}': train.json is not there")
+        network.take_trunks(load_network(settings.start))
+    session = TrainingSession(settings, recipe, train, val, network, device)
+    check_batch(train, session.batch, settings.devices)
+    if settings.micro_batch:
+        check_cachable(network, recipe.frozen_batch_norm)
+    session.hold()
+    if session.work.finished or settings.devices > together:
+        return session
+    network.to(device)
+    samples = [torch.from_numpy(x).to(device) for x in session.samples(SAMPLES)]
+    start_layers(network, recipe, samples, settings)
+    return session
+
+
+def recipe_for(settings: TrainSettings, train: PairedViews) -> Recipe:
+    """The recipe as its switches change it, without the augmentation that the data do not bear."""
+    recipe = settings.trained_by
+    both_north = settings.view == "panorama" or train.aligned
+    if any(recipe.second_views) and not both_north:
+        raise ValueError(f"recipe '{recipe.name}' makes second views of panoramas: expected data, or a view, of those")
+    if both_north:  # a turned aerial image would not
+        recipe = replace(recipe, quarter_turns=False)
+    elif recipe.joint_turns:  # of a view of unknown heading the tile alone is turned
+        recipe = replace(recipe, quarter_turns=True, joint_turns=False)
+    if train.polar:
+        recipe = replace(recipe, quarter_turns=False, joint_turns=False, joint_flips=False, crop_min=1.0)
+    return recipe
+
+
+def start_layers(network: SiameseNetwork, recipe: Recipe, samples: list[torch.Tensor], settings: TrainSettings) -> None:
+    """Start from training images, ground and aerial, what layers have from data: batch norm's statistics, clusters."""
+    if recipe.frozen_batch_norm and settings.weights == "none" and not settings.start:
+        network.fit_statistics(*(preprocess(x) for x in samples))
+    network.half_size = settings.half_size_epochs > 0  # the clusters come from images of the first epoch's size
+    network.fit_clusters(*(network.prepare(x, training=True) for x in samples), settings.seed)
+
+
 @dataclass
 class TrainingSession:
     """One execution of the training notebook."""
@@ -249,64 +310,3 @@ class TrainingSession:
         return self.work.place(
             "train.json", self._ended() | {"epochs": len(self.log), "pairs_per_epoch": self.train.ground_count}
         )
-
-
-def recipe_for(settings: TrainSettings, train: PairedViews) -> Recipe:
-    """The recipe as its switches change it, without the augmentation that the data do not bear."""
-    recipe = settings.trained_by
-    both_north = settings.view == "panorama" or train.aligned
-    if any(recipe.second_views) and not both_north:
-        raise ValueError(f"recipe '{recipe.name}' makes second views of panoramas: expected data, or a view, of those")
-    if both_north:  # a turned aerial image would not
-        recipe = replace(recipe, quarter_turns=False)
-    elif recipe.joint_turns:  # of a view of unknown heading the tile alone is turned
-        recipe = replace(recipe, quarter_turns=True, joint_turns=False)
-    if train.polar:
-        recipe = replace(recipe, quarter_turns=False, joint_turns=False, joint_flips=False, crop_min=1.0)
-    return recipe
-
-
-def start_layers(network: SiameseNetwork, recipe: Recipe, samples: list[torch.Tensor], settings: TrainSettings) -> None:
-    """Start from training images, ground and aerial, what layers have from data: batch norm's statistics, clusters."""
-    if recipe.frozen_batch_norm and settings.weights == "none" and not settings.start:
-        network.fit_statistics(*(preprocess(x) for x in samples))
-    network.half_size = settings.half_size_epochs > 0  # the clusters come from images of the first epoch's size
-    network.fit_clusters(*(network.prepare(x, training=True) for x in samples), settings.seed)
-
-
-def open_training(settings: TrainSettings) -> TrainingSession:
-    """Check everything, open the data, build the network, and hold the run's folder, in which nothing is changed yet.
-
-    Raises
-    ------
-    ValueError, FileNotFoundError
-        One line that names what is wrong and where.
-    """
-    device = devices.set_up(settings.device, settings.threads)
-    together = processes.join(device)
-    if together > 1 and settings.devices not in (1, together):
-        raise ValueError(
-            f"parameter devices={settings.devices}: {together} processes were started; expected {together}, or 1"
-        )
-    settings = settings.model_copy(update={"devices": max(together, settings.devices)})
-    train, val = (
-        load(settings.data, settings.root, split, cache=settings.cache, **settings.split_options(split, device))
-        for split in ("train", "val")
-    )
-    recipe = recipe_for(settings, train)
-    network = settings.build()
-    if settings.start:
-        if not (Path(settings.start) / "train.json").exists():
-            raise FileNotFoundError(f"no finished training run to start from in '{settings.start}': train.json is not there")
-        network.take_trunks(load_network(settings.start))
-    session = TrainingSession(settings, recipe, train, val, network, device)
-    check_batch(train, session.batch, settings.devices)
-    if settings.micro_batch:
-        check_cachable(network, recipe.frozen_batch_norm)
-    session.hold()
-    if session.work.finished or settings.devices > together:
-        return session
-    network.to(device)
-    samples = [torch.from_numpy(x).to(device) for x in session.samples(SAMPLES)]
-    start_layers(network, recipe, samples, settings)
-    return session

@@ -43,7 +43,7 @@ def _in_bytes(picture: Image.Image) -> Image.Image:
     return Image.fromarray(((values.clip(0, 65535) + 128) // 257).astype(np.uint8))
 
 
-def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
+def decode(path: Path | str, size: tuple[int, int] | None = None) -> Image.Image:
     """Decode an image file as RGB, and scale it to `size` (height, width) if given.
 
     The image is turned upright as its EXIF orientation says, and grey values of 16 bits are scaled to 8.
@@ -56,7 +56,7 @@ def decode(path: Path, size: tuple[int, int] | None = None) -> Image.Image:
         The file is no readable JPEG, PNG, WebP or TIFF, or ends too early, or holds floating point numbers or more than
         `PIXEL_LIMIT` pixels. The message names the file.
     """
-    if not path.is_file():
+    if not Path(path).is_file():
         raise FileNotFoundError(f"no image '{path}'")
     try:
         with Image.open(path, formats=FORMATS) as picture:
@@ -81,7 +81,7 @@ def peculiarity(path: Path) -> str:
         return ", ".join([*found, *["16 bits a value"] * picture.mode.startswith("I")])
 
 
-def read_image(path: Path, size: int | tuple[int, int] | None = None) -> torch.Tensor:
+def read_image(path: Path | str, size: int | tuple[int, int] | None = None) -> torch.Tensor:
     """Read an image file as a uint8 RGB tensor [3, H, W], scaled to `size` (a side, or height and width) if given.
 
     Raises

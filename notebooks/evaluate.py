@@ -79,7 +79,7 @@ figures.show(
 figures.show(
     figures.retrieval_gallery(**session.retrievals),
     caption="Three queries, at the tenth, fiftieth and ninetieth percentile of rank, and the five aerial images "
-    f"nearest to each; the right one framed. Uncropped test set. {session.caption}.",
+    f"nearest to each; the right one framed where it is among them. Uncropped test set. {session.caption}.",
 )
 
 # %% [markdown]

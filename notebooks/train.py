@@ -22,7 +22,7 @@
 
 # %% tags=["parameters"]
 arch = "resnet50"  # vgg16, resnet50, cvm-net-i, or any torchvision classification model
-recipe = "modern"  # described: the paper's text; as-coded: its public code; modern: InfoNCE
+recipe = "modern"  # described: the paper's text; as-coded: its public code; modern: InfoNCE; sample4geo, congeo: the field's
 switches = {}  # of the recipe: {detached-negatives: false} turns one off
 data = "world"  # world needs no files; flat and the others lie below root
 root = ""
@@ -48,6 +48,7 @@ cache = ""  # folder that keeps images of a data set of files decoded; filled on
 device = "auto"
 devices = 1  # processes that train together, each with a device of its own; the batch is that of all
 precision = "auto"  # of the towers: bf16, 32, or auto: bf16 where the device computes in it
+tensorboard = ""  # folder for TensorBoard's files; none when empty
 overwrite = False  # make anew what lies finished in the folder, and replace it at the end
 
 # %%

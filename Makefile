@@ -56,15 +56,15 @@ $(AXE):
 check-book: book $(AXE)
 	@python book/axe.py book/_build/html $(AXE)
 
-# The runs of a study, here or on a cluster: make study PLAN=study/plans/world.yaml PROFILE=slurm
+# The runs of a study, here or on a cluster: make study PLAN=study/plans/apart.yaml PROFILE=slurm
 study: setup
 	@snakemake --profile profiles/$(PROFILE) --cores $(CORES) study --config study=$(PLAN)
 
-# Where a study stands, a line a run: make status PLAN=study/plans/world.yaml
+# Where a study stands, a line a run: make status PLAN=study/plans/apart.yaml
 status: setup
 	@python -m study.status $(PLAN)
 
-# A committed run made anew from its commit, and whether it agrees: make check RUN=results/world/resnet50-modern-0
+# A committed run made anew from its commit, and whether it agrees: make check RUN=results/apart/resnet50-modern-0
 check: setup
 	@python -m study.repeat $(or $(RUN),$(error name a run: make check RUN=results/quick/vgg16))
 

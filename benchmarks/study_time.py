@@ -1,4 +1,4 @@
-"""How long a study takes on this machine: python benchmarks/study_time.py study/plans/world.yaml [runs side by side, or 2].
+"""How long a study takes on this machine: python benchmarks/study_time.py study/plans/apart.yaml [runs side by side, or 2].
 
 Each kind of run is trained for three short epochs and tested on few places, as many kinds at a time as runs are to be; an
 epoch's time is that between the ends of two. The rest is multiplication: epochs, pairs and places as the study asks, and

@@ -3,8 +3,14 @@
 The queries of a test lie on one land. What makes one of them easy or hard, its neighbour often shares, most where tiles
 overlap; then places one by one give intervals that are too narrow (`cvig.metrics.ground`). So the squares' side is measured
 on each ranking, and all of its intervals and p-values take whole squares. Where no side can be measured, they take places.
+
+Evaluations do so. For runs whose evaluation took places one by one, ``python -m study.ground FOLDER`` does it afterwards,
+from their ranks and the coordinates that are kept beside them, and writes ``squares.json``; their own files stay as they
+are.
 """
 
+import json
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +20,8 @@ import pandas as pd
 from cvig import files, metrics
 from cvig.metrics.ground import FEWEST, measured_side, spread_by_side
 from cvig.ranking import Ranks
+
+AFTERWARDS = "squares.json"
 
 
 class Squares(NamedTuple):
@@ -78,3 +86,32 @@ def in_words(squares: Squares | None) -> str:
     ('squares of ground of 512 m', 'places')
     """
     return "places" if squares is None else f"squares of ground of {squares.side:.0f} m"
+
+
+def as_plain(summary: pd.DataFrame) -> dict:
+    """A summary as plain data, for JSON; `pandas.read_json` with ``orient="split"`` reads it."""
+    return json.loads(summary.to_json(orient="split", double_precision=15))
+
+
+def main(folder: Path) -> None:
+    """Write intervals and tests over squares of ground for the runs in `folder` that took places one by one."""
+    from study.provenance import commit
+    from study.runs import TEST_SETS, find
+
+    found = {}
+    for name, run in find(folder).items():
+        if run.coordinates is None or run.facts["uncropped"].get("squares"):
+            continue
+        found[name] = {}
+        for test_set in TEST_SETS:
+            ranks = run.ranks(test_set)
+            table, squares = summarized(ranks, np.arange(len(ranks)), run.coordinates)
+            found[name][test_set] = {"summary": as_plain(table), "squares": squares and squares._asdict()}
+        print(name, in_words(squares), flush=True)
+    if not found:
+        raise SystemExit(f"'{folder}': no run whose test views have coordinates took places one by one")
+    files.write_json(folder / AFTERWARDS, {"commit": commit(), "runs": found})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -17,7 +17,7 @@ import pandas as pd
 
 from cvig.files import digest_file, read_arrays
 from cvig.ranking import Ranks
-from study.ground import Squares, file_of, kept
+from study.ground import AFTERWARDS, Squares, file_of, kept
 from study.switches import in_words
 from study.tricks import ALL
 
@@ -25,8 +25,7 @@ TEST_SETS = ("uncropped", "cropped")
 TITLES = {  # of the studies, by the names of their folders
     "quick": "committed",
     "apart": "study of places apart",
-    "world": "world study",
-    "world-224": "world study at 224 px",
+    "dense-224": "dense study at 224 px",
     "causes": "causes study",
     "local": "this machine",
 }
@@ -119,9 +118,15 @@ class Run:
         return pd.read_csv(self._file("log.csv"))
 
     @cached_property
+    def _over_squares(self) -> dict[str, dict]:
+        """Of each test set the summary over squares of ground that was made after the evaluation; empty where none was."""
+        path = self.folder.parent / AFTERWARDS
+        return json.loads(path.read_text())["runs"].get(self.folder.name, {}) if path.exists() else {}
+
+    @cached_property
     def metrics(self) -> dict[str, pd.DataFrame]:
-        """`cvig.metrics.summary` of the uncropped and the cropped test set."""
-        stored = json.loads(self._file("metrics.json").read_text())
+        """`cvig.metrics.summary` of the uncropped and the cropped test set, over squares of ground where there are any."""
+        stored = json.loads(self._file("metrics.json").read_text()) | self._over_squares
         return {name: pd.read_json(StringIO(json.dumps(stored[name]["summary"])), orient="split") for name in TEST_SETS}
 
     @cached_property
@@ -133,7 +138,7 @@ class Run:
 
     def squares(self, test_set: str) -> Squares | None:
         """The squares of ground that the intervals and tests of a test set resample; None: places, one by one."""
-        found = self.facts[test_set].get("squares")  # the first runs lack it
+        found = (self._over_squares.get(test_set) or self.facts[test_set]).get("squares")  # the first runs lack it
         return None if found is None else Squares(**found)
 
     @cached_property

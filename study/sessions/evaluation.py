@@ -21,7 +21,7 @@ from cvig.training import devices
 from cvig.training.embedding import embed_gallery, embed_ground
 from study import provenance
 from study.folder import Work, open_work
-from study.ground import Squares, file_of, keep, summarized
+from study.ground import Squares, as_plain, file_of, keep, summarized
 from study.runs import TEST_SETS, Run
 from study.sessions.figure_data import principal_components, retrieve
 from study.settings import EvaluateSettings, TrainSettings
@@ -212,7 +212,7 @@ class EvaluationSession:
                 "squares": scored.squares and scored.squares._asdict(),
             }
             stored[name] = {
-                "summary": json.loads(scored.summary.to_json(orient="split", double_precision=15)),
+                "summary": as_plain(scored.summary),
                 "facts": facts,
             }
         files.write_arrays(folder / "projection.npz", **self.projection, identity=np.asarray(identity))

@@ -3,6 +3,9 @@
 import json
 from pathlib import Path
 
+from study.chapters.results.all_runs import best_and_most_collapsed
+from study.runs import find_all
+
 ROOT = Path(__file__).parents[2]
 # Runs made before a run had to come from a clean commit. The study makes them anew; the list only shrinks.
 TO_MAKE_ANEW = set((Path(__file__).parent / "runs_to_make_anew.txt").read_text().split())
@@ -35,3 +38,15 @@ def test_a_run_from_changed_code_is_seen():
     assert from_uncommitted_code({train: {"commit": "0a1b"}, evaluate: {"commit": "0a1b+"}}) == {"quick/new"}
     assert from_uncommitted_code({train: {"commit": None}}) == {"quick/new"}
     assert from_uncommitted_code({train: {"commit": "0a1b"}, evaluate: {"other": 1}}) == set()
+
+
+def test_results_stay_small():
+    files = [path for path in (ROOT / "results").rglob("*") if path.is_file() and "local" not in path.parts]
+    kept = [path for path in files if path.suffix not in (".safetensors", ".ckpt") and not path.name.startswith(".")]
+    assert sum(path.stat().st_size for path in kept) < 20 * 2**20
+
+
+def test_the_runs_whose_retrievals_the_book_shows_have_kept_them():
+    runs = [run for of_study in find_all(ROOT / "results").values() for run in of_study.values()]
+    for run in best_and_most_collapsed(runs).values():
+        assert len(run.retrievals["queries"]) == 3

@@ -19,17 +19,17 @@ def root(tmp_path_factory):
     point, half = np.ones_like(aerial), aerial.copy()
     half[:30] = half[0]
     make_run(root / "quick" / "vgg16", ground, aerial)
-    make_run(root / "world" / "vgg16-modern-0", ground, cloud(120, 3)[1])
-    make_run(root / "world" / "vgg16-as-coded-0", ground, half, recipe="as-coded")
+    make_run(root / "dense-224" / "vgg16-modern-0", ground, cloud(120, 3)[1])
+    make_run(root / "dense-224" / "vgg16-as-coded-0", ground, half, recipe="as-coded")
     make_run(root / "causes" / "resnet50-as-coded-0", ground, point, arch="resnet50", recipe="as-coded", as_coded=False)
-    (root / "world" / "unfinished").mkdir()
+    (root / "dense-224" / "unfinished").mkdir()
     return root
 
 
 def test_runs_are_found_by_source_and_folder_and_no_source_is_needed(root, tmp_path):
     assert {source: list(runs) for source, runs in find_all(root).items()} == {
         "committed": ["vgg16"],
-        "world study": ["vgg16-as-coded-0", "vgg16-modern-0"],
+        "dense study at 224 px": ["vgg16-as-coded-0", "vgg16-modern-0"],
         "causes study": ["resnet50-as-coded-0"],
     }
     assert find_all(tmp_path) == {}
@@ -80,7 +80,7 @@ def test_a_run_that_others_start_from_is_a_trunk(tmp_path):
 
 def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
     runs = find_all(root)
-    run = runs["world study"]["vgg16-as-coded-0"]
+    run = runs["dense study at 224 px"]["vgg16-as-coded-0"]
     figure, alt = all_runs.both_axes(run)
     assert len(figure.axes) == 2
     values = run.columns_as_coded("uncropped")
@@ -93,8 +93,10 @@ def test_figure_2_has_both_axes_where_the_code_has_a_count(root):
 
 def test_captions_and_provenance_name_the_folder(root):
     sources = find_all(root)
-    captions = [shown.caption for shown in show_each(sources["world study"].values(), quick.histogram, "A remark.")]
-    assert captions[1].startswith("world/vgg16-modern-0: vgg16 trained from random weights")
+    captions = [
+        shown.caption for shown in show_each(sources["dense study at 224 px"].values(), quick.histogram, "A remark.")
+    ]
+    assert captions[1].startswith("dense-224/vgg16-modern-0: vgg16 trained from random weights")
     assert all(caption.endswith(" A remark.") for caption in captions)
     origin = all_runs.origins(sources["causes study"].values()).loc["causes/resnet50-as-coded-0"]
     assert (origin.device, origin.precision) == ("cpu", "32")

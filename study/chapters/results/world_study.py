@@ -84,6 +84,19 @@ def comparison(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
     return " ".join(parts)
 
 
+def squares_table(study: Study) -> pd.DataFrame:
+    """A row a run: the squares of ground that its uncropped test resamples, and what they do to PSSR's standard error."""
+    rows = {}
+    for name, run in study.runs.items():
+        if squares := run.squares("uncropped"):
+            rows[name] = {
+                "side in meters": f"{squares.side:.0f}",
+                "inflation": f"{squares.inflation:.2f}",
+                "settled": "yes" if squares.settled else "no",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index")
+
+
 def margins(study: Study) -> pd.DataFrame:
     """How far apart the embeddings of each run by the text's losses lie, and how large the margin is beside that.
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from study.ground import in_words
 from study.runs import TEST_SETS, Run
 from study.tables import folded, recall_table
 
@@ -70,10 +71,11 @@ def body(run: Run, runs: Mapping[str, Run]) -> str:
     parameters = {**run.parameters, **{f"evaluation: {name}": value for name, value in run.evaluate["parameters"].items()}}
     values = {name: json.dumps(value) for name, value in parameters.items()}
     log = shown(run.log.round(4).to_html(index=False))
+    over = in_words(run.squares("uncropped"))
     return (
         f"<section><h1>{html.escape(run.label)}</h1><p>{html.escape(run.description)}.</p>"
         f"<h2>Scores</h2>{shown(recall_table({name: run.metrics[name] for name in TEST_SETS}).to_html())}"
-        "<p>Recall in percent, PSSR as a share, each with its 95% interval over places; a tie counts against the network. "
+        f"<p>Recall in percent, PSSR as a share, each with its 95% interval over {over}; a tie counts against the network. "
         f"Collapse, on the uncropped test set: {html.escape(run.facts['uncropped']['verdict'])}.</p>"
         f"<h2>How it is repeated</h2><pre>make check RUN=results/{html.escape(run.label)}</pre><p>{' '.join(said)}</p>"
         f"<h2>Where it was made</h2>{_pairs(origin(run, runs), ('what', 'value'))}"

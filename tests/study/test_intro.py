@@ -9,7 +9,7 @@ from study.chapters.intro.figures import idea
 from study.runs import find
 
 ROOT = Path(__file__).parents[2]
-RUNS = find(ROOT / "results" / "world-224")
+RUNS = find(ROOT / "results" / "dense-224")
 
 
 def test_the_picture_says_what_its_run_found():

@@ -140,6 +140,9 @@ rule train:
     params:
         parameters=train_parameters,
     threads: STUDY["threads"]
+    resources: # for a scheduler: the longest committed training took 11 minutes, of small data at 224 pixels on two threads
+        mem_mb=4000,
+        runtime=720, # minutes
     run:
         notebook = f"{OUT}/{wildcards.run}/train.ipynb"
         execute(f"training {wildcards.run}{expected('train', wildcards.run)}", input.notebook, notebook, params.parameters, log[0])
@@ -157,6 +160,9 @@ rule evaluate:
     params:
         parameters=evaluate_parameters,
     threads: STUDY["threads"]
+    resources:
+        mem_mb=4000,
+        runtime=120,
     run:
         notebook = f"{OUT}/{wildcards.run}/evaluate.ipynb"
         execute(f"evaluating {wildcards.run}{expected('evaluate', wildcards.run)}", input.notebook, notebook, params.parameters, log[0])

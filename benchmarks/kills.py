@@ -217,12 +217,12 @@ def finish(process: subprocess.Popen) -> int:
 NOT_COMPARED = ("seconds", "device_seconds", "joules", "log.csv", "out", "run", "start")
 
 
-def victim(part: str, process: subprocess.Popen) -> int:
-    """Whom the kill meets: of two processes that train together the second, else the command itself."""
+def victim(part: str, process: subprocess.Popen, draw: random.Random) -> int:
+    """Whom the kill meets: any of two processes that train together, else the command itself."""
     if part != "two processes":
         return process.pid
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(children[-1]) if children else process.pid
+    return int(draw.choice(children)) if children else process.pid
 
 
 def _plain(content: object) -> object:
@@ -282,7 +282,7 @@ def measure(parts: list[str], kills: int, seed: int) -> list[dict]:
                         takes = time.perf_counter() - began
                     except subprocess.TimeoutExpired:
                         met = True
-                os.kill(victim(part, process), signal.SIGKILL)
+                os.kill(victim(part, process, draw), signal.SIGKILL)
                 finish(process)
                 code = finish(start(part, folder))
                 found = outcome(folder)

@@ -148,8 +148,6 @@ def fit(
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
-            gradient_clip_val=recipe.clip or None,
-            gradient_clip_algorithm="value" if recipe.clip else None,
             **several,
         )
         trainer.fit(module, loader, ckpt_path=kept, weights_only=True)

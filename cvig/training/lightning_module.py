@@ -111,6 +111,12 @@ class SiameseTraining(lightning.LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    def configure_gradient_clipping(self, optimizer: torch.optim.Optimizer, *_: object, **__: object) -> None:
+        """Clip each number of the gradients, as the recipe asks; the trainer refuses to for fused optimizers in bf16."""
+        if self.recipe.clip:
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            torch.nn.utils.clip_grad_value_(parameters, self.recipe.clip)
+
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         """Add the log, the validation ranks and the phase to the checkpoint, so that the training can be continued."""
         checkpoint["progress"] = {

@@ -157,3 +157,14 @@ def test_the_world_s_overlapping_tiles_are_no_negatives():
         where = data.coordinates[batch]
         apart = np.maximum(128 - abs(where[:, None] - where), 0).prod(2) / 128**2
         assert (apart[~np.eye(4, dtype=bool)] <= 0.3).all()
+
+
+def test_no_number_of_a_gradient_is_larger_than_the_recipe_allows():
+    """In bfloat16 too, where the trainer would refuse a fused optimizer."""
+    kept = {}
+    for clip in (0.0, 1e-6):
+        network = build("conv4-layernorm", size=32, unit_norm=True, pool=1, projection=False, shared=True)
+        recipe = replace(SMALL, clip=clip, mine_every=0, geographic=False)
+        fit(network, recipe, Noise(8), Noise(4, seed=1), epochs=1, batch=8, bf16=True)
+        kept[clip] = max(p.grad.abs().max() for p in network.parameters() if p.grad is not None)
+    assert kept[1e-6] <= 1e-6 < kept[0.0]

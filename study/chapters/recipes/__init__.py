@@ -1,0 +1,1 @@
+"""What the page on the field's recipes computes and shows."""

@@ -3,6 +3,11 @@
 The embeddings are made up, written in blocks as `cvig.locate.Gallery` keeps them, and mapped; the tiles are a grid of
 made-up places, their pictures noise. Each step is timed by the clock and by the processor. Memory is what the process
 holds of its own: the pages of the mapped files are the system's, which takes them back.
+
+A million tiles of 256 dimensions on a very busy machine (AMD EPYC, AVX-512, one thread), in seconds of processor time: a
+search in exact order 0.6 to 0.9, region and its ground 19, the answer's files 13; 0.66 GiB at most. By the clock it was up
+to twenty times as long, for others used the processor. Approximate search would save less than a second of it, so there is
+none.
 """
 
 import argparse

@@ -20,7 +20,6 @@ from cvig.ranking.pairs import Pairs
 BLOCK = 1024  # tiles embedded and kept together: what an interruption costs
 BATCH = 128
 SUM = 4  # bytes behind a kept block
-NEAR = 1e-9  # distances this close, as shares, are compared without rounding
 
 
 @dataclass
@@ -130,7 +129,9 @@ class Gallery:
         distance = np.sqrt(np.concatenate([np.square(block - q).sum(axis=1) for block in self.blocks]))
         order = np.argsort(distance, kind="stable")
         d = distance[order]
-        apart = np.diff(d) > NEAR * d[1:] + 1e-300
+        # a sum of D squares is rounded by D + 3 units at most, its root by half as many, and there are two of them
+        near = 2 * (len(q) + 8) * 2.0**-53
+        apart = np.diff(d) > near * d[1:] + 1e-300
         ends = np.append(np.flatnonzero(apart) + 1, len(d))
         last = np.repeat(ends, np.diff(ends, prepend=0))  # of the run of close ones, how many stand up to its end
         for end in ends[np.diff(ends, prepend=0) > 1].tolist():

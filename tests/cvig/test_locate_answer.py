@@ -90,6 +90,19 @@ def test_the_answer_follows_its_schema_and_says_its_conditions(answered):
     assert re.search(r"60 photographs from \d+ squares", said[0])
 
 
+def test_the_position_of_the_camera_changes_no_answer(answered, ground, monkeypatch, capsys):
+    monkeypatch.chdir(ground)
+    with Image.open("photo <1>.jpg") as picture:
+        exif = picture.getexif()
+        del exif[ExifTags.IFD.GPSInfo]
+        picture.save("bare.png", exif=exif)
+    code, said, _ = call(monkeypatch, capsys, "locate", "bare.png", "--model", "model", "--out", "bare", *GALLERY)
+    assert (code, "position of its camera" in said) == (0, False)
+    bare, whole = (json.loads((ground / name / "answer.json").read_text()) for name in ("bare", "answer"))
+    assert (bare["photographs"][0]["camera_position"], bare["photographs"][0]["fov"]) == (None, pytest.approx(90))
+    assert (bare["regions"], bare["first"]) == (whole["regions"], whole["first"])
+
+
 def test_the_region_is_geojson_whose_tiles_lie_on_the_map(answered):
     folder, _ = answered
     answer, geo = (json.loads((folder / name).read_text()) for name in ("answer.json", "region.geojson"))

@@ -288,3 +288,38 @@ def test_geoparquet_of_other_shapes_is_refused_in_one_line(name, said, tmp_path)
     with pytest.raises(ValueError, match=said) as raised:
         open_tiles(path)
     assert "\n" not in str(raised.value)
+
+
+# What gdalwarp, gdal_translate, rgb2pct and QGIS leave in a file; made here by rasterio, and tried once with the tools
+
+
+@pytest.mark.parametrize("how", ["alpha", "palette", "unmarked", "jpeg"])
+def test_a_mosaic_with_an_alpha_band_a_palette_an_unmarked_border_or_losses_shows_its_ground(how, tmp_path):
+    rasterio = pytest.importorskip("rasterio", reason="rasterio is not installed (extra locate)")
+    from rasterio.enums import ColorInterp
+
+    x, y = utm(15.0, 50.01)
+    path, empty = tmp_path / "m.tif", (slice(0, 100), slice(0, 250))
+    border = {"nodata": 0, "hole": empty} if how in ("alpha", "unmarked") else {}
+    write_geotiff(path, "EPSG:32633", turned(x, y, 4.0, 0), (250, 250), **border)
+    with rasterio.open(path) as raster:
+        colour, profile = raster.read(), {**raster.profile, "nodata": None}
+    if how == "alpha":
+        profile |= {"count": 4}
+        colour = np.concatenate([colour, 255 * colour.any(axis=0, keepdims=True).astype(np.uint8)])
+    elif how == "palette":
+        named, index = np.unique(colour.reshape(3, -1) // 8, axis=1, return_inverse=True)
+        assert named.shape[1] <= 256
+        colour, profile = index.reshape(1, 250, 250).astype(np.uint8), {**profile, "count": 1, "photometric": "palette"}
+    elif how == "jpeg":
+        profile |= {"compress": "jpeg", "photometric": "ycbcr", "tiled": True, "blockxsize": 128, "blockysize": 128}
+    with rasterio.open(path, "w", **profile) as raster:
+        if how == "alpha":
+            raster.colorinterp = [ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.alpha]
+        raster.write(colour)
+        if how == "palette":
+            raster.write_colormap(1, {i: tuple((8 * one + 4).tolist()) for i, one in enumerate(named.T)})
+    tiles = open_tiles(path, tile=100, stride=100)
+    assert len(tiles) == 10 * (6 if border else 10)
+    shown = np.array([tiles.picture(row, 32)[12:20, 12:20].mean(axis=(0, 1)) for row in range(len(tiles))])
+    assert np.abs(shown - ground(centers(tiles.corners))).max() < {"palette": 5, "jpeg": 4}.get(how, 2)

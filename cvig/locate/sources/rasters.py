@@ -70,7 +70,10 @@ def _described(path: Path):
 
 
 def _colours(raster, window=None, side: int = 0) -> tuple[np.ndarray, float]:
-    """RGB uint8 [side, side, 3] of a window, black where there are no data, and the share of it that has data."""
+    """RGB uint8 [side, side, 3] of a window, black where there are no data, and the share of it that has data.
+
+    What is wholly black has none either: so a turned picture is filled up by tools that leave no mark.
+    """
     from rasterio.enums import Resampling
     from rasterio.errors import RasterioError
 
@@ -81,12 +84,23 @@ def _colours(raster, window=None, side: int = 0) -> tuple[np.ndarray, float]:
         )
     bands = [1, 2, 3] if raster.count >= 3 else [1, 1, 1]
     options = {"window": window, "out_shape": (side, side)}
+    palette = _has(raster, "palette")
+    how = Resampling.nearest if palette else Resampling.average  # between two numbers of colours lies no colour
     try:
-        colour = raster.read(bands, out_shape=(3, side, side), window=window, resampling=Resampling.average)
-        mask = raster.dataset_mask(**options)
+        colour = np.moveaxis(raster.read(bands, out_shape=(3, side, side), window=window, resampling=how), 0, -1)
+        mask = raster.dataset_mask(**options) > 0
     except RasterioError as error:
         raise ValueError(f"'{raster.name}' cannot be read: {str(error).splitlines()[0]}") from error
-    return np.where(mask[..., None] > 0, np.moveaxis(colour, 0, -1), 0).astype(np.uint8), float((mask > 0).mean())
+    if palette:
+        named = raster.colormap(1)
+        colour = np.array([named.get(i, (0, 0, 0))[:3] for i in range(256)], dtype=np.uint8)[colour[..., 0]]
+    mask &= colour.any(axis=-1)
+    return np.where(mask[..., None], colour, 0).astype(np.uint8), float(mask.mean())
+
+
+def _has(raster, what: str) -> bool:
+    """Whether a band is a ``"palette"`` or ``"alpha"``."""
+    return any(band.name == what for band in raster.colorinterp)
 
 
 def geotiff_tiles(paths: list[Path], names: list[str]) -> Tiles:
@@ -153,7 +167,9 @@ class _Warped:
 
         raster = _described(self.path)
         # what the turn leaves empty has no data, though the source itself may have no such mark
-        return WarpedVRT(raster, crs=self.crs, resampling=Resampling.bilinear, add_alpha=raster.nodata is None)
+        how = Resampling.nearest if _has(raster, "palette") else Resampling.bilinear
+        marked = raster.nodata is not None or _has(raster, "alpha")
+        return WarpedVRT(raster, crs=self.crs, resampling=how, add_alpha=not marked)
 
     @cached_property
     def digest(self) -> str:

@@ -77,7 +77,7 @@ def independent_layers(places: np.ndarray, most: int = LAYERS) -> list[np.ndarra
 
 
 def combine(test: Callable[[np.ndarray], float], layers: list[np.ndarray]) -> float:
-    """A test of all queries from a test of independent ones: twice the mean p-value of the layers, whatever ties them."""
+    """The p-value of all queries: twice the mean p-value of the layers, valid however the layers depend on each other."""
     p_values = [test(layer) for layer in layers]
     return p_values[0] if len(layers) == 1 else min(1.0, 2 * float(np.mean(p_values)))
 

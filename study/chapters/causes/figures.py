@@ -90,3 +90,24 @@ def spreads_plot(study: Study, arch: str) -> Plot:
         figure,
         f"{len(places)} panels of spread over epochs for {arch}. Mean spread of ground and aerial at the end: {said}.",
     )
+
+
+def screened_plot(seen: pd.DataFrame, own: pd.DataFrame, names: list[str], negligible: float) -> Plot:
+    """Effects with simultaneous intervals, on images as in training and in the run's own test."""
+    figure, ((axis,),) = new(size=(8.5, 0.9 + 0.4 * len(seen)))
+    axis.axvspan(-negligible, negligible, color="gray", alpha=0.2, lw=0)
+    axis.axvline(0, color="gray", lw=0.8)
+    said = []
+    for shift, color, table, where in (
+        (-0.14, PALETTE[0], seen, "images as in training"),
+        (0.14, PALETTE[1], own, "the run's own test"),
+    ):
+        at = np.arange(len(table)) + shift
+        axis.hlines(at, table.low, table.high, color=color, lw=1.8)
+        axis.plot(table.effect, at, "o", color=color, ms=4.5, label=where)
+        each = (f"{name} {row.effect:+.3f}, {row.verdict}" for name, row in zip(names, table.itertuples(), strict=True))
+        said.append(f"{where}: {'; '.join(each)}")
+    axis.set(yticks=range(len(seen)), yticklabels=names, xlabel="change of PSSR")
+    axis.invert_yaxis()
+    axis.legend(frameon=False)
+    return figure, f"Effects with simultaneous 95% intervals; a gray band is negligible. {'. '.join(said)}."

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 import seaborn as sns
 
@@ -10,52 +9,6 @@ from study.chapters.promises.subsets import METRICS
 from study.figures import PALETTE, Plot, new
 
 STYLE = {name: {"color": PALETTE[i], "marker": "os^Dv"[i], "ms": 3.5} for i, name in enumerate(METRICS)}
-
-
-def orders(tables: Mapping[str, pd.DataFrame]) -> Plot:
-    """Kendall's tau-b between metrics by each tie rule: a panel a table of `orders.tau`."""
-    figure, axes = new(1, len(tables), size=(6.6 * len(tables), 5.6))
-    said = []
-    for axis, (label, table) in zip(axes[0], tables.items(), strict=True):
-        names = [f"{metric} {rule[:4]}." for metric, rule in table.columns]
-        options = {"vmin": -1, "vmax": 1, "cmap": "vlag", "square": True, "annot": True, "fmt": ".1f"}
-        shown = pd.DataFrame(table.to_numpy(), names, names)
-        sns.heatmap(shown, ax=axis, annot_kws={"size": 6}, cbar=axis is axes[0, -1], **options)
-        axis.set_title(label)
-        axis.tick_params(labelsize=7)
-        pairs = shown.where(~np.eye(len(names), dtype=bool)).stack().dropna()
-        low = " and ".join(pairs.idxmin())
-        said.append(f"{label}: from {pairs.min():.2f}, between {low}, to {pairs.max():.2f}")
-    return figure, "Heat maps of rank correlation between metrics and tie rules. " + "; ".join(said) + "."
-
-
-def earliness(seen: pd.DataFrame, signal: pd.DataFrame) -> Plot:
-    """When each metric sees that runs learn, and how sure it is.
-
-    Parameters
-    ----------
-    seen : DataFrame
-        `earliness.first_seen`: a row a run, a column a metric.
-    signal : DataFrame
-        Index (run, epoch), a column a metric: standard errors above chance.
-    """
-    figure, axes = new(1, 2, size=(9.6, 3.4))
-    share, strength = axes[0]
-    median = signal.loc[seen.index].groupby("epoch").median()
-    said = []
-    for name in METRICS:
-        found = [(seen[name] <= epoch).mean() for epoch in median.index]
-        share.plot(median.index, found, drawstyle="steps-post", label=name, **STYLE[name])
-        strength.plot(median.index, median[name], label=name, **STYLE[name])
-        said.append(
-            f"{name} sees {np.isfinite(seen[name]).sum()} of {len(seen)} runs learn, half of them by epoch "
-            f"{seen[name].median():.0f}, and ends {median[name].iloc[-1]:.1f} standard errors above chance"
-        )
-    share.set(xlabel="epoch", ylabel="share of runs seen to learn", ylim=(-0.02, 1.02))
-    strength.axhline(0, color="black", lw=1, ls=":")
-    strength.set(xlabel="epoch", ylabel="standard errors above chance, median")
-    strength.legend()
-    return figure, "Two panels over epochs. " + "; ".join(said) + "."
 
 
 def stability(table: pd.DataFrame) -> Plot:
@@ -113,3 +66,40 @@ def tie_gaps(gaps: pd.DataFrame, n: int) -> Plot:
     middle = gaps.iloc[len(gaps) // 2]
     said = ", ".join(f"{name} {middle[name]:.3f}, in the end {gaps[name].iloc[-1]:.3f}" for name in METRICS)
     return figure, f"Gap between the tie rules over the share tied. At {middle.name} of {n} rows: {said}."
+
+
+def telling(table: pd.DataFrame, spacings: tuple[int, ...], metrics: tuple[str, ...]) -> Plot:
+    """Share of the true pairs that each metric orders rightly, by queries: a panel a spacing."""
+    figure, axes = new(1, len(spacings), size=(5 * len(spacings), 3.8), sharey=True)
+    said = []
+    for axis, spacing in zip(axes[0], spacings, strict=True):
+        mean = table[table.spacing == spacing].groupby(["metric", "queries"]).right.mean().unstack("metric")
+        for color, marker, name in zip(PALETTE, "os^Dvp*", metrics, strict=False):
+            axis.semilogx(mean.index, mean[name], marker=marker, color=color, ms=4, label=name)
+            said.append(f"{name} at {spacing} m from {mean[name].iloc[0]:.2f} to {mean[name].iloc[-1]:.2f}")
+        axis.axhline(0.5, color="black", lw=1, ls=":")
+        axis.set(title=f"places {spacing} m apart", xlabel="queries", ylim=(0.4, 1.02))
+    axes[0, 0].set(ylabel="share ordered rightly")
+    axes[0, -1].legend(fontsize=8)
+    return figure, f"Share of pairs ordered rightly over the number of queries; one half is guessing. {'; '.join(said)}."
+
+
+def spacings(table: pd.DataFrame) -> Plot:
+    """Shares over the spacing of places, and metres beside them (`measured.by_spacing`)."""
+    figure, axes = new(1, 2, size=(10, 3.6))
+    shares, metres = axes[0]
+    said = []
+    for color, marker, name in zip(PALETTE, "os^Dv", ("PSSR", "land", "hit", "R@1%", "land 1%"), strict=False):
+        shares.semilogx(table.index, table[name], marker=marker, color=color, ms=4, label=name)
+        said.append(f"{name} from {table[name].iloc[0]:.3f} to {table[name].iloc[-1]:.3f}")
+    metres.loglog(table.index, table.metres, marker="o", color=PALETTE[5], ms=4)
+    for axis in axes[0]:
+        axis.set_xticks(table.index, [f"{x}" for x in table.index])
+        axis.minorticks_off()
+        axis.set(xlabel="meters between places")
+    shares.set(ylim=(0, 1))
+    shares.legend(fontsize=8)
+    metres.set(ylabel="median meters to the first tile")
+    ends = table.metres.iloc[[0, -1]]
+    said.append(f"the median distance to the first tile from {ends.iloc[0]:.0f} to {ends.iloc[1]:.0f} m")
+    return figure, f"Metrics over spacings of {table.index[0]} to {table.index[-1]} m. {'; '.join(said)}."

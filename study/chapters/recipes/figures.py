@@ -45,7 +45,7 @@ def curve_plot(curve: pd.DataFrame) -> Plot:
         row[0].set_ylabel(name)
     for axis in axes[-1]:
         axis.set_xlabel("field of view, degrees")
-        axis.invert_xaxis()
+        axis.set_xlim(375, 35)
         axis.set_xticks([360, 270, 180, 120, 90, 50])
     axes[0][1].legend(frameon=False, fontsize=8)
     mean = curve.groupby(["arm", "heading", "field"]).pssr.mean()

@@ -2,26 +2,24 @@
 
 Whole towers are read in blocks. What needs every query against every gallery row is measured on at most `SAMPLE` rows of
 each tower, and on a `SHARE` of all pairs, drawn with a seed: 100,000 rows take seconds and little memory, and the
-diagnosis of a large gallery takes less than the ranks it explains. Of a small and wide one it takes more: up to five times
-as much at 1,000 × 4,096, which is a second of processor time.
+diagnosis takes less than the ranks it explains (`benchmarks/diagnosis.py`).
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from hashlib import blake2b
 
 import numpy as np
 from tqdm import tqdm
 
+from cvig.metrics.cloud import Cloud
 from cvig.metrics.spectrum import entropy
 from cvig.ranking import as_rows
-from cvig.ranking.arithmetic import cached_rows, common_factor
+from cvig.ranking.arithmetic import common_factor, merge_equal_rows
 from cvig.ranking.threads import threads
 
-SAMPLE, ALL = 4096, 1024  # rows of a tower whose neighbors are looked at, at most; so many always are
+SAMPLE, ALL = 4096, 384  # rows of a tower whose neighbors are looked at, at most; so many always are
 SHARE = 1 / 8  # of all pairs of a query and a gallery row, so that a look costs less than ranking
-TRIPLES, NUMBERS = 2**15, 2**25  # of a query and two gallery rows, in which near-ties are counted; their numbers, at most
-BLOCK = 2048  # rows at a time
+VECTOR = 8  # a vector's share of a ranking's multiplications, in rows, by the time that it takes
+TRIPLES, TOGETHER = 2**13, 32  # of a query and two gallery rows, in which near-ties are counted; rows at a time
 UNITS = {"float32": 2.0**-24, "bfloat16": 2.0**-8}  # unit roundoffs: whole numbers up to their inverse are exact
 
 ONE_POINT = 0.1  # share of a tower on one point
@@ -31,48 +29,23 @@ HUB = 0.25  # share of queries that have one gallery row among their nearest
 UNRESOLVED = {"float32": 0.01, "bfloat16": 0.5}  # shares of near-ties
 
 
-def _blocks(rows: np.ndarray, center: np.ndarray) -> Iterator[np.ndarray]:
-    step = min(BLOCK, 4 * cached_rows(rows.shape[1]))
-    for at in range(0, len(rows), step):
-        yield rows[at : at + step].astype(np.float64) - center
-
-
-def _mean(rows: np.ndarray) -> np.ndarray:
-    # seen from the first row, so that the mean of equal rows is that row exactly
-    first = rows[0].astype(np.float64)
-    return first + sum(block.sum(axis=0) for block in _blocks(rows, first)) / len(rows)
-
-
 def relative_spread(embeddings: np.ndarray) -> float:
     """Root mean square distance from the mean, over the root mean square norm, in [0, 1]; 0 when all rows are one point."""
-    rows = as_rows(embeddings, "embeddings")
-    spread = sum(np.square(block).sum() for block in _blocks(rows, _mean(rows)))
-    norm = sum(np.square(block).sum() for block in _blocks(rows, np.zeros(rows.shape[1])))
-    return float(np.sqrt(spread / norm)) if norm > 0 else 0.0
-
-
-def _unique_rows(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The first of each set of equal rows, and how many they are: int64 [U] each."""
-    digests = []
-    for at in range(0, len(rows), BLOCK):
-        block = np.ascontiguousarray(rows[at : at + BLOCK] + rows.dtype.type(0))  # -0.0 and 0.0 are one number
-        digests += [blake2b(row, digest_size=16).digest() for row in block]
-    _, first, copies = np.unique(np.frombuffer(b"".join(digests), "V16"), return_index=True, return_counts=True)
-    return first, copies
+    return Cloud(as_rows(embeddings, "embeddings")).relative_spread
 
 
 def distinct_rows(embeddings: np.ndarray) -> tuple[int, int]:
     """Number of distinct rows, and of copies of the commonest one; -0.0 equals 0.0."""
-    first, copies = _unique_rows(as_rows(embeddings, "embeddings"))
-    return len(first), int(copies.max())
+    first, group = merge_equal_rows(as_rows(embeddings, "embeddings"))
+    return len(first), int(np.bincount(group).max())
 
 
 def effective_rank(embeddings: np.ndarray) -> float:
     """Exponential of the entropy of the covariance's eigenvalues, from 1 to D; 0 at one point.
 
     Roy and Vetterli 2007 (The effective rank) take it of singular values; here the rows are centered and their singular
-    values squared, so that the shares are shares of variance. Beyond 1,024 rows and dimensions it is an estimate, mostly
-    within 2% (`effective_rank_within` tells), that costs less than ranking the rows (`cvig.metrics.spectrum.entropy`).
+    values squared, so that the shares are shares of variance. Of more than 1,024 dimensions and some hundred rows it is an
+    estimate (`effective_rank_within` says how good) that costs less than ranking the rows (`cvig.metrics.spectrum.entropy`).
     """
     return effective_rank_within(embeddings)[0]
 
@@ -80,11 +53,14 @@ def effective_rank(embeddings: np.ndarray) -> float:
 def effective_rank_within(embeddings: np.ndarray) -> tuple[float, float]:
     """`effective_rank`, and how far it may be off either way at 95%: 0 where it is computed from all eigenvalues."""
     rows = as_rows(embeddings, "embeddings")
-    center = _mean(rows)
-    nats, error = entropy(rows, center)
+    return _effective_rank(Cloud(rows), len(rows) / VECTOR)
+
+
+def _effective_rank(cloud: Cloud, vectors: float) -> tuple[float, float]:
+    nats, error = entropy(cloud, vectors)
     if np.isnan(nats):
         return 0.0, 0.0
-    return float(np.exp(nats)), float(np.exp(nats) * 1.96 * error)
+    return float(np.exp(nats)), float(np.exp(nats) * np.expm1(error))
 
 
 def k_occurrence(query: np.ndarray, gallery: np.ndarray, k: int = 10) -> np.ndarray:
@@ -101,13 +77,13 @@ def k_occurrence(query: np.ndarray, gallery: np.ndarray, k: int = 10) -> np.ndar
     query, gallery = as_rows(query, "query"), as_rows(gallery, "gallery")
     if not 1 <= k <= len(gallery):
         raise ValueError(f"k {k}: expected between 1 and the {len(gallery)} rows of the gallery")
-    center = _mean(gallery)
-    table = (gallery.astype(np.float64) - center).astype(np.float32)
+    cloud = Cloud(gallery)
+    table = cloud.centered(gallery).astype(np.float32, copy=False)
     half = np.einsum("nd,nd->n", table, table) / 2
     step = max(1, 2**20 // len(gallery))
 
     def nearest(at: int) -> np.ndarray:
-        nearness = (query[at : at + step].astype(np.float64) - center).astype(np.float32) @ table.T
+        nearness = cloud.centered(query[at : at + step]).astype(np.float32, copy=False) @ table.T
         nearness -= half
         return np.argpartition(nearness, len(gallery) - k, axis=1)[:, len(gallery) - k :].ravel()
 
@@ -119,13 +95,14 @@ def k_occurrence(query: np.ndarray, gallery: np.ndarray, k: int = 10) -> np.ndar
 
 
 def skewness(values: np.ndarray) -> float:
-    """SciPy's skewness; 0, not NaN, where all values are equal."""
-    from scipy import stats
+    """The third standardized moment; 0, not NaN, where all values are equal."""
+    if np.ptp(values) == 0:
+        return 0.0
+    deviation = values - np.mean(values)
+    return float(np.mean(deviation**3) / np.mean(deviation**2) ** 1.5)
 
-    return float(stats.skew(values)) if np.ptp(values) else 0.0
 
-
-def near_ties(query: np.ndarray, gallery: np.ndarray, *, triples: int | None = None, seed: int = 0) -> dict[str, float]:
+def near_ties(query: np.ndarray, gallery: np.ndarray, *, triples: int = TRIPLES, seed: int = 0) -> dict[str, float]:
     """Share of near-ties at the resolution of float32 and of bfloat16, in [0, 1].
 
     Rows a and b are nearly tied for query q when
@@ -133,34 +110,37 @@ def near_ties(query: np.ndarray, gallery: np.ndarray, *, triples: int | None = N
         | |q - a|² - |q - b|² |  <=  u (|q| + max(|a|, |b|))²
 
     with u the unit roundoff, 2⁻²⁴ or 2⁻⁸: one rounding on the way to a squared distance |q|² - 2 q·a + |a|² may then turn
-    their order. The share is that of `triples` random ones (q, a, b) with a and b two rows, 32,768 or, beyond 1,024
-    dimensions, fewer; exact ties count. Where the
-    numbers are whole up to a factor, and so small that every product and sum is exact at that resolution (binary codes), no
-    rounding turns an order: only pairs of equal rows count there, and other ties are the data's own.
+    their order. Exact ties count. Pairs of equal gallery rows are counted, and of the others some `triples` random ones
+    (q, a, b) are looked at: 32 queries against 32 pairs at a time, which takes few of the rows. Where the numbers are whole
+    up to a factor, and so small that every product and sum is exact at that resolution (binary codes), no rounding turns an
+    order: only pairs of equal rows count there, and other ties are the data's own.
     """
     query, gallery = as_rows(query, "query"), as_rows(gallery, "gallery")
     if len(gallery) == 1:
         return dict.fromkeys(UNITS, 0.0)
-    triples = triples or min(TRIPLES, max(BLOCK, NUMBERS // query.shape[1]))
+    group = merge_equal_rows(gallery)[1]
+    copies = np.bincount(group)
+    equal = float((copies * (copies - 1)).sum() / (len(group) * (len(group) - 1)))
     rng = np.random.default_rng(seed)
     common = common_factor(query, gallery)
     reach = 6 * query.shape[1] * common[1] ** 2 if common else np.inf  # of sums, as in `cvig.ranking.pairs`
+    unsure = [name for name, unit in UNITS.items() if reach * unit > 1]
     near = dict.fromkeys(UNITS, 0)
-    step = cached_rows(query.shape[1])
-    for at in range(0, triples, BLOCK):
-        size = min(BLOCK, triples - at)
-        one = rng.integers(len(gallery), size=size)
-        asked = rng.integers(len(query), size=size)
-        other = (one + rng.integers(1, len(gallery), size=size)) % len(gallery)
-        for part in (slice(start, start + step) for start in range(0, size, step)):
-            q = query[asked[part]].astype(np.float64)
-            a, b = (gallery[rows[part]].astype(np.float64) for rows in (one, other))
-            difference = np.abs(np.einsum("nd,nd->n", a - b, a + b - 2 * q))
-            q_norm, a_norm, b_norm = (np.sqrt(np.einsum("nd,nd->n", x, x)) for x in (q, a, b))
-            scale = np.square(q_norm + np.maximum(a_norm, b_norm))
-            for name, unit in UNITS.items():
-                near[name] += int(((difference <= unit * scale) if reach * unit > 1 else (a == b).all(axis=1)).sum())
-    return {name: count / triples for name, count in near.items()}
+    pairs = 0
+    for _ in range(max(1, triples // TOGETHER**2) if unsure else 0):
+        asked, one, other = (rng.integers(size, size=TOGETHER) for size in (len(query), len(gallery), len(gallery)))
+        differ = group[one] != group[other]
+        q, a, b = (
+            rows[at].astype(np.float64) for rows, at in ((query, asked), (gallery, one[differ]), (gallery, other[differ]))
+        )
+        apart = a - b
+        difference = np.abs(np.einsum("nd,nd->n", apart, a + b) - 2 * q @ apart.T)
+        q_norm, a_norm, b_norm = (np.sqrt(np.einsum("nd,nd->n", x, x)) for x in (q, a, b))
+        scale = np.square(q_norm[:, None] + np.maximum(a_norm, b_norm))
+        pairs += difference.size
+        for name in unsure:
+            near[name] += int((difference <= UNITS[name] * scale).sum())
+    return {name: equal + (1 - equal) * count / max(pairs, 1) for name, count in near.items()}
 
 
 @dataclass(frozen=True)
@@ -254,8 +234,9 @@ class Diagnosis:
         return f"{verdict}; R@k depends on how ties are broken" if self.duplicates else verdict
 
 
-def _diagnose_tower(rows: np.ndarray) -> Tower:
-    return Tower(len(rows), rows.shape[1], *distinct_rows(rows), relative_spread(rows), *effective_rank_within(rows))
+def _diagnose_tower(rows: np.ndarray, vectors: float) -> Tower:
+    cloud = Cloud(rows)
+    return Tower(*rows.shape, *distinct_rows(rows), cloud.relative_spread, *_effective_rank(cloud, vectors))
 
 
 def diagnose(ground: np.ndarray, aerial: np.ndarray, *, seed: int = 0, progress: bool = False) -> Diagnosis:
@@ -279,9 +260,9 @@ def diagnose(ground: np.ndarray, aerial: np.ndarray, *, seed: int = 0, progress:
     with tqdm(total=4, desc="diagnosing", disable=not progress, delay=3, leave=False) as bar:
         towers = []
         for rows in (ground, aerial):
-            towers.append(_diagnose_tower(rows))
+            towers.append(_diagnose_tower(rows, len(ground) * len(aerial) / len(rows) / VECTOR))
             bar.update()
-        gallery = gallery[np.sort(_unique_rows(gallery)[0])]
+        gallery = gallery[np.sort(merge_equal_rows(gallery)[0])]
         neighbors = min(10, max(1, len(gallery) - 1))
         occurrence = k_occurrence(query, gallery, neighbors)
         bar.update()

@@ -99,6 +99,14 @@ def score(
             help="Which place each query shows; by default queries of one answer share theirs.", rich_help_panel=TRUTH
         ),
     ] = None,
+    block_side: Annotated[
+        str | None,
+        typer.Option(
+            help="Intervals and tests over squares of ground of this side: METRES, or measured. Needs --query-coordinates, "
+            "with or without --radius.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = None,
     ties: Annotated[
         Literal["pessimistic", "optimistic", "expected"],
         typer.Option(help="The tie rule of the value.", rich_help_panel=OUTPUT),
@@ -184,6 +192,7 @@ def score(
         dim=dim,
         similarity=similarity,
         places=places,
+        block_side=block_side,
         k=tuple(k),
         ties=ties,
         compare=tuple(compare),

@@ -102,6 +102,18 @@ def as_points(coordinates: np.ndarray, unit: str) -> np.ndarray:
     )
 
 
+def on_a_plane(coordinates: np.ndarray, unit: str) -> np.ndarray:
+    """Easting and northing in metres, float64 [n, 2]; degrees by the sinusoidal projection about their mean longitude.
+
+    It keeps areas, and within some hundred kilometres distances, so that squares of it are squares of ground.
+    """
+    if unit == "metres":
+        return coordinates
+    latitude, longitude = np.radians(coordinates if unit == "lat-lon" else coordinates[:, ::-1]).T
+    middle = np.angle(np.exp(1j * longitude).mean())
+    return EARTH * np.column_stack([np.angle(np.exp(1j * (longitude - middle))) * np.cos(latitude), latitude])
+
+
 def metres_between(a: np.ndarray, b: np.ndarray, unit: str) -> np.ndarray:
     """Distance of each a from its b on the ground, float64 [n]; degrees along a great circle."""
     chord = np.linalg.norm(as_points(a, unit) - as_points(b, unit), axis=-1)

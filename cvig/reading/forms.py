@@ -12,6 +12,7 @@ import numpy as np
 from cvig.reading import vigor
 from cvig.reading.arrays import read_numbers, read_sparse
 from cvig.reading.containers import TEXT, guarded, read_content, split_place
+from cvig.reading.nested import flattened, is_nested, lines_by_query, only_set
 from cvig.reading.numbering import Numbering, whole
 from cvig.reading.parts import NoFileOfItsKindError, Parts, as_array
 from cvig.reading.sides import LABELS
@@ -89,6 +90,8 @@ class Reader:
 
     def _list(self, entries: list) -> Truth:
         q = self.queries
+        if entries and all(map(is_nested, entries)):
+            return self.read(only_set(entries, self.what))
         if entries and all(isinstance(entry, Mapping) for entry in entries):
             keys = [key for key in entries[0] if all(key in entry for entry in entries)]
             return self._mapping({key: [entry[key] for entry in entries] for key in keys})
@@ -130,7 +133,7 @@ class Reader:
             return self.read(next(iter(value.values())))
         if isinstance(value, Parts):
             raise ValueError(f"which array holds the {self.what} is not plain: name one of {', '.join(sorted(value))}")
-        return self._dictionary(value)
+        return self._dictionary(flattened(value, self.what) if is_nested(value) else value)
 
     def _columns(self, query: list, gallery: list, origin: str) -> Truth:
         if len(query) != len(gallery):
@@ -233,8 +236,11 @@ class Reader:
         return rows
 
 
-def _table(path: Path) -> Table:
+def _table(path: Path) -> Table | dict:
     try:
+        found = lines_by_query(read_lines(path))
+        if found is not None:
+            return found
         words = [line.split() for line in read_lines(path)]  # VIGOR's names hold commas
         if words and all(map(vigor.is_label, words)):
             return Table(words)
@@ -254,11 +260,12 @@ def read_truth(place: str, reader: Reader) -> Truth:
         No such file.
     """
     content = read_content(place, reader.what, dict.fromkeys(TEXT, _table))
-    named = f"{reader.what} file '{split_place(place)[0]}'"
+    path = split_place(place)[0]
+    named = f"{reader.what} file '{path}'"
     try:
         return reader.read(content)
-    except ValueError as error:
-        raise ValueError(f"{named}: {error}") from error
+    except ValueError as error:  # what the reader, which knows no file, would have its owner do calls it FILE
+        raise ValueError(f"{named}: {str(error).replace('FILE', str(path))}") from error
     except (TypeError, AttributeError, OverflowError, IndexError) as error:
         raise ValueError(
             f"{named} has none of the forms that are read: rows, a mask, pairs, labels, a dictionary"

@@ -33,6 +33,8 @@ class Case:
         Queries of the files.
     places : array [Q], optional
     coordinates : (query [Q, 2], gallery [N, 2], unit), optional
+    where : float64 array [Q, 2], optional
+        Where all queries of the files are, in metres.
     said : list of str
         What was understood, a line each.
     notes : list of str
@@ -49,6 +51,7 @@ class Case:
     given: int = 0
     places: np.ndarray | None = None
     coordinates: tuple | None = None
+    where: np.ndarray | None = None
     names: tuple = (None, None)
     said: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -77,6 +80,8 @@ def read_case(options: Options) -> Case:
     case = _read_matrix(options) if options.matrix is not None else _read_embeddings(options)
     case.given = case.truth.queries
     case.said.append(case.truth.said())
+    if options.query_coordinates is not None and case.where is None:
+        case.where = _read_where(options, case.given)
     if options.places is not None:
         case.places = _read_places(options.places, case.given)
     _read_others(case, options)
@@ -118,7 +123,7 @@ def _read_truth(options: Options, case: Case, labels: tuple) -> Truth:
     if options.query_labels is not None:
         given = (read_list(place, "labels") for place in (options.query_labels, options.gallery_labels))
         return from_labels(*given, queries, gallery)
-    if options.query_coordinates is not None:
+    if options.radius is not None:
         return _read_within(options, case)
     if all(x is not None for x in labels):
         return from_labels(*labels, queries, gallery)
@@ -132,7 +137,7 @@ def _read_truth(options: Options, case: Case, labels: tuple) -> Truth:
 
 
 def _read_within(options: Options, case: Case) -> Truth:
-    from cvig.reading.coordinates import read_coordinates, settle_unit, within_radius
+    from cvig.reading.coordinates import on_a_plane, read_coordinates, settle_unit, within_radius
 
     (query, said), (gallery, other) = (
         read_coordinates(place, side)
@@ -144,8 +149,19 @@ def _read_within(options: Options, case: Case) -> Truth:
         raise ValueError(f"coordinates of the queries are {said}, of the gallery {other}: expected one kind")
     asked = options.coordinates if options.coordinates != "auto" else said or other or "auto"
     unit = settle_unit(query, gallery, asked, options.radius)
-    case.coordinates = query, gallery, unit
+    case.coordinates, case.where = (query, gallery, unit), on_a_plane(query, unit)
     return within_radius(query, gallery, options.radius, unit)
+
+
+def _read_where(options: Options, queries: int) -> np.ndarray:
+    """Where the queries are, in metres, when that is not what says which gallery rows answer."""
+    from cvig.reading.coordinates import on_a_plane, read_coordinates, settle_unit
+
+    points, said = read_coordinates(options.query_coordinates, "query")
+    if len(points) != queries:
+        raise ValueError(f"coordinates of {len(points)} queries: expected one for each of {queries}")
+    asked = options.coordinates if options.coordinates != "auto" else said or "auto"
+    return on_a_plane(points, settle_unit(points, points, asked, 0))
 
 
 def _read_embeddings(options: Options) -> Case:

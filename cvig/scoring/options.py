@@ -22,6 +22,9 @@ class Options:
     ignored, semi : str, optional
         Rows that are neither right nor wrong; rows that are so in the hit rate alone ("rest": all positives but the first;
         "none": there are no such rows, where four positives a query look like VIGOR's labels).
+    block_side : str, optional
+        Metres of a square of ground that intervals and tests resample, or "measured"; needs coordinates of the queries,
+        which may then stand without a radius.
     """
 
     query: str | None = None
@@ -47,6 +50,7 @@ class Options:
     dim: int | None = None
     similarity: str = "euclidean"
     places: str | None = None
+    block_side: str | None = None
     k: Sequence[str] = ()
     ties: str = "pessimistic"
     compare: Sequence[str] = ()
@@ -69,18 +73,25 @@ class Options:
                 )
         elif self.closer is not None:
             raise ValueError("--closer is of --matrix; what makes embeddings close is --similarity")
+        alone = self.block_side is not None and self.gallery_coordinates is None and self.radius is None  # squares only
+        if self.block_side is not None:
+            from cvig.scoring.squares import read_side
+
+            read_side(self.block_side)
+            if self.query_coordinates is None:
+                raise ValueError("--block-side needs --query-coordinates: squares of ground hold queries by where they are")
         ways = [
             ("--positives", self.positives, self.positives),
             ("--query-labels and --gallery-labels", self.query_labels, self.gallery_labels),
             ("--query-coordinates and --gallery-coordinates", self.query_coordinates, self.gallery_coordinates),
-        ]
+        ][: 2 if alone else 3]
         used = [name for name, one, other in ways if one is not None or other is not None]
         if len(used) > 1:
             raise ValueError(f"{' and '.join(used)} both say what answers: give one")
         for name, one, other in ways:
             if (one is None) != (other is None):
                 raise ValueError(f"{name} belong together: one is missing")
-        if (self.query_coordinates is not None) != (self.radius is not None):
+        if not alone and (self.query_coordinates is not None) != (self.radius is not None):
             raise ValueError("--radius in metres and --query-coordinates with --gallery-coordinates belong together")
         if self.radius is not None and not 0 < self.radius < float("inf"):
             raise ValueError(f"--radius {self.radius}: expected metres, above 0")

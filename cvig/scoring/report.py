@@ -52,6 +52,12 @@ def score_case(case: Case, options: Options, *, conventions: bool, collapse: boo
         raise ValueError("--average-precision with --unanswered wrong: a query without an answer has no precision")
     ranks = rank_case(case, similarity=options.compared, closer=options.closer, every=options.average_precision)
     places = places_of(case, ranks)
+    said, side = list(case.said), None
+    if options.block_side is not None:
+        from cvig.scoring.squares import in_squares
+
+        places, side, line = in_squares(case, ranks, places, options.block_side)
+        said.append(line)
     table = summary(ranks, ties=options.ties, top=tops(options.k, ranks), places=places)
     if case.semi is not None:
         hit = rank_case(case, similarity=options.compared, closer=options.closer, semi=True)
@@ -90,8 +96,9 @@ def score_case(case: Case, options: Options, *, conventions: bool, collapse: boo
             "fewest_answers": int(counts.min()),
             "most_answers": int(counts.max()),
             "places": len(np.unique(places)) if places is not None else len(ranks),
+            "block_side": side,
         },
-        "understood": case.said,
+        "understood": said,
         "similarity": options.similarity if case.matrix is None else f"{options.closer} is closer",
         "ties": options.ties,
         "tied_queries": int((ranks.tied > 0).sum()),

@@ -93,7 +93,8 @@ def text(report: dict[str, Any], *, all_conventions: bool) -> str:
             f"{report['most_ties']} at most"
         )
     places = report["truth"]["places"]
-    shared = "" if places == scored else f" Queries that share their place count together: {places} places."
+    one, several = ("square", "squares") if report["truth"]["block_side"] else ("place", "places")
+    shared = "" if places == scored else f" Queries that share their {one} count together: {places} {several}."
     parts = [
         "\n".join([_head(report), *report["understood"]]),
         _summary(report),

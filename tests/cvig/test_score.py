@@ -192,6 +192,53 @@ def test_views_of_one_answer_are_resampled_together(score, folder):
 # --- files of every kind -----------------------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def squares(folder):
+    """Twenty-five squares of 100 m, 24 queries in each, all of one square found or lost together."""
+    rng = np.random.default_rng(0)
+    corner = np.repeat(np.stack(np.meshgrid(range(5), range(5)), axis=-1).reshape(-1, 2), 24, axis=0)
+    gallery = rng.normal(size=(600, 8))
+    lost = np.repeat(rng.random(25) < 0.4, 24)
+    np.save("g.npy", gallery)
+    np.save("q.npy", np.where(lost[:, None], -gallery, gallery))
+    np.save("other.npy", np.where(np.repeat(rng.random(25) < 0.4, 24)[:, None], -gallery, gallery))
+    where = corner * 100 + rng.uniform(5, 95, (600, 2))
+    where[0], where[-1] = 0.5, 499.5  # the grid begins at the least easting and northing
+    np.save("where.npy", where)
+    return 5 * corner[:, 0] + corner[:, 1]
+
+
+def test_block_side_resamples_squares_of_ground(score, squares):
+    """As `--places` would with the number of each query's square, in the summary and beside another model."""
+    np.save("places.npy", squares)
+    both = {"query": "q.npy", "gallery": "g.npy"}
+    words = ("--compare", "other.npy", "--compare", "g.npy", "--no-conventions", "--no-collapse", "--json", "-")
+    alone, in_squares, by_place = (
+        json.loads(score(*more, *words, **both)[1])
+        for more in ((), ("--query-coordinates", "where.npy", "--block-side", 100), ("--places", "places.npy"))
+    )
+    assert in_squares["truth"] == {**by_place["truth"], "block_side": 100}
+    for part in ("summary", "comparison", "search_share"):
+        assert in_squares[part] == by_place[part]
+    ends = [report["summary"]["R@1"] for report in (alone, in_squares)]
+    assert ends[1]["high"] - ends[1]["low"] > 3 * (ends[0]["high"] - ends[0]["low"])
+    assert in_squares["comparison"]["R@1"]["p_value"] > alone["comparison"]["R@1"]["p_value"]
+    code, out, _ = score("--query-coordinates", "where.npy", "--block-side", "measured", **both)
+    assert code == 0
+    assert "intervals and tests: over " in out
+    assert "Queries that share their square count together" in out
+
+
+def test_block_side_says_what_it_misses(score, squares):
+    both = {"query": "q.npy", "gallery": "g.npy"}
+    assert_refused(score("--block-side", "100", **both), "--block-side needs --query-coordinates")
+    where = ("--query-coordinates", "where.npy")
+    for side in ("0", "-3", "wide", "nan"):
+        assert_refused(score(*where, "--block-side", side, **both), f"--block-side '{side}': expected metres")
+    assert_refused(score(*where, "--block-side", "1000", **both), "all queries lie in one square")
+    assert_refused(score(*where, **both), "--query-coordinates and --gallery-coordinates belong together")
+
+
 def write(kind, names):
     query, gallery = embeddings()
     rows = dict(zip(names, (query, gallery), strict=True))

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import subprocess
 import sys
 import unicodedata
@@ -217,6 +218,55 @@ def test_labels_may_be_several_a_query_and_minus_one_is_none():
     assert [row.tolist() for row in truth.listed()] == [[1, 0, 2], [0, 2], []]
     truth = from_labels(np.array(["a", "b "]), np.array(["b", "a", "a"], dtype=object), 2, 3)
     assert [row.tolist() for row in truth.listed()] == [[1, 2], [0]]
+
+
+def scans(databases):
+    """Queries as PointNetVLAD's generate_test_sets.py describes them: answers by number of a database, none where none."""
+    return {
+        i: {"query": f"{i}.bin", "northing": 5.7e6 + i, "easting": 6.2e5} | {m: [int(a), int(a)] for m in databases}
+        for i, a in enumerate(ANSWER)
+    }
+
+
+NESTED = {
+    "train.pkl": lambda f: Path(f).write_bytes(
+        pickle.dumps({i: {"query": "x", "positives": [int(a)], "negatives": [0]} for i, a in enumerate(ANSWER)})
+    ),
+    "test.pickle": lambda f: Path(f).write_bytes(pickle.dumps([scans([1])], pickle.HIGHEST_PROTOCOL)),
+    "test.npy": lambda f: np.save(f, scans([3]), allow_pickle=True),
+    "test.json": lambda f: Path(f).write_text(json.dumps(scans([0]))),
+    "lists.txt": lambda f: text(f, [f"{i}: [{a}]" for i, a in enumerate(ANSWER)]),
+    "spaced.txt": lambda f: text(f, [f"{i} : {a}, {a}" for i, a in enumerate(ANSWER)]),
+    "printed.txt": lambda f: Path(f).write_text(str({i: [int(a)] for i, a in enumerate(ANSWER)})),
+}
+
+
+@pytest.mark.parametrize("name", NESTED)
+def test_dictionaries_of_dictionaries_and_lines_by_query(name):
+    NESTED[name](name)
+    assert (read(name).rows() == ANSWER).all()
+
+
+def test_several_sets_or_databases_are_asked_about():
+    Path("runs.pickle").write_bytes(pickle.dumps([scans([1]), scans([0])]))
+    with pytest.raises(ValueError, match=r"2 sets of queries, one a run: name one, as in runs\.pickle:0 to runs\.pickle:1"):
+        read("runs.pickle")
+    assert (read("runs.pickle:1").rows() == ANSWER).all()
+    Path("two.pickle").write_bytes(pickle.dumps(scans([0, 2])))
+    with pytest.raises(ValueError, match="rows of 2 databases, 0, 2: positives are of one gallery; take one, such as 0"):
+        read("two.pickle")
+    Path("base.pickle").write_bytes(pickle.dumps(scans([])))
+    with pytest.raises(ValueError, match="a dictionary of easting, northing, query: expected one of positives"):
+        read("base.pickle")
+
+
+def test_the_line_that_takes_one_database_does():
+    Path("two.pickle").write_bytes(pickle.dumps(scans([0, 2])))
+    with pytest.raises(ValueError, match="python -c") as error:
+        read("two.pickle")
+    line = re.search('python -c "(.*)" \\(', str(error.value))[1]
+    exec(line, {})
+    assert (read("positives.json").rows() == ANSWER).all()
 
 
 def test_queries_without_an_answer_have_none():

@@ -20,6 +20,7 @@ PRINTED = """
 html { font-size: 10pt; }
 body { display: block; overflow: visible; height: auto; font-family: sans-serif; color: #000; background: #fff; }
 article { break-before: page; max-width: none; }
+article:first-of-type { break-before: auto; }
 a { color: inherit; }
 a.headerlink, .copybtn, .cvig-lab button, .cvig-lab input, .cvig-lab label { display: none; }
 table { font-size: 7pt; border-collapse: collapse; width: auto !important; max-width: 100%; overflow: visible !important; }
@@ -75,7 +76,7 @@ def joined(html: Path, toc: Path) -> str:
     body = "".join(joined_page(name, html, names) for name in names)
     return (
         f'<!doctype html><html lang="en" data-theme="light"><meta charset="utf-8"><title>{title}</title>{sheets}'
-        f"<style>{PRINTED}</style><body>{foot[0] if foot else ''}{body}</body></html>"
+        f"<style>{PRINTED}</style><body>{foot[0] if foot else ''}<hr>{body}</body></html>"
     )
 
 

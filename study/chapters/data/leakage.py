@@ -11,8 +11,8 @@ from scipy.spatial.distance import cdist
 from torch.nn import functional as F
 
 from cvig.datasets import load
-from cvig.metrics import summary
 from cvig.ranking import exact_ranks
+from study.ground import summarized
 
 SIZE = 32  # pixels of a panorama's height and a tile's sides
 SPACING = 12  # metres between places: tiles of 128 m overlap many others, as those of photographs from one town do
@@ -24,8 +24,9 @@ def describe(images: torch.Tensor, columns: int) -> np.ndarray:
     return F.adaptive_avg_pool2d(images.float(), (ROWS, columns)).flatten(1).double().numpy()
 
 
-def photographs(split: str, count: int) -> tuple[torch.Tensor, np.ndarray]:
-    """North-aligned panoramas, uint8 [N, 3, SIZE, 5 · SIZE], and their tiles, described and of length 1: float64 [N, D].
+def photographs(split: str, count: int) -> tuple[torch.Tensor, np.ndarray, np.ndarray]:
+    """North-aligned panoramas, uint8 [N, 3, SIZE, 5 · SIZE], their tiles, described and of length 1: float64 [N, D], and
+    where they are, in metres: float64 [N, 2].
 
     In an order that does not go by place. The four quarters of a panorama share its light and weather, as crops of one
     photograph do.
@@ -34,7 +35,7 @@ def photographs(split: str, count: int) -> tuple[torch.Tensor, np.ndarray]:
     order = np.random.default_rng(0).permutation(count)
     tiles = describe(views.aerial[order], ROWS)
     tiles -= tiles.mean(axis=1, keepdims=True)
-    return views.ground[order], tiles / np.linalg.norm(tiles, axis=1, keepdims=True)
+    return views.ground[order], tiles / np.linalg.norm(tiles, axis=1, keepdims=True), views.coordinates[order]
 
 
 def remember(queries: np.ndarray, ground: np.ndarray, aerial: np.ndarray) -> np.ndarray:
@@ -64,14 +65,14 @@ def experiment(count: int = 300, others: int = 900) -> tuple[dict[str, pd.DataFr
     Returns
     -------
     two dicts of data frame
-        `cvig.metrics.summary` by training set.
+        `cvig.metrics.summary` by training set, over squares of ground.
     """
-    here, here_tiles = photographs("test", count + others)
-    far, far_tiles = photographs("train", others)
+    here, here_tiles, where = photographs("test", count + others)
+    far, far_tiles, _ = photographs("train", others)
     test, tiles, near, near_tiles = here[:count], here_tiles[:count], here[count:], here_tiles[count:]
 
     def after(queries: np.ndarray, ground: np.ndarray, aerial: np.ndarray) -> pd.DataFrame:
-        return summary(exact_ranks(remember(queries, ground, aerial), tiles))
+        return summarized(exact_ranks(remember(queries, ground, aerial), tiles), np.arange(count), where[:count])[0]
 
     own, foreign = crops(test), crops(far[:count])
     by_crop = {

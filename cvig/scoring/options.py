@@ -1,5 +1,6 @@
 """What ``cvig score`` was asked, with the defaults of its options."""
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,15 +98,28 @@ class Options:
             raise ValueError(f"--radius {self.radius}: expected metres, above 0")
 
 
+def _kept(path: str) -> bool:
+    """Whether what is written there replaces what was before; a device or a pipe takes both."""
+    return not os.path.exists(path) or os.path.isfile(path)
+
+
 def refuse_to_overwrite(options: Options, outputs: Mapping[str, object]) -> None:
-    """ValueError where a file to be written is one that is read, by whatever name."""
+    """ValueError where a file to be written is one that is read, by whatever name, or is written twice, or is a folder."""
     from cvig.reading.containers import split_place
 
     given = [options.query, options.gallery, options.matrix, options.positives, options.query_labels, options.gallery_labels]
     given += [options.query_coordinates, options.gallery_coordinates, options.query_names, options.gallery_names]
     given += [options.ignored, options.semi, options.places, *options.compare]
     read = [path for place in given if place for path in [split_place(place)[0]] if path.is_file()]
+    written: dict[str, str] = {}
     for option, name in outputs.items():
+        if name and str(name) != "-":
+            if Path(str(name)).is_dir():
+                raise ValueError(f"{option} '{name}' is a folder: expected the name of a file to write")
+            target = os.path.realpath(str(name))
+            if target in written and _kept(target):
+                raise ValueError(f"{option} and {written[target]} both write '{name}': name two files")
+            written[target] = option
         for path in read:
             if name and Path(str(name)).exists() and path.samefile(str(name)):
                 raise ValueError(f"{option} '{name}' is '{path}', which is read: name another file")

@@ -91,8 +91,18 @@ def read_per_query(path: Path) -> tuple[np.ndarray, Ranks]:
     """
     try:
         table = pd.read_csv(path)
-        numbers = {name: table[name].to_numpy(dtype=np.int64) for name in COLUMNS}
+        wrong = [name for name in COLUMNS if table[name].dtype != np.int64]
+        numbers = {name: table[name].to_numpy() for name in COLUMNS}
     except (ValueError, KeyError) as error:
         raise ValueError(f"'{path}' is no file that --per-query wrote: expected columns {', '.join(COLUMNS)}") from error
+    if wrong or table.empty:
+        raise ValueError(
+            f"'{path}' is no file that --per-query wrote: expected whole numbers as {', '.join(wrong or COLUMNS)}"
+        )
     query, closer, tied, gallery, answers, best = numbers.values()
+    # rows that are closer than the best answer and as far as it are different ones of the gallery
+    possible = (closer >= 0) & (tied >= 0) & (gallery > 0) & (closer <= gallery) & (tied <= gallery - closer)
+    possible &= (answers >= 0) & (answers <= gallery) & (best >= 0) & (best <= np.maximum(answers, 1))
+    if not possible.all():
+        raise ValueError(f"'{path}', line {int(np.flatnonzero(~possible)[0]) + 2}: ranks that no query can have")
     return query, Ranks(closer, tied, gallery, np.maximum(answers, 1), best)

@@ -18,6 +18,7 @@ from cvig.metrics.conventions import CONVENTIONS, pssr_as_coded, recalls
 from cvig.metrics.conventions.answers import ANSWERS_CONVENTIONS
 from cvig.ranking import exact_ranks
 from cvig.reading.embeddings import read_array
+from cvig.scoring.queries import read_per_query
 
 N = 120
 KS = {"R@1": 1, "R@5": 5, "R@10": 10, "R@1%": "1%", "R@5%": "5%", "R@10%": "10%"}
@@ -395,3 +396,35 @@ def test_unknown_choices(score):
     assert_refused(score("--ties", "kind"), "'--ties'", "'kind' is not one of 'pessimistic', 'optimistic', 'expected'")
     for words in (("--similarity", "manhattan"), ("--form", "odd"), ("--unanswered", "maybe")):
         assert_refused(score(*words), f"'{words[0]}'", f"'{words[1]}' is not one of ")
+
+
+def test_two_outputs_of_one_name_or_a_folder_are_refused_before_any_work(score, folder):
+    (folder / "link.json").symlink_to("a.json")
+    (folder / "folder.csv").mkdir()
+    for words in (("--per-query", "s.csv", "--csv", "./s.csv"), ("--json", "a.json", "--csv", "link.json")):
+        code, _, errors = score(*words)
+        assert (code, "both write" in errors) == (2, True)
+    code, _, errors = score("--csv", "s.csv", "--per-query", "folder.csv")
+    assert (code, errors) == (2, "cvig: --per-query 'folder.csv' is a folder: expected the name of a file to write\n")
+    assert not {"s.csv", "a.json"} & {path.name for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("closer", "-1", "line 3: ranks that no query can have"),
+        ("tied", "500", "line 3: ranks that no query can have"),
+        ("answers_tied", "9", "line 3: ranks that no query can have"),
+        ("closer", "3.5", "expected whole numbers as closer"),
+        ("tied", "9" * 30, "expected whole numbers as tied"),
+    ],
+)
+def test_ranks_of_a_file_that_no_query_can_have_are_refused(tmp_path, column, value, said):
+    columns = {"query": range(3), "closer": 1, "tied": 0, "gallery": 9, "answers": 1, "answers_tied": 1}
+    table = pd.DataFrame(columns).astype(str)
+    table.to_csv(tmp_path / "a.csv", index=False)
+    assert read_per_query(tmp_path / "a.csv")[1].closer.tolist() == [1, 1, 1]
+    table.loc[1, column] = value
+    table.to_csv(tmp_path / "a.csv", index=False)
+    with pytest.raises(ValueError, match=said):
+        read_per_query(tmp_path / "a.csv")

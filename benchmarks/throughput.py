@@ -159,4 +159,4 @@ if __name__ == "__main__":
     print(f"{on}; {given.size} px, batch {given.batch}, {'bf16' if given.bf16 else 'float32'}", flush=True)
     for arch in given.arch or ("vgg16", "resnet50", "cvm-net-i", "convnext_tiny"):
         row = measure(arch, given)
-        print(f"{arch:14s}" + "  ".join(f"{name} {value:.3g}" for name, value in row.items()), flush=True)
+        print(f"{arch:16s}" + "  ".join(f"{name} {value:.3g}" for name, value in row.items()), flush=True)

@@ -32,7 +32,7 @@ LITTLE = {
     "input_pipeline": ("--arch resnet18 --pairs 4 --rounds 1 --size 32 --batch 2 --threads 1", "cache"),
     "precision": ("32 2 1", "cvm-net-i"),
     "ranking": ("--pairs 64", "cloud 1e-7 wide with the queries in it"),
-    "throughput": ("--arch resnet18 --size 32 --batch 2 --steps 1", "resnet18      images a second"),
+    "throughput": ("--arch resnet18 --size 32 --batch 2 --steps 1", "resnet18        images a second"),
     "study_time": ("study.yaml 1", "1 runs"),
     "world": ("--pairs 4 --kilometres 1 --threads 1", "cut tiles"),
 }

@@ -78,6 +78,11 @@ class Reader:
             return self._mapping(value)
         if isinstance(value, (list, tuple)):
             return self._list(list(value))
+        if getattr(value, "is_sparse", False):  # of torch
+            from scipy.sparse import coo_array
+
+            value = value.coalesce()
+            value = coo_array((value.values().numpy(), value.indices().numpy()), shape=tuple(value.shape))
         if hasattr(value, "tocoo"):
             return read_sparse(value, self.numbering)
         array = np.atleast_1d(as_array(value))
@@ -127,7 +132,9 @@ class Reader:
             return from_labels(value[labels[0][0]], value[labels[1][0]], self.queries, self.gallery)
         columns = [[keys[name] for name in known if name in keys] for known in (QUERY_COLUMNS, GALLERY_COLUMNS)]
         if all(len(found) == 1 for found in columns):
-            query, gallery = (np.ravel(as_array(value[found[0]])).tolist() for found in columns)
+            both = (value[found[0]] for found in columns)  # pandas writes a column as a dictionary by row
+            both = (list(column.values()) if isinstance(column, Mapping) else column for column in both)
+            query, gallery = (np.ravel(as_array(column)).tolist() for column in both)
             return self._columns(query, gallery, "columns query and gallery")
         if len(value) == 1 and isinstance(value, Parts):
             return self.read(next(iter(value.values())))
@@ -206,6 +213,10 @@ class Reader:
 
     def _lists_of_words(self, entries: list[list[str]], query: list[str] | None) -> Truth:
         """Rows in lists that were written as text, by query where a column names it."""
+        if query is None and len(entries) == 1 and len(entries[0]) == self.queries:
+            entries = [[word] for word in entries[0]]  # a list of all answers in one line
+        if query is None and all(NUMBER.fullmatch(word) for entry in entries for word in entry):
+            return self._list([[float(word) for word in entry] for entry in entries])
         count = [len(entry) for entry in entries]
         if query is None and len(entries) != self.queries:
             raise ValueError(f"{self.what} of {len(entries)} queries: expected one entry for each of {self.queries}")

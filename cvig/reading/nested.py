@@ -9,6 +9,7 @@ from cvig.reading.text import listed
 POSITIVES = ("positives", "positive", "true_neighbors", "positives_per_query", "ground_truth", "gt", "answers")
 LISTED = re.compile(r"(.+?)\s*:\s*([\[({].*[\])}])\s*,?")
 NUMBERED = re.compile(r"(\d+)\s*:\s*((?:\d+[\s,;]*)*)")
+NAMED = re.compile(r"(\S+):\s+(\S+)")
 CONVERT = (
     "python -c \"import pickle, json; x = pickle.load(open('FILE', 'rb')); "
     "json.dump({{i: q[{key!r}] for i, q in {value}.items() if {key!r} in q}}, open('positives.json', 'w'), default=list)\""
@@ -61,7 +62,7 @@ def flattened(value: Mapping, what: str) -> dict:
 
 
 def lines_by_query(lines: Sequence[str]) -> dict[str, list[str]] | None:
-    """Rows by query of lines such as ``0: [3, 7]``, ``0: 3 7`` or ``a.jpg: ['b.jpg']``, or of a printed dictionary.
+    """Rows by query of lines such as ``0: [3, 7]``, ``0: 3 7`` or ``a.jpg: b.jpg``, or of a printed dictionary.
 
     None where the lines are anything else.
 
@@ -77,7 +78,8 @@ def lines_by_query(lines: Sequence[str]) -> dict[str, list[str]] | None:
             found = None
         if isinstance(found, dict):
             return found
-    matches = [LISTED.fullmatch(line.strip()) or NUMBERED.fullmatch(line.strip()) for line in lines]
+    forms = (LISTED, NUMBERED, NAMED)
+    matches = [next((found for form in forms if (found := form.fullmatch(line.strip()))), None) for line in lines]
     if not lines or not all(matches):
         return None
     found = {}

@@ -228,6 +228,8 @@ def test_block_side_resamples_squares_of_ground(score, squares):
     assert code == 0
     assert "intervals and tests: over " in out
     assert "Queries that share their square count together" in out
+    assert "squares that of the mean rank is too narrow" in out
+    assert "too narrow where" not in score(query="q.npy", gallery="g.npy")[1]  # 600 places
 
 
 def test_block_side_says_what_it_misses(score, squares):

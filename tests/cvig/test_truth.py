@@ -237,6 +237,10 @@ NESTED = {
     "test.json": lambda f: Path(f).write_text(json.dumps(scans([0]))),
     "lists.txt": lambda f: text(f, [f"{i}: [{a}]" for i, a in enumerate(ANSWER)]),
     "spaced.txt": lambda f: text(f, [f"{i} : {a}, {a}" for i, a in enumerate(ANSWER)]),
+    "a line.txt": lambda f: Path(f).write_text(str(ANSWER.tolist())),
+    "pandas.json": lambda f: Path(f).write_text(
+        json.dumps({"query": {i: i for i in range(Q)}, "gallery": {i: int(a) for i, a in enumerate(ANSWER)}})
+    ),
     "printed.txt": lambda f: Path(f).write_text(str({i: [int(a)] for i, a in enumerate(ANSWER)})),
 }
 
@@ -245,6 +249,23 @@ NESTED = {
 def test_dictionaries_of_dictionaries_and_lines_by_query(name):
     NESTED[name](name)
     assert (read(name).rows() == ANSWER).all()
+
+
+def test_lines_of_two_numbers_in_brackets_are_asked_about_as_two_columns_are():
+    text("tuples.txt", [f"({i}, {a})" for i, a in enumerate(ANSWER)])
+    with pytest.raises(ValueError, match="the first holds each query's number once: pairs of a query and its gallery row"):
+        read("tuples.txt")
+    assert (read("tuples.txt", form="pairs").rows() == ANSWER).all()
+
+
+def test_names_of_a_query_and_its_answer_with_a_colon_between_them():
+    text("named.txt", [f"{NAMES[0][i]}: {NAMES[1][a]}" for i, a in enumerate(ANSWER)])
+    assert (read("named.txt", query_names=NAMES[0], gallery_names=NAMES[1]).rows() == ANSWER).all()
+
+
+def test_a_sparse_mask_of_torch_is_read():
+    torch.save(torch.from_numpy(mask()).to_sparse(), "sparse.pt")
+    assert (read("sparse.pt").rows() == ANSWER).all()
 
 
 def test_several_sets_or_databases_are_asked_about():

@@ -64,6 +64,13 @@ def matrix():
     np.save("distances.npy", np.random.default_rng(0).random((N, N)))
 
 
+def neighbours():
+    for name, rows in zip(("query", "gallery"), sides(), strict=True):
+        np.save(f"{name}.npy", rows)
+    where = np.column_stack([np.arange(N) % 10, np.arange(N) // 10]) * 400
+    np.savetxt("where.csv", where, delimiter=",", header="easting,northing", comments="")
+
+
 def models():
     for name, seed in (("embeddings", 0), ("other", 0)):
         query, gallery = map(torch.from_numpy, sides(seed))
@@ -77,6 +84,7 @@ def models():
         ("Sample4Geo", sample4geo, "hit rate"),
         ("University-1652", university, "positives: 3 gallery rows for each of 60 queries, from labels"),
         ("VPR-methods-evaluation", vpr, "1 of 60 queries have no answer in the gallery and count as lost"),
+        ("Neighbouring places", neighbours, "squares of ground, 500 m wide"),
         ("Other distances", matrix, "ranked as stored, smaller is closer"),
         ("What comes out", models, "Beside the other model"),
     ],

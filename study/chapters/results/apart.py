@@ -15,6 +15,7 @@ from study.chapters.examined.calibration import published_tables
 from study.ground import in_words, measured
 from study.plans import TEXTS, Study, read
 from study.runs import TITLES, Run
+from study.tables import METRICS
 from study.words import code, with_interval
 
 SEEDS = 3  # that the plan asks for
@@ -35,7 +36,7 @@ def _above_chance(run: Run) -> bool:
 def counts_by_code(run: Run) -> dict[str, tuple[int, int]]:
     """For each recall the queries that the paper's code counts as found in the uncropped test, and k + 1."""
     facts = run.facts["uncropped"]
-    shares = {name: share for name, share in facts["as_coded"].items() if name != "PSSR"}
+    shares = {name: facts["as_coded"][name] for name in METRICS if name in facts["as_coded"] and name != "PSSR"}
     ks, queries = cutoffs(pd.DataFrame(columns=list(shares))), facts["queries"]
     percent = TOP_OF_PERCENT[CONVENTIONS[PAPER_CODE].percent]
     top = {name: percent(float(k[:-1]), queries) if isinstance(k, str) else k for name, k in ks.items()}

@@ -11,6 +11,7 @@ from cvig.locate.calibration import CALIBRATION, SQUARE, Calibration, place_squa
 from cvig.locate.gallery import Gallery
 from cvig.locate.model import Model
 from cvig.locate.sources import Tiles
+from cvig.models.checkpoint import DESIGN
 from cvig.training.embedding import embed_gallery
 
 RECORD = "train.json"
@@ -55,7 +56,8 @@ def held_out(folder: str | Path, size: int) -> PairedViews:
     data = parameters.get("data")
     if not data:
         raise ValueError(f"'{folder / RECORD}' does not say on which data the network was trained; {INSTEAD}")
-    options = {"size": size, **parameters.get("options", {})}
+    own = {name: value for name, value in parameters.get("options", {}).items() if name not in ("cache", "keep")}
+    options = {**own, "size": size}
     if data == "world":
         options = {"view": parameters.get("view", "90"), "count": RENDERED, **options}
         options |= {"square": True} if options["view"] == "panorama" else {}
@@ -89,6 +91,13 @@ def calibrate_run(
     FileNotFoundError, ValueError
         As `held_out`.
     """
+    network = (
+        read_json(Path(folder) / DESIGN)["weights"]["sha256"][:16] if (Path(folder) / DESIGN).is_file() else model.digest
+    )
+    if network != model.digest:
+        raise ValueError(
+            f"the run in '{folder}' trained network {network}, this one is {model.digest}: give its own --calibration"
+        )
     record = (Path(folder) / RECORD).read_bytes() if is_run(folder) else b""
     kept = Path(cache) / f"calibration-{model.digest}-{digest(record, repr((square, model.fov)))}.json" if cache else None
     if kept and kept.exists():

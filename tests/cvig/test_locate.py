@@ -43,6 +43,14 @@ def test_distances_that_float64_cannot_tell_apart_are_ordered_exactly():
     assert found.rank.tolist() == [4, 1, 4, 2]
 
 
+def test_sums_that_round_differently_in_another_order_are_still_a_tie():
+    rng = np.random.default_rng(0)
+    row = rng.normal(size=200).astype(np.float32)
+    rows = np.array([rng.permutation(row) for _ in range(30)])
+    assert len(np.unique(np.square(rows.astype(np.float64)).sum(axis=1))) > 1
+    assert made_gallery(rows).search(np.zeros(200)).rank.tolist() == [30] * 30
+
+
 def test_a_region_is_what_the_conformal_bound_lets_in():
     rng = np.random.default_rng(1)
     made = made_calibration(rng.integers(0, 12, 60).astype(float), rng.integers(0, 25, 60))

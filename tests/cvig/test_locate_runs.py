@@ -11,7 +11,9 @@ from PIL import Image
 
 from cvig.datasets import load
 from cvig.locate.calibration import SQUARE
-from cvig.locate.runs import calibrate_run, held_out
+from cvig.locate.model import Model
+from cvig.locate.runs import calibrate_run, held_out, read_calibration
+from cvig.models import build
 from cvig.ranking import exact_ranks
 from cvig.training.embedding import embed_gallery, embed_ground
 
@@ -70,6 +72,13 @@ def test_a_run_without_places_is_refused_with_the_reason(parameters, said, tmp_p
         held_out(tmp_path / "run", 16)
     assert "\n" not in str(raised.value)
     assert parameters is None or "cvig calibrate --pairs" in str(raised.value)
+
+
+def test_a_run_of_another_network_calibrates_nothing(tmp_path):
+    make_run(tmp_path / "run", **WORLD)
+    build("conv4", size=16, embedding=8, unit_norm=True, pool=1, seed=1).save(tmp_path / "other")
+    with pytest.raises(ValueError, match=r"trained network \w+, this one is \w+"):
+        read_calibration(tmp_path / "run", Model.read(tmp_path / "other"))
 
 
 @pytest.fixture

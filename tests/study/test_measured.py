@@ -55,6 +55,15 @@ def test_each_claim_is_decided_by_its_rule():
     assert "60 contradictions over 4 spacings" in table.found.iloc[0]
 
 
+def test_one_spacing_at_which_pairs_are_decided_oppositely_refutes_that_they_order_alike():
+    crossed = made()
+    near = crossed["values"].spacing == min(SPACINGS)
+    crossed["values"].loc[near, "R@1%"] = 1 - crossed["values"].loc[near, "R@1%"]
+    table = measured.claims(crossed)
+    assert "15 contradictions over 4 spacings" in table.found.iloc[0]
+    assert table.verdict.iloc[0] == "refuted"
+
+
 def test_a_change_of_pssr_with_the_gallery_refutes_that_it_does_not_depend_on_it():
     moved = made()
     moved["values"].loc[moved["values"]["size"] == min(SIZES), "PSSR"] -= 0.05

@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -66,7 +67,8 @@ def _pt(path: Path) -> object:
     known = [core._reconstruct, core.scalar, np.ndarray, np.dtype, *kinds]
     for name in ("numpy.core.multiarray", "numpy._core.multiarray"):  # files of either
         known += [(core._reconstruct, f"{name}._reconstruct"), (core.scalar, f"{name}.scalar")]
-    with torch.serialization.safe_globals(known):
+    with torch.serialization.safe_globals(known), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # on the cost of checking sparse tensors
         return torch.load(path, weights_only=True, map_location="cpu", mmap=zipfile.is_zipfile(path))
 
 

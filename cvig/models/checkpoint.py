@@ -51,7 +51,10 @@ def write(folder: Path | str, design: dict, network: nn.Module) -> None:
         raise ValueError(f"'{other[0]}' is {state[other[0]].dtype} ({len(other)} such): save network.float()")
     folder = Path(folder)
     with atomic(folder / WEIGHTS) as temporary:
-        save_file(state, temporary)
+        try:
+            save_file(state, temporary)
+        except SafetensorError as error:  # so it says that a disk is full
+            raise OSError(f"'{folder / WEIGHTS}' cannot be written: {error}") from error
     write_json(folder / DESIGN, {"format": FORMAT, "design": design, "weights": {"sha256": _digest(state)}})
 
 

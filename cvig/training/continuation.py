@@ -22,7 +22,10 @@ class BesideTheFile(TorchCheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """Write a checkpoint whole or not at all."""
         with atomic(path) as temporary:
-            torch.save(checkpoint, temporary)
+            try:
+                torch.save(checkpoint, temporary)
+            except RuntimeError as error:  # so torch says that a disk is full
+                raise OSError(f"'{path}' cannot be written: {str(error).splitlines()[0]}") from error
 
 
 class KeepEpochs(Checkpoint):

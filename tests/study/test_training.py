@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from noise import Noise
+from safetensors import SafetensorError
 
 import cvig
 from cvig.metrics import pssr, recall_at_k
@@ -16,7 +17,7 @@ from cvig.models.trunks import batch_norms
 from cvig.training import fit
 from cvig.training.augmentation import augment
 from cvig.training.batches import EpochBatches
-from cvig.training.continuation import KeepEpochs
+from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.recipes import Phase
 from study.runs import find
 from study.sessions import training as runs
@@ -406,3 +407,22 @@ def test_losses_at_equal_budget_differ_in_nothing_but_loss_and_length():
         assert changed <= {"name", "summary", "phases", "unit_norm"}
         assert entry.recipe.unit_norm == name.endswith("-unit")
     assert len(LOSSES) == 6
+
+
+def test_a_full_disk_is_said_as_such_by_the_file_that_has_no_room(tmp_path, monkeypatch):
+    """torch and safetensors raise errors of their own kinds, as here; nothing is left of the file."""
+
+    def full(kind):
+        def save(content, path):
+            Path(path).write_bytes(b"half")
+            raise kind("unexpected pos 11241664 vs 11241560\nand more")
+
+        return save
+
+    monkeypatch.setattr("cvig.models.checkpoint.save_file", full(SafetensorError))
+    with pytest.raises(OSError, match=r"checkpoint\.safetensors' cannot be written: unexpected pos"):
+        build("conv4", size=16, embedding=8, pool=1).save(tmp_path)
+    monkeypatch.setattr("torch.save", full(RuntimeError))
+    with pytest.raises(OSError, match=r"unfinished\.ckpt' cannot be written: unexpected pos 11241664 vs 11241560$"):
+        BesideTheFile().save_checkpoint({}, tmp_path / "unfinished.ckpt")
+    assert list(tmp_path.iterdir()) == []

@@ -1,7 +1,10 @@
 """Committed runs come from committed code."""
 
 import json
+import subprocess
 from pathlib import Path
+
+import pytest
 
 from study.chapters.results.all_runs import best_and_most_collapsed
 from study.runs import find_all
@@ -38,6 +41,28 @@ def test_a_run_from_changed_code_is_seen():
     assert from_uncommitted_code({train: {"commit": "0a1b"}, evaluate: {"commit": "0a1b+"}}) == {"quick/new"}
     assert from_uncommitted_code({train: {"commit": None}}) == {"quick/new"}
     assert from_uncommitted_code({train: {"commit": "0a1b"}, evaluate: {"other": 1}}) == set()
+
+
+def git(*arguments: str) -> subprocess.CompletedProcess:
+    """A command of git on this repository, whose end is looked at by whoever asks."""
+    return subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, text=True)
+
+
+def outside_the_history(commits: set[str]) -> set[str]:
+    """Commits from which ``git checkout`` of this branch cannot make a run anew: no ancestors of what is checked out."""
+    return {commit for commit in commits if git("merge-base", "--is-ancestor", commit, "HEAD").returncode}
+
+
+def test_the_commits_that_runs_name_are_in_the_history():
+    """Runs made on a branch are merged with their commits, not copied."""
+    if git("rev-parse", "--is-shallow-repository").stdout.strip() != "false":
+        pytest.skip("the history is not here: no clone, or a shallow one")
+    tables = [json.loads(path.read_text()) for path in (ROOT / "results").glob("*/environments.json")]
+    records = [*MARKS.values(), *(record for table in tables for record in table.values())]
+    commits = {record["commit"] for record in records if clean(record.get("commit"))}
+    assert len(commits) > 10
+    assert outside_the_history(commits) == set()
+    assert outside_the_history({"0" * 40}) == {"0" * 40}
 
 
 def test_results_stay_small():

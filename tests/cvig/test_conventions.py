@@ -227,6 +227,31 @@ def test_collinear_rows_tie_only_where_rows_are_normalized_before_the_product():
     assert found["SAFA"][1] == 0.25  # the longest row is the closest
 
 
+def test_a_length_that_overflows_float32_loses_in_witw_and_not_where_lengths_are_float64():
+    """WITW's own l2_distance and test lines give ranks 4 1 1 1 where one row is 1e20 long, and 4 4 4 4 where all are."""
+    query = np.eye(4, dtype=np.float32)
+    one, ks, names = np.diag(np.array([1e20, 1, 1, 1], np.float32)), (1, 3, 4), ("WITW", "TransGeo", "DSM")
+    assert recalls(query, one, ks, names=names) == {
+        "WITW": {1: 0.75, 3: 0.75, 4: 1},
+        "TransGeo": dict.fromkeys(ks, 1),
+        "DSM": dict.fromkeys(ks, 1),
+    }
+    every = 1e20 * query
+    assert recalls(every, every, ks, names=["WITW"])["WITW"] == {1: 0, 3: 0, 4: 1}
+    assert recalls(1e18 * query, 1e18 * query, ks, names=["WITW"])["WITW"] == dict.fromkeys(ks, 1)
+
+
+def test_a_zero_row_of_the_gallery_wins_in_dsm_and_a_zero_query_does_not():
+    """DSM's own lines: the gallery alone is divided by its norms, so its row 1 is at NaN, which nothing is below."""
+    query, gallery = 1 - 2 * np.eye(4, dtype=np.float32), np.eye(4, dtype=np.float32)  # every answer is the farthest row
+    assert recalls(query, gallery, [1, 3], names=["DSM"])["DSM"] == {1: 0, 3: 0}
+    gallery[1] = 0
+    found = recalls(query, gallery, [1, 2], names=["DSM", "SAFA"])
+    assert found == {"DSM": {1: 0.25, 2: 0.25}, "SAFA": {1: 0, 2: 0}}
+    query[2] = 0  # all rows are as far from it, and ties win
+    assert recalls(query, gallery, [1], names=["DSM", "TransGeo"]) == {"DSM": {1: 0.5}, "TransGeo": {1: 0.5}}
+
+
 def test_faiss_takes_differences_below_a_size_and_the_expansion_above():
     """FAISS 1.15.1 itself: R@1 of these is 1 at 999 × 128 and 0 at 1001 × 128, where the expansion cancels."""
     rng = np.random.default_rng(0)

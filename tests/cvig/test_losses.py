@@ -1,7 +1,9 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from torch.nn.functional import normalize
 
 from cvig.losses import InfoNCELoss, MaxMarginLoss, SoftMarginLoss, squared_distances
@@ -243,6 +245,20 @@ def test_a_batch_on_one_point_costs_the_margin_or_with_the_switch_nothing():
     point = torch.zeros(4, 3)
     assert MaxMarginLoss()(point, point) == 0.5
     assert MaxMarginLoss(zero_at_collapse=True)(point, point) == 0
+
+
+@pytest.mark.parametrize(("apart", "of_the_code"), [(0.0, 0.0), (0.5, 0.0), (0.6, 0.5)])
+def test_towers_on_one_point_each_cost_in_the_code_what_rounding_decides_and_here_nothing(apart, of_the_code):
+    """Lines of src/losses.py in NumPy: a float32 sum for positives, SciPy's float64 root, squared again, for negatives.
+
+    Of towers that meet both are 0. Towers .6 apart cost the margin there, because the float32 sum is below the square.
+    """
+    ground, aerial = torch.zeros(4, 3), torch.full((4, 3), apart)
+    positive = (ground - aerial).square().sum(1).numpy()
+    negative = np.square(cdist(ground.numpy(), aerial.numpy()))
+    nearest = np.where(negative > positive[:, None], negative, np.finfo(np.float32).max).min(axis=1)
+    assert np.maximum(positive - nearest + 0.5, 0).mean() == pytest.approx(of_the_code, abs=1e-6)
+    assert MaxMarginLoss(detached=True, zero_at_collapse=True)(ground, aerial) == 0
 
 
 @pytest.mark.parametrize("loss", [MaxMarginLoss(detached=True), SoftMarginLoss(detached=True)])

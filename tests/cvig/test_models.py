@@ -383,6 +383,24 @@ def test_clusters_that_start_at_zero_stay_one_cluster():
     torch.testing.assert_close(layer.centers, layer.centers[:1].expand(4, 8))
 
 
+def test_netvlad_of_the_papers_code_is_ours_from_zero_where_local_features_have_length_1():
+    """Its src/NetVLAD.py, with centers and weights of zero: 64 equal sums of features as they are, each scaled, then all."""
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(3, 8, 4, 5, generator=generator) * torch.tensor([1.0, 9.0]).repeat(10).view(4, 5)
+    layer = NetVLAD(8, clusters=4, zero=True)
+
+    def as_coded(features):
+        sums = (features[:, None].expand(-1, 4, -1, -1, -1) / 4).sum((3, 4))
+        return torch.nn.functional.normalize(torch.nn.functional.normalize(sums, dim=2).flatten(1), dim=1)
+
+    with torch.no_grad():
+        unit = torch.nn.functional.normalize(features, dim=1)
+        torch.testing.assert_close(layer(unit), as_coded(unit))
+        torch.testing.assert_close(layer(features), as_coded(unit))
+        assert (layer(features) - as_coded(features)).norm(dim=1).min() > 0.01
+    assert isinstance(build("cvm-net-i", projection=False).ground.head[-1], NetVLAD)
+
+
 def test_dark_images_are_black_or_gray_but_for_a_255th_of_the_contrast():
     pictures = torch.randint(0, 256, (4, 3, 32, 32), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     network = build("resnet18", size=32, dark=True)

@@ -10,14 +10,16 @@ import pandas as pd
 from cvig.printed.tables import CELL, check_table
 
 UNITS = ("percent", "fraction")
-NOT_GIVEN = {"", "-", "–", "—", "--", "---", "n/a", "na", "nan", "none", "?"}
+NOT_GIVEN = {"", "-", "–", "—", "−", "--", "---", "n/a", "n.a.", "na", "nan", "none", "?"}
 SEPARATORS = {"\t": "tabs", ";": "semicolons", ",": "commas"}
 # Sample4Geo and its kin print the top 1% of the gallery as "Recall@top1"
 HEADER = re.compile(
-    r"(?:recall|r|hit|hits)\s*[@-]\s*(?P<top>top)?\s*-?(?P<k>\d+(?:\.\d+)?)\s*(?P<share>%)?(?:\s*\(%\))?", re.IGNORECASE
+    r"(?:(?:recall|r|hit|hits)\s*[@-]\s*(?P<top>top)?|top)\s*-?(?P<k>\d+(?:\.\d+)?)\s*(?P<share>%)?(?:\s*\(%\))?",
+    re.IGNORECASE,
 )
 LIKE_RECALL = re.compile(r"(?:recall|r|hits?)\s*@", re.IGNORECASE)
 # a mean's spread over runs: ± 0.2, +/- 0.2, \pm 0.2, (±0.2), _{\pm 0.2}
+ARROW = re.compile(r"\$?\s*(?:[↑↓⬆⬇]|\\(?:up|down)arrow)\s*\$?\s*$")  # better is above or below
 SPREAD = re.compile(r"\s*\$?\s*_?\{?\(?\s*(?:±|\+/?-|\\pm)\s*\$?\s*\{?\d*[.,]?\d+\}?\s*%?\s*\)?\s*\$?\s*$")
 MARKUP = re.compile(r"\\(?:textbf|textit|underline|emph|mathbf|textcolor\{[^{}]*\})\s*\{([^{}]*)\}")
 
@@ -135,7 +137,7 @@ def _understand(rows: list[list[str]], unit: str | None) -> PrintedTable:
 
 
 def _cutoff_name(given: str) -> str | None:
-    found = HEADER.fullmatch(given.strip())
+    found = HEADER.fullmatch(ARROW.sub("", given).strip())
     if not found or float(found["k"]) == 0:
         return None
     share = "%" if found["share"] or found["top"] else ""
@@ -186,7 +188,7 @@ def _suspects(table: pd.DataFrame) -> list[str]:
 def _number(cell: str) -> str:
     """A printed number with a decimal point and without a percent sign; ``""`` where none is given."""
     cell = cell.removesuffix("%").strip()
-    if cell.lower() in NOT_GIVEN:
+    if re.sub(r"\s", "", cell.lower()) in NOT_GIVEN:
         return ""
     return re.sub(r"^(\d{1,3}),(\d+)$", r"\1.\2", cell)
 

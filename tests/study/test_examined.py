@@ -339,6 +339,7 @@ AS_PASTED = {
     "tabs and percent signs": "Model\tR@1\tR@1%\nA\t61.481%\t87.50 %\nB\tn/a\t80.1%\n",
     "names of logs": "Model,Recall@1,Recall@top1\nA,61.481,87.50\nB,,80.1\n",
     "markdown": "| Method | R@1 | AP | R@1% |\n|:--|--:|--|--:|\n| A | **61.481** | 3 | 87.50 |\n| B | – | 2 | 80.1 |\n",
+    "arrows and a word for nothing": "Method | R@1 ↑ | Top-1% $\\uparrow$\nA | 61.481 | 87.50\nB | n. a. | 80.1\n",
     "latex": r"""\begin{table}\begin{tabular}{l|cc}
 \toprule Method & R@1 & R@1\% \\ \midrule
 A & \textbf{61.481} & \underline{87.50} \\ \hline

@@ -36,7 +36,7 @@ class Findings:
         """All findings, errors first, then in the order of the checks."""
         table = pd.DataFrame(self._rows, columns=COLUMNS, dtype=str)
         order = {name: i for i, name in enumerate(CHECKS)}
-        key = (table["severity"] != "error").astype(int) * len(order) + table["check"].map(order)
+        key = (table["severity"] != "error").astype(int) * len(order) + table["check"].map(order).astype(int)
         return table.iloc[key.argsort(kind="stable")].reset_index(drop=True)
 
 

@@ -17,7 +17,7 @@ from torch.utils.data import DataLoader
 from cvig.datasets import images, load
 from cvig.datasets.paths import Paths
 from cvig.inspection.check import check
-from cvig.inspection.findings import CHECKS
+from cvig.inspection.findings import CHECKS, Findings
 from cvig.inspection.survey import seam, survey
 
 REAL = layouts.REAL
@@ -62,6 +62,14 @@ def test_a_clean_tree_of_every_layout_has_no_finding(tmp_path, data, make, optio
     report = check(data, make(tmp_path / data), options=options, progress=False)
     assert report.findings.empty, report.findings.to_string()
     assert set(report.splits) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("storage", ["python", "pyarrow"])
+def test_no_finding_is_an_empty_table_however_pandas_keeps_text(storage):
+    if storage == "pyarrow":
+        pytest.importorskip("pyarrow")
+    with pd.option_context("mode.string_storage", storage):
+        assert Findings().table().empty
 
 
 def delete(root):

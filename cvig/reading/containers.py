@@ -22,6 +22,7 @@ CONVERT = {
     ".parquet": "import pandas; pandas.read_parquet('{file}').to_csv('{stem}.csv', index=False)",
     ".feather": "import pandas; pandas.read_feather('{file}').to_csv('{stem}.csv', index=False)",
     ".xlsx": "import pandas; pandas.read_excel('{file}').to_csv('{stem}.csv', index=False)",
+    ".jsonl": "import json; json.dump([json.loads(x) for x in open('{file}') if x.strip()], open('{stem}.json', 'w'))",
 }
 _ITEMS = "x.items() if isinstance(x, dict) else [('rows', x)]"
 AS_ARRAYS = "; numpy.savez('{stem}.npz', **{{k: numpy.asarray(v) for k, v in (" + _ITEMS + ")}})"

@@ -174,6 +174,7 @@ def test_columns_are_rows_where_the_caller_says_so():
         (lambda: Q.tofile("x.bin"), ["--dim"]),
         (lambda: Q.tofile("x.fvecs"), ["name it .bin"]),
         (lambda: Path("x.csv").write_text("1,2\n3\n"), ["several lengths"]),
+        (lambda: Path("x.jsonl").write_text("[1, 2]\n[3, 4]\n"), ["convert it: python -c", "open('x.jsonl')", "'x.json'"]),
         (lambda: Path("x.csv").write_text("1,2\n3,b\n"), ["line 2"]),
     ],
 )

@@ -29,7 +29,7 @@ RUNS = STUDY["runs"]
 # what programs say; its end is shown where one fails
 LOGS = f"out/logs/{OUT.strip('/')}"
 # what a run computes with, whole folders of it, and what an evaluation adds
-ROOMS = ("datasets", "models", "training", "ranking", "metrics")
+ROOMS = ("datasets", "models", "training", "ranking", "metrics", "reading")
 TRAIN_MODULES = ("__init__", "settings", "switches", "tricks", "provenance", "folder", "execute", "train", "watching")
 TRAIN_CODE = [
     *glob("cvig/*.py"),

@@ -34,7 +34,8 @@ class Findings:
 
     def table(self) -> pd.DataFrame:
         """All findings, errors first, then in the order of the checks."""
-        table = pd.DataFrame(self._rows, columns=COLUMNS, dtype=str)
+        # object: pyarrow, where pandas keeps text in it, refuses names that are not UTF-8
+        table = pd.DataFrame(self._rows, columns=COLUMNS, dtype=object)
         order = {name: i for i, name in enumerate(CHECKS)}
         key = (table["severity"] != "error").astype(int) * len(order) + table["check"].map(order).astype(int)
         return table.iloc[key.argsort(kind="stable")].reset_index(drop=True)

@@ -108,7 +108,7 @@ def pair_names(root: Path, folders: tuple[str, str], group: str = "") -> tuple[p
     # where a crop was dropped, its copy of the aerial image has no ground view; one ground view a place is enough
     seen = {place[stem] for stem in ground}
     missing += [(f"{folders[0]}/{stem}", name) for stem, name in aerial.items() if place[stem] not in seen]
-    return pd.DataFrame(rows, columns=["ground", "aerial", "place"], dtype=str), sorted(missing)
+    return pd.DataFrame(rows, columns=["ground", "aerial", "place"], dtype=object), sorted(missing)
 
 
 def load(

@@ -87,7 +87,7 @@ class Inspection:
                 first = its.iloc[0]
                 result, example = first["severity"], ": ".join(filter(None, (first["file"], first["detail"])))
             rows.append((result, len(its), title.format(distance=self.distance), example))
-        return pd.DataFrame(rows, columns=["result", "count", "title", "first"], index=list(CHECKS))
+        return pd.DataFrame(rows, columns=["result", "count", "title", "first"], index=list(CHECKS), dtype=object)
 
     @property
     def text(self) -> str:

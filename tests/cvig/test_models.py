@@ -339,7 +339,11 @@ def test_imagenet_weights_are_torchvisions_first_and_fill_both_trunks(monkeypatc
 @pytest.mark.parametrize(
     ("arch", "options", "message"),
     [
-        ("resnet51", {}, "unknown architecture 'resnet51': expected one of vgg16, resnet50, cvm-net-i, conv4, conv4-layernorm, or the name"),
+        (
+            "resnet51",
+            {},
+            "unknown architecture 'resnet51': expected one of vgg16, resnet50, cvm-net-i, conv4, conv4-layernorm, or the",
+        ),
         ("raft_small", {}, "unknown architecture 'raft_small'"),
         ("densenet121", {"size": 16}, "size 16: densenet121 cannot take 16 × 16 images, though it can 224 × 224"),
         ("resnet18", {"size": 0}, "size 0: resnet18 cannot take 0 × 0 images"),

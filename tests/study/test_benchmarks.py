@@ -30,7 +30,7 @@ LITTLE = {
     "coverage": ("2 120", "84 rows of 2 draws"),
     "diagnosis": ("40,64", "40 x 64: ranks"),
     "few_places": ("2", "600 places: mean rank"),
-    "gallery": ("--tiles 400 --dimensions 8", "{'answer.json'"),
+    "gallery": ("--tiles 400 --dimensions 8", "{'.lock': '0.0 MiB', 'answer.json'"),
     "examination": ("calibration.json little", "lines: 5 of 5 rows"),
     "input_pipeline": ("--arch resnet18 --pairs 4 --rounds 1 --size 32 --batch 2 --threads 1", "cache"),
     "precision": ("32 2 1", "cvm-net-i"),

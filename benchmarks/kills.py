@@ -151,7 +151,17 @@ def begin_group(folder: Path) -> subprocess.Popen:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     null = subprocess.DEVNULL
     words = command("study, whole group", folder)
-    return subprocess.Popen(words, cwd=ROOT, stdin=null, stdout=null, stderr=null, env=environment, start_new_session=True)
+    return subprocess.Popen(
+        words,
+        cwd=ROOT,
+        stdin=null,
+        stdout=null,
+        stderr=null,
+        env=environment,
+        start_new_session=True,
+        # a shell has its jobs in the background ignore SIGINT, and what they start inherits it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
 
 
 def trains(folder: Path) -> bool:

@@ -97,12 +97,20 @@ def test_a_study_that_is_cut_short_goes_on_by_the_same_command(study, tmp_path, 
         "study=tests/tiny.yaml",
         f"out={tmp_path}",
     ]
-    process = subprocess.Popen(words, cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True)
+    process = subprocess.Popen(
+        words,
+        cwd=ROOT,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        start_new_session=True,
+        # a shell has its jobs in the background ignore SIGINT, and what they start inherits it: nothing would be cut short
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     while not list(tmp_path.glob("*/.lock")):
         assert process.poll() is None
         time.sleep(0.1)
     (os.killpg if whom == "all" else os.kill)(process.pid, how)
-    process.wait()
+    assert process.wait() != 0  # it was cut short
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     for name, run in find(study).items():

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 Form = Callable[[float], str]
+SIGNED: Form = "{:+.3f}".format  # a difference between two scores
 
 
 def percent(share: float) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from scipy import stats
 from tqdm import tqdm
 
 from cvig import files
@@ -25,6 +24,7 @@ from cvig.ranking import exact_ranks
 from cvig.training.embedding import embed_gallery, embed_ground
 from study.planned import SeedsPlan, read_table
 from study.provenance import provenance
+from study.replicates import by_replicate, paired_t
 
 PLAN, OUT = Path("study/plans/seeds/e3-losses.yaml"), Path("results/e4-metrics")
 SPACINGS = (12, 32, 64, 128)
@@ -35,7 +35,6 @@ SPAN, CELL = 128, 16  # metres a side of a tile, and of the cells that land is c
 RANKED = ("R@1", "R@1%", "MRR", "PSSR", "AUROC")
 METRICS = (*RANKED, "hit", "metres", "land", "land 1%")
 TRUTH = ("PSSR", "R@1%")  # which must decide a pair alike
-REPLICATE = ["block", "seed"]
 
 
 def land_searched(order: np.ndarray, tiles: np.ndarray, where: np.ndarray) -> np.ndarray:
@@ -119,8 +118,7 @@ def decided(table: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for first, second in combinations(sorted(table), 2):
         d = (table[first] - table[second]).to_numpy()
-        p = float(stats.ttest_1samp(d, 0).pvalue) if np.ptp(d) else float(not d.any())
-        rows[first, second] = {"difference": d.mean(), "deviation": d.std(ddof=1), "p": p}
+        rows[first, second] = {"difference": d.mean(), "deviation": d.std(ddof=1), "p": paired_t(d)}
     found = pd.DataFrame.from_dict(rows, orient="index")
     return found.assign(p=holm(found.p.to_numpy()))
 
@@ -128,7 +126,7 @@ def decided(table: pd.DataFrame) -> pd.DataFrame:
 def true_pairs(values: pd.DataFrame) -> dict[tuple[str, str], int]:
     """The pairs of arms that all of `TRUTH` decide alike in the whole gallery at the widest spacing, with the sign."""
     whole = values[(values.spacing == max(SPACINGS)) & (values["size"] == max(SIZES))]
-    found = [decided(whole.pivot(index=REPLICATE, columns="arm", values=name)) for name in TRUTH]
+    found = [decided(by_replicate(whole, name)) for name in TRUTH]
     signs = np.array([np.sign(each.difference) * (each.p < 0.05) for each in found])
     return {pair: int(sign[0]) for pair, sign in zip(found[0].index, signs.T, strict=True) if abs(sign.sum()) == len(TRUTH)}
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from noise import Noise
 from safetensors import SafetensorError
+from small_training import small_settings
 
 import cvig
 from cvig.metrics import pssr, recall_at_k
@@ -196,40 +197,23 @@ def test_a_recipe_with_an_unknown_loss_is_refused():
         trained(dataclasses.replace(RECIPES["modern"], phases=(Phase("hinge"),)))
 
 
-def small(folder, **options):
-    return TrainSettings(
-        **{
-            "arch": "resnet18",
-            "size": 32,
-            "out": str(folder),
-            "options": {"spacing": 16},
-            "train_count": 16,
-            "val_count": 4,
-            "epochs": 1,
-            "batch": 4,
-            "threads": 1,
-        }
-        | options
-    )
-
-
 def test_a_run_starts_from_the_trunks_of_another(tmp_path):
-    first = open_training(small(tmp_path / "first"))
+    first = open_training(small_settings(tmp_path / "first"))
     with pytest.raises(FileNotFoundError, match="no finished training run to start from"):
-        open_training(small(tmp_path / "second", start=str(tmp_path / "first")))
+        open_training(small_settings(tmp_path / "second", start=str(tmp_path / "first")))
     first.fit()
     first.finish()
-    second = open_training(small(tmp_path / "second", start=str(tmp_path / "first"), seed=7))
+    second = open_training(small_settings(tmp_path / "second", start=str(tmp_path / "first"), seed=7))
     for side in ("ground", "aerial"):
         a, b = (getattr(session.network, side).state_dict() for session in (first, second))
         assert all(torch.equal(a[key], b[key]) for key in a if key.startswith("trunk."))
         assert not torch.equal(a["head.fc1.1.weight"], b["head.fc1.1.weight"])
     with pytest.raises(ValueError, match=r"lacks the|has the unexpected"):
-        open_training(small(tmp_path / "third", start=str(tmp_path / "first"), arch="vgg16"))
+        open_training(small_settings(tmp_path / "third", start=str(tmp_path / "first"), arch="vgg16"))
 
 
 def test_duplicate_tiles_give_every_view_its_own_copy(tmp_path):
-    settings = small(
+    settings = small_settings(
         tmp_path / "unused", recipe="described", switches={"duplicate-tiles": True}, options={"spacing": 16, "each": 4}
     )
     session = open_training(settings)
@@ -242,7 +226,7 @@ def test_duplicate_tiles_give_every_view_its_own_copy(tmp_path):
 
 def test_as_coded_trains_and_is_scored_by_both_rules(tmp_path):
     options = {"spacing": 16, "each": 2}
-    session = open_training(small(tmp_path / "run", recipe="as-coded", options=options))
+    session = open_training(small_settings(tmp_path / "run", recipe="as-coded", options=options))
     session.fit()
     session.finish()
     evaluation = open_evaluation(EvaluateSettings(run=str(tmp_path / "run"), test_count=12, threads=1))
@@ -259,7 +243,7 @@ def test_as_coded_trains_and_is_scored_by_both_rules(tmp_path):
 
 
 def test_a_run_that_diverges_leaves_word_of_it_and_no_result(tmp_path):
-    session = open_training(small(tmp_path / "run", learning_rate=1e30, recipe="described", epochs=3))
+    session = open_training(small_settings(tmp_path / "run", learning_rate=1e30, recipe="described", epochs=3))
     with pytest.raises(FloatingPointError):
         session.fit()
     word = json.loads((tmp_path / "run" / "diverged.json").read_text())
@@ -267,7 +251,7 @@ def test_a_run_that_diverges_leaves_word_of_it_and_no_result(tmp_path):
     assert word["parameters"]["learning_rate"] == 1e30
     assert not (tmp_path / "run" / "train.json").exists()
     assert [path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")] == ["diverged.json"]
-    session = open_training(small(tmp_path / "run"))
+    session = open_training(small_settings(tmp_path / "run"))
     session.fit()
     session.finish()
     assert not (tmp_path / "run" / "diverged.json").exists()
@@ -371,7 +355,7 @@ def test_epochs_are_kept_where_the_systems_temporary_folder_has_no_room(tmp_path
 
 def test_a_run_cut_short_goes_on_and_leaves_nothing_unfinished(tmp_path, monkeypatch):
     def opened():
-        session = open_training(small(tmp_path / "run", epochs=3))
+        session = open_training(small_settings(tmp_path / "run", epochs=3))
         session.keep.every = 0
         return session
 

@@ -6,6 +6,7 @@ from scipy import stats
 
 from study.fraction import aliases
 from study.planned import SeedsPlan
+from study.words import SIGNED, with_interval
 
 NEGLIGIBLE = 0.02  # a difference in PSSR, by the plans
 LEARNED = 0.8  # PSSR of the base on validation, by the plan
@@ -108,7 +109,7 @@ def shown(plan: SeedsPlan, seen: pd.DataFrame, own: pd.DataFrame) -> pd.DataFram
         row = {"": name_of(plan, word)} if main else {"": " or ".join(word.split("="))} if "=" in word else {"": ""}
         for metric, table in ((SEEN, seen), (OWN, own)):
             r = table.loc[word]
-            row |= {WORDS[metric]: f"{r.effect:+.3f} [{r.low:+.3f}, {r.high:+.3f}]", f"verdict, {WORDS[metric]}": r.verdict}
+            row |= {WORDS[metric]: with_interval(r.effect, r.low, r.high, SIGNED), f"verdict, {WORDS[metric]}": r.verdict}
         rows[word.split("=")[0] + (" …" if "=" in word else "")] = row
     table = pd.DataFrame(rows).T.rename_axis("effect")
     return table if (table[""] != "").any() else table.drop(columns="")

@@ -5,10 +5,11 @@ import pandas as pd
 from cvig.metrics.intervals import share_interval
 from study.chapters.causes.screening import LEARNED, NEGLIGIBLE, OWN, SEEN, WORDS, changes_only_the_test, diverged, name_of
 from study.planned import SeedsPlan
+from study.words import SIGNED, with_interval
 
 
 def _row(name: str, row: pd.Series) -> str:
-    return f"`{name}` {row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+    return f"`{name}` {with_interval(row.effect, row.low, row.high, SIGNED)}"
 
 
 def _listed(table: pd.DataFrame, names: dict[str, str], verdict: str) -> str:
@@ -71,7 +72,7 @@ def together(seen: pd.DataFrame) -> str:
     """The sets of aliased pairs that are shown to do something."""
     pairs = seen[["=" in word for word in seen.index]]
     found = [
-        f"{word.replace('=', ' or ')} {row.effect:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+        f"{word.replace('=', ' or ')} {with_interval(row.effect, row.low, row.high, SIGNED)}"
         for word, row in pairs.iterrows()
         if row.verdict in ("harms", "helps")
     ]

@@ -2,37 +2,15 @@
 
 from itertools import combinations
 
-import numpy as np
 import pandas as pd
-from scipy import stats
 
 from cvig.metrics.comparison import holm
 from study.planned import SeedsPlan
+from study.replicates import by_replicate, paired_t, t_interval
+from study.words import SIGNED, with_interval
 
 MARGIN = 0.02  # of equivalence, by the plan: differences in PSSR
 LEVEL = 0.05  # of a difference, by the plan, after Holm
-PAIR = ["block", "seed"]  # what two arms of a pair share: the country and the seed
-
-
-def by_pair(runs: pd.DataFrame, metric: str = "pssr") -> pd.DataFrame:
-    """A metric, a row a pair of country and seed, a column an arm."""
-    return runs.pivot(index=PAIR, columns="arm", values=metric)
-
-
-def t_interval(values: np.ndarray, level: float) -> tuple[float, float]:
-    """Student's interval of a mean; of values that are all equal, that value; NaN of fewer than two."""
-    values = np.asarray(values, float)
-    if len(values) < 2:
-        return np.nan, np.nan
-    if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
-    low, high = stats.t.interval(level, len(values) - 1, values.mean(), stats.sem(values))
-    return float(low), float(high)
-
-
-def paired_t(difference: np.ndarray) -> float:
-    """p of the two-sided paired t test; 1 where nothing differs."""
-    return float(stats.ttest_1samp(difference, 0).pvalue) if np.ptp(difference) else float(not difference.any())
 
 
 def verdict(low: float, high: float, p: float) -> str:
@@ -50,7 +28,7 @@ def differences(runs: pd.DataFrame) -> pd.DataFrame:
         A row for two arms, (first, second): n, difference (first minus second), low, high (90%), p (Holm over all rows),
         verdict, and the mean difference in each country.
     """
-    table, rows = by_pair(runs), {}
+    table, rows = by_replicate(runs, "pssr"), {}
     arms = list(table.mean().sort_values(ascending=False).index)
     for first, second in combinations(arms, 2):
         d = (table[first] - table[second]).dropna()
@@ -93,10 +71,10 @@ def rates(plan: SeedsPlan) -> dict[str, float]:
 def shown(found: pd.DataFrame) -> pd.DataFrame:
     """`differences` as text."""
     table = found[["n"]].astype(str)
-    table["difference [90%]"] = [f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for row in found.itertuples()]
+    table["difference [90%]"] = [with_interval(row.difference, row.low, row.high, SIGNED) for row in found.itertuples()]
     table["p (Holm)"] = [f"{p:.2g}" for p in found.p]
     for name in found.filter(regex="^in "):
-        table[name.replace("in ", "in country ")] = found[name].map("{:+.3f}".format)
+        table[name.replace("in ", "in country ")] = found[name].map(SIGNED)
     return table.assign(verdict=found.verdict)
 
 

@@ -2,13 +2,14 @@
 
 import pandas as pd
 
-from study.chapters.losses.comparison import MARGIN, by_pair
+from study.chapters.losses.comparison import MARGIN
 from study.figures import PALETTE, Plot, new
+from study.replicates import by_replicate
 
 
 def scores_plot(runs: pd.DataFrame) -> Plot:
     """PSSR of every run, a row an arm, best above, a color a country."""
-    table = by_pair(runs)
+    table = by_replicate(runs, "pssr")
     arms = list(table.mean().sort_values(ascending=False).index)
     figure, ((axis,),) = new(size=(7.5, 0.8 + 0.42 * len(arms)))
     blocks = table.index.get_level_values("block").unique()

@@ -3,11 +3,12 @@
 import pandas as pd
 
 from study.chapters.losses.comparison import MARGIN, with_and_without
+from study.words import SIGNED, with_interval
 
 
 def _each(rows: pd.DataFrame) -> str:
     return "; ".join(
-        f"{first} minus {second} {row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
+        f"{first} minus {second} {with_interval(row.difference, row.low, row.high, SIGNED)}"
         for (first, second), row in rows.iterrows()
     )
 
@@ -25,7 +26,7 @@ def found(differences: pd.DataFrame, runs: pd.DataFrame) -> str:
     else:
         said = f"hold for {int(same.sum())} of three pairs, and stay open for the others"
     gain = with_and_without(runs)
-    gains = "; ".join(f"{name} {row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for name, row in gain.iterrows())
+    gains = "; ".join(f"{name} {with_interval(row.difference, row.low, row.high, SIGNED)}" for name, row in gain.iterrows())
     lost = [gain.difference[name] - gain.difference["infonce"] for name in ("max-margin", "soft-margin")]
     order = "more" if min(lost) > 0 else "less" if max(lost) < 0 else "not all more"
     n = int(differences.n.min())

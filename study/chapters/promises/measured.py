@@ -9,7 +9,9 @@ from scipy import stats
 
 from cvig.metrics.comparison import holm, sign_flip_test
 from study.levels import DIFFERS
-from study.yardsticks import METRICS, REPLICATE, SIZES, SPACINGS, decided, true_pairs
+from study.replicates import REPLICATE, by_replicate, t_interval
+from study.words import SIGNED, with_interval
+from study.yardsticks import METRICS, SIZES, SPACINGS, decided, true_pairs
 
 APART, WHOLE, FEW = max(SPACINGS), max(SIZES), 300
 CONSTANT = 0.01  # a change of PSSR with the gallery's size that the plan calls none
@@ -27,11 +29,6 @@ def read(folder: Path | str) -> dict[str, pd.DataFrame]:
 def at(values: pd.DataFrame, spacing: int, size: int) -> pd.DataFrame:
     """The networks at one spacing and size of the gallery."""
     return values[(values.spacing == spacing) & (values["size"] == size)]
-
-
-def by_replicate(values: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """A metric: a row a replicate, a column an arm."""
-    return values.pivot(index=REPLICATE, columns="arm", values=metric)
 
 
 def taus(values: pd.DataFrame, one: str, other: str) -> np.ndarray:
@@ -67,17 +64,9 @@ def changed(values: pd.DataFrame, metric: str) -> np.ndarray:
     return (small - whole).mean(axis=1).to_numpy()
 
 
-def t_interval(values: np.ndarray) -> tuple[float, float]:
-    """Student's 95% interval of a mean."""
-    low, high = (
-        stats.t.interval(0.95, len(values) - 1, values.mean(), stats.sem(values)) if np.ptp(values) else [values[0]] * 2
-    )
-    return float(low), float(high)
-
-
 def _row(claim: str, what: str, values: np.ndarray, refuted_by: str) -> dict[str, object]:
     low, high = t_interval(values)
-    found = f"{what}: {values.mean():+.3f} [{low:+.3f}, {high:+.3f}]"
+    found = f"{what}: {with_interval(values.mean(), low, high, SIGNED)}"
     return {
         "claim": claim,
         "n": len(values),

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from study.replicates import t_interval
 from study.sessions.fields import HEADINGS, MEASURES
+from study.words import SIGNED, with_interval
 
 LITTLE = 0.02  # a trick that changes PSSR by less is worth little, by the plan
 LEVEL = 0.05
@@ -94,9 +96,9 @@ def curve_hypotheses(runs: pd.DataFrame) -> pd.DataFrame:
     for name, (first, second, heading, field) in CURVE.items():
         table = runs.pivot(index="seed", columns="arm", values=f"{heading}_{field}_pssr")
         d = (table[first] - table[second]).dropna().to_numpy()
-        half = stats.t.ppf(1 - LEVEL / (2 * len(CURVE)), len(d) - 1) * stats.sem(d)
+        low, high = t_interval(d, 1 - LEVEL / len(CURVE))
         said = f"{first} minus {second}, {field}°, {'looking north' if heading == 'north' else 'heading unknown'}"
-        rows[name] = {"what": said, "difference": d.mean(), "low": d.mean() - half, "high": d.mean() + half}
+        rows[name] = {"what": said, "difference": d.mean(), "low": low, "high": high}
     return _decided(rows)
 
 
@@ -126,6 +128,6 @@ def _decided(rows: dict) -> pd.DataFrame:
 def shown(found: pd.DataFrame, value: str) -> pd.DataFrame:
     """A table of differences as text."""
     table = found.drop(columns=[value, "low", "high"])
-    text = [f"{row[value]:+.3f} [{row.low:+.3f}, {row.high:+.3f}]" for _, row in found.iterrows()]
+    text = [with_interval(row[value], row.low, row.high, SIGNED) for _, row in found.iterrows()]
     table.insert(len(table.columns) - 1, f"{value} [95%, together]", text)
     return table.assign(without=table.without.map("{:.3f}".format)) if "without" in table else table

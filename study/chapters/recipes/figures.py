@@ -4,6 +4,7 @@ import pandas as pd
 
 from study.chapters.recipes.effects import LITTLE, ladder
 from study.figures import PALETTE, Plot, new
+from study.words import SIGNED, with_interval
 
 NAMES = {"recall_1": "R@1, %", "recall_1pct": "R@1%, %", "pssr": "PSSR", "search_share": "search share at .9"}
 TITLES = {"north": "looking north", "turned": "heading unknown"}
@@ -24,7 +25,7 @@ def worth_plot(found: pd.DataFrame) -> Plot:
     axis.invert_yaxis()
     axis.margins(x=0.12)
     said = "; ".join(
-        f"{row.Index} {row.worth:+.3f} [{row.low:+.3f}, {row.high:+.3f}], {row.verdict}" for row in found.itertuples()
+        f"{row.Index} {with_interval(row.worth, row.low, row.high, SIGNED)}, {row.verdict}" for row in found.itertuples()
     )
     return figure, f"What each trick is worth in PSSR, with simultaneous 95% intervals: {said}."
 

@@ -3,10 +3,7 @@
 import pandas as pd
 
 from study.planned import SeedsPlan
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names) or "none"
+from study.words import SIGNED, code, with_interval
 
 
 def ablation(found: pd.DataFrame, runs: pd.DataFrame) -> str:
@@ -20,12 +17,12 @@ def ablation(found: pd.DataFrame, runs: pd.DataFrame) -> str:
     return (
         f"With all tricks PSSR is {base.pssr.mean():.3f} and R@1 {base.recall_1.mean():.2f}% "
         f"(field-ablation, n = {len(base)} seeds an arm). By the plan's rule:\n\n"
-        f"- *helps*: {_listed(of['helps'])}\n- *harms here*: {_listed(of['harms'])}\n"
-        f"- *worth less than the margin either way*: {_listed(of['little'])}\n- *open*: {_listed(of['open'])}\n\n"
+        f"- *helps*: {code(of['helps'])}\n- *harms here*: {code(of['harms'])}\n"
+        f"- *worth less than the margin either way*: {code(of['little'])}\n- *open*: {code(of['open'])}\n\n"
         f"The plan's first hypothesis, on joint turns, is {said[found.verdict['joint-turns']]}; the second, on the shared "
         f"trunk, is {said[found.verdict['shared-trunk']]}. The third was of R@1 without both samplings, which is too low in "
-        f"all arms to tell; in PSSR sampling is worth {both.worth:+.3f} [{both.low:+.3f}, {both.high:+.3f}]. Of the other "
-        f"{len(others)} arms, {len(small)} are shown to be worth less than the margin."
+        f"all arms to tell; in PSSR sampling is worth {with_interval(both.worth, both.low, both.high, SIGNED)}. Of the "
+        f"other {len(others)} arms, {len(small)} are shown to be worth less than the margin."
     )
 
 
@@ -33,7 +30,7 @@ def hypotheses(found: pd.DataFrame, plan: str, seeds: int) -> str:
     """A plan's hypotheses and their outcomes, a line each: Markdown."""
     lines = [
         f"- *{name}, {row.what}* ({plan}, n = {seeds} seeds): "
-        f"{row.difference:+.3f} [{row.low:+.3f}, {row.high:+.3f}], {row.outcome}"
+        f"{with_interval(row.difference, row.low, row.high, SIGNED)}, {row.outcome}"
         for name, row in found.iterrows()
     ]
     return "\n".join(lines)

@@ -184,7 +184,7 @@ def test_a_region_drawn_by_hand_is_the_search_share_of_the_photographs_drawn(tmp
     rank, own = rng.permutation(60) + 1, rng.integers(0, 40, size=30)
     data = {"shares": ((own + 1) / 60).tolist(), "tiles": 60, "ranks": rank.tolist(), "places": rng.random((60, 2)).tolist()}
     (tmp_path / "_static").symlink_to(ROOT / "book" / "_static")
-    shown = Laboratory("region", data, ("arithmetic", "region"))._repr_html_()
+    shown = Laboratory("region", data)._repr_html_()
     (tmp_path / "index.html").write_text(f"<!doctype html><html lang='en'><meta charset='utf-8'><body>{shown}")
     with browser() as driven:
         driven.view(DESKTOP)

@@ -30,11 +30,7 @@
     }
 
     function draw(curve, k) {
-      const style = getComputedStyle(document.documentElement), scale = window.devicePixelRatio || 1;
-      const { width, height } = picture.getBoundingClientRect(), pen = picture.getContext("2d");
-      picture.width = width * scale;
-      picture.height = height * scale;
-      pen.scale(scale, scale);
+      const style = getComputedStyle(document.documentElement), { pen, width, height } = window.cvigCanvas(picture);
       const across = (at) => 34 + (at / n) * (width - 44), down = (share) => height - 22 - share * (height - 36);
       pen.fillStyle = style.getPropertyValue("--lab-query");
       pen.globalAlpha = 0.35;

@@ -48,47 +48,38 @@
       paint(known, share, Number.isFinite(bound));
     }
 
-    function pen(picture) {
-      const scale = window.devicePixelRatio || 1, { width, height } = picture.getBoundingClientRect();
-      picture.width = width * scale;
-      picture.height = height * scale;
-      const context = picture.getContext("2d");
-      context.scale(scale, scale);
-      return { context, width, height };
-    }
-
     function paint(known, share, bounded) {
       const style = getComputedStyle(document.documentElement), colour = (name) => style.getPropertyValue(name).trim();
       const text = colour("--pst-color-text-base") || "#222";
-      const ground = pen(map), side = Math.min(ground.width, ground.height), size = Math.max(3, side / 26);
+      const ground = window.cvigCanvas(map), side = Math.min(ground.width, ground.height), size = Math.max(3, side / 26);
       places.forEach(([east, north], tile) => {
         const x = east * (side - size), y = (1 - north) * (side - size), within = ranks[tile] / tiles <= share;
-        ground.context.fillStyle = within ? colour("--lab-query") : colour("--pst-color-border") || "#ccc";
-        ground.context.globalAlpha = within ? 0.9 : 0.5;
-        ground.context.fillRect(x, y, size - 1, size - 1);
+        ground.pen.fillStyle = within ? colour("--lab-query") : colour("--pst-color-border") || "#ccc";
+        ground.pen.globalAlpha = within ? 0.9 : 0.5;
+        ground.pen.fillRect(x, y, size - 1, size - 1);
       });
-      const line = pen(strip), across = (at) => 12 + at * (line.width - 24), middle = line.height / 2;
-      line.context.fillStyle = colour("--lab-query");
-      line.context.globalAlpha = 0.25;
-      line.context.fillRect(across(0), middle - 40, across(share) - across(0), 80);
-      line.context.globalAlpha = 1;
-      line.context.strokeStyle = text;
-      line.context.beginPath();
-      line.context.moveTo(across(0), middle);
-      line.context.lineTo(across(1), middle);
-      line.context.stroke();
-      line.context.fillStyle = colour("--lab-tile");
+      const line = window.cvigCanvas(strip), across = (at) => 12 + at * (line.width - 24), middle = line.height / 2;
+      line.pen.fillStyle = colour("--lab-query");
+      line.pen.globalAlpha = 0.25;
+      line.pen.fillRect(across(0), middle - 40, across(share) - across(0), 80);
+      line.pen.globalAlpha = 1;
+      line.pen.strokeStyle = text;
+      line.pen.beginPath();
+      line.pen.moveTo(across(0), middle);
+      line.pen.lineTo(across(1), middle);
+      line.pen.stroke();
+      line.pen.fillStyle = colour("--lab-tile");
       known.forEach((value, i) => {
-        line.context.beginPath();
-        line.context.arc(across(value), middle - 30 + 60 * ((i * 0.618) % 1), 4, 0, 7);
-        line.context.fill();
+        line.pen.beginPath();
+        line.pen.arc(across(value), middle - 30 + 60 * ((i * 0.618) % 1), 4, 0, 7);
+        line.pen.fill();
       });
-      line.context.fillStyle = text;
-      line.context.font = "12px sans-serif";
-      line.context.fillText("where each known photograph's tile stands", 12, 16);
-      line.context.fillText("first", across(0), line.height - 8);
-      line.context.fillText("last", across(1) - 22, line.height - 8);
-      if (bounded) line.context.fillText("region ends", Math.min(across(share) + 3, line.width - 72), middle - 46);
+      line.pen.fillStyle = text;
+      line.pen.font = "12px sans-serif";
+      line.pen.fillText("where each known photograph's tile stands", 12, 16);
+      line.pen.fillText("first", across(0), line.height - 8);
+      line.pen.fillText("last", across(1) - 22, line.height - 8);
+      if (bounded) line.pen.fillText("region ends", Math.min(across(share) + 3, line.width - 72), middle - 46);
     }
 
     lab.addEventListener("click", (event) => {

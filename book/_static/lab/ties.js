@@ -203,15 +203,6 @@
     }
 
     /* ---- pictures ---- */
-    function canvas(element) {
-      const scale = window.devicePixelRatio || 1, { width, height } = element.getBoundingClientRect();
-      element.width = width * scale;
-      element.height = height * scale;
-      const pen = element.getContext("2d");
-      pen.scale(scale, scale);
-      return { pen, width, height };
-    }
-
     /** Where points stand on the plot, in pixels; on a line equal ones are stacked. */
     function placed(width, height) {
       const [left, right, bottom, top] = state.view, margin = 14;
@@ -232,7 +223,7 @@
     }
 
     function draw(ringed, own) {
-      const { pen, width, height } = canvas(plot), at = placed(width, height);
+      const { pen, width, height } = window.cvigCanvas(plot), at = placed(width, height);
       const ink = css("--pst-color-text-base") || "#222";
       const color = { queries: css("--lab-query"), tiles: css("--lab-tile"), positive: css("--lab-positive") };
       const query = at.queries[state.query], positive = at.tiles[state.query];
@@ -287,7 +278,7 @@
     }
 
     function histogram(element, values, unit, share) {
-      const { pen, width, height } = canvas(element), bins = new Array(BINS).fill(0);
+      const { pen, width, height } = window.cvigCanvas(element), bins = new Array(BINS).fill(0);
       for (const value of values) bins[Math.min(BINS - 1, Math.floor(value * BINS))]++;
       const most = Math.max(1, ...bins), step = (width - 20) / BINS;
       pen.fillStyle = css(unit === "tiles" ? "--lab-tile" : "--lab-query");

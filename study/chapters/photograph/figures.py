@@ -72,7 +72,7 @@ def drawn_by_hand(case: Case, made: Calibration, *, seed: int = 0) -> Laboratory
         "ranks": case.region.rank.tolist(),
         "places": ((middles - low) / (high - low).max()).round(3).tolist(),
     }
-    return Laboratory("region", data, ("arithmetic", "region"))
+    return Laboratory("region", data)
 
 
 def three_views(made: Calibration, coverage: float) -> Plot:

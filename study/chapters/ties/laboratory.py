@@ -16,7 +16,7 @@ from study.chapters.examined.made_embeddings import on_a_line
 from study.published import cells, queries
 
 COUNT, COARSE, FINE = 100, 2.0**-6, 2.0**-12
-SCRIPTS = ("arithmetic", "ties")
+SCRIPTS = ("arithmetic", "canvas")  # of every figure, before its own
 
 
 @dataclass(frozen=True)
@@ -156,11 +156,11 @@ def data(made: dict[str, Preset]) -> dict:
 class Laboratory:
     """An interactive figure as HTML; what a page's cell displays."""
 
-    def __init__(self, kind: str, data: dict, scripts: tuple[str, ...]):
-        self.kind, self.data, self.scripts = kind, data, scripts
+    def __init__(self, kind: str, data: dict):
+        self.kind, self.data = kind, data
 
     def _repr_html_(self) -> str:
-        scripts = "".join(f'<script defer src="_static/lab/{name}.js"></script>' for name in self.scripts)
+        scripts = "".join(f'<script defer src="_static/lab/{name}.js"></script>' for name in (*SCRIPTS, self.kind))
         written = json.dumps(self.data, separators=(",", ":")).replace("</", "<\\/")
         return (
             '<link rel="stylesheet" href="_static/lab/lab.css">'
@@ -175,9 +175,9 @@ class Laboratory:
 
 def laboratory() -> Laboratory:
     """The tie laboratory."""
-    return Laboratory("ties", data(presets()), SCRIPTS)
+    return Laboratory("ties", data(presets()))
 
 
 def recall_and_area(ranks: tuple[int, ...] = (1, 3, 6, 14, 19), n: int = 20) -> Laboratory:
     """Recall at every k of a few queries whose ranks the reader moves, and PSSR as its area."""
-    return Laboratory("recall", {"ranks": ranks, "n": n}, ("arithmetic", "recall"))
+    return Laboratory("recall", {"ranks": ranks, "n": n})

@@ -25,6 +25,7 @@ TEST_SETS = ("uncropped", "cropped")
 TITLES = {  # of the studies, by the names of their folders
     "quick": "committed",
     "apart": "study of places apart",
+    "apart-6194": "places apart, 6,194 in the test",
     "dense-224": "dense study at 224 px",
     "causes": "causes study",
     "local": "this machine",

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from study.chapters.losses import comparison, figures, sentences
+from study.chapters.losses import comparison, figures, sentences, shrinking
 
 RNG = np.random.default_rng(1)
 
@@ -71,3 +71,21 @@ def test_an_exact_tie_has_no_interval_of_its_own_and_no_p():
     assert comparison.paired_t(np.zeros(4)) == 1
     assert comparison.verdict(-0.01, 0.01, 1.0) == "equivalent"
     assert "open" in figures.differences_plot(comparison.differences(made(dict.fromkeys(LEVELS, 0.6), noise=0.1)))[1]
+
+
+def test_a_point_costs_a_margin_loss_least_until_positives_are_nearer_than_its_negatives():
+    """Jensen: the hinge is convex, so that its mean is at least the margin where positives are no nearer on the average."""
+    any_other, nearest = shrinking.CHOICES
+    for agreement, choice in ((0.0, any_other), (0.0, nearest), (0.6, nearest)):
+        anchor, positive, negative = shrinking.triplets(agreement, choice)
+        assert ((anchor - positive) ** 2).sum() >= 0.95 * ((anchor - negative) ** 2).sum()
+        assert shrinking.losses(agreement, choice).argmin() == 0
+    assert shrinking.losses(0.6, any_other).min() < 0.5 * shrinking.MARGIN
+    assert np.isclose(shrinking.losses(0.6, any_other)[0], shrinking.MARGIN, atol=1e-3)
+
+
+def test_a_relu_ends_in_exact_ties_and_a_linear_unit_does_not():
+    relu, linear = (shrinking.shrunk(kind, "adam", steps=200) for kind in ("relu", "linear"))
+    assert (relu == 0).mean() > 0.9
+    assert len(np.unique(linear)) == len(linear)
+    assert np.abs(linear).max() < 1e-3

@@ -203,6 +203,17 @@ def test_a_pickle_is_never_run(protocol):
     assert not os.path.exists("harm")
 
 
+def test_the_line_that_converts_a_file_holds_no_name_that_a_shell_or_python_would_run():
+    for name in ("$(touch harm).pkl", "`x`.pkl", "x'+open('harm','w').name+'.pkl", 'x"; touch harm; ".pkl'):
+        Path(name).write_bytes(pickle.dumps(Harm()))
+        with pytest.raises(ValueError, match="convert it") as refusal:
+            read_embeddings(name, "query")
+        assert "open('FILE.pkl'" in str(refusal.value).partition("convert it: ")[2]
+    Path("$(x).csv").write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match=r"open\('FILE\.csv'"):
+        read_embeddings("$(x).csv", "query")
+
+
 def test_the_line_that_converts_a_pickle_does():
     with open("x.pkl", "wb") as stream:
         pickle.dump({"query": torch.from_numpy(Q), "gallery": torch.from_numpy(G)}, stream)

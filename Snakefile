@@ -63,6 +63,10 @@ def execute(step, notebook, output, parameters, log):
         raise subprocess.CalledProcessError(code, words)
 
 
+def mark(output, run, part):
+    files.write(output, files.digest_file(f"{OUT}/{run}/{part}.json") + "\n")
+
+
 def train_parameters(wildcards):
     named = RUNS[wildcards.run]
     start = f"{OUT}/{named['start']}" if named.get("start") else ""
@@ -83,12 +87,15 @@ wildcard_constraints:
 
 
 # snakemake takes away what a rule makes before it makes it anew, and where that fails. So a rule makes a mark in a folder of
-# its own; a run's files are in the hands of `study.folder` alone. A mark whose run is gone is none.
+# its own; a run's files are in the hands of `study.folder` alone. A mark whose run is gone is none, nor is the book's without
+# its first page. A mark holds the digest of its run's: of a file that is newer and the same, snakemake makes nothing anew.
 DONE = f"{OUT}/.done"
 for run in RUNS:
     if not all(Path(OUT, run, f"{part}.json").exists() for part in ("train", "evaluate")):
         for part in ("train", "evaluate") if not Path(OUT, run, "train.json").exists() else ("evaluate",):
             Path(DONE, run, part).unlink(missing_ok=True)
+if not Path("book/_build/html/index.html").exists():
+    Path("book/_build/complete").unlink(missing_ok=True)
 
 
 onstart:
@@ -105,7 +112,14 @@ WANTED = [run for run in RUNS if not (config.get("resume") and ended(run))]
 MARKS = expand("{done}/{run}/{part}", done=DONE, run=WANTED, part=("train", "evaluate"))
 
 
+# asked for by name, the runs are made where they are gone; before the pages alone they would not be, if those are newer
 rule book:
+    input:
+        MARKS,
+        "book/_build/complete",
+
+
+rule pages:
     input:
         MARKS,
         glob("book/*.md") + glob("book/*/*.md") + glob("book/*.bib") + glob("book/_static/*"),
@@ -134,7 +148,7 @@ rule train:
         code=TRAIN_CODE,
         start=start_of,
     output:
-        touch(DONE + "/{run}/train"),
+        DONE + "/{run}/train",
     log:
         LOGS + "/{run}/train.txt",
     params:
@@ -146,6 +160,7 @@ rule train:
     run:
         notebook = f"{OUT}/{wildcards.run}/train.ipynb"
         execute(f"training {wildcards.run}{expected('train', wildcards.run)}", input.notebook, notebook, params.parameters, log[0])
+        mark(output[0], wildcards.run, "train")
 
 
 rule evaluate:
@@ -154,7 +169,7 @@ rule evaluate:
         code=EVALUATE_CODE,
         train=DONE + "/{run}/train",
     output:
-        touch(DONE + "/{run}/evaluate"),
+        DONE + "/{run}/evaluate",
     log:
         LOGS + "/{run}/evaluate.txt",
     params:
@@ -166,3 +181,4 @@ rule evaluate:
     run:
         notebook = f"{OUT}/{wildcards.run}/evaluate.ipynb"
         execute(f"evaluating {wildcards.run}{expected('evaluate', wildcards.run)}", input.notebook, notebook, params.parameters, log[0])
+        mark(output[0], wildcards.run, "evaluate")

@@ -10,6 +10,7 @@ agrees where each score's 95% interval over places meets the committed one.
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -44,8 +45,10 @@ def tree_of(commit: str, folder: Path, repository: Path) -> Path:
     Raises
     ------
     ValueError
-        The commit is not in the repository.
+        The commit is none, or is not in the repository.
     """
+    if not re.fullmatch(r"[0-9a-f]{40}", commit):  # it becomes a folder's name, and code runs there
+        raise ValueError(f"{commit!r} is no commit: expected 40 hexadecimal digits")
     tree = folder / commit[:12]
     if not tree.exists():
         try:

@@ -15,7 +15,7 @@ from cvig.extras import needing
 from cvig.reading.hdf import read_hdf
 from cvig.reading.parts import NoFileOfItsKindError, Parts
 from cvig.reading.pickles import NotPlainError, read_npy, read_pickle
-from cvig.reading.text import read_lines
+from cvig.reading.text import command, read_lines
 
 TEXT = (".csv", ".tsv", ".txt")
 CONVERT = {
@@ -28,11 +28,6 @@ _ITEMS = "x.items() if isinstance(x, dict) else [('rows', x)]"
 AS_ARRAYS = "; numpy.savez('{stem}.npz', **{{k: numpy.asarray(v) for k, v in (" + _ITEMS + ")}})"
 NUMPY = "import pickle, numpy; x = pickle.load(open('{file}', 'rb'))" + AS_ARRAYS
 TORCH = "import torch, numpy; x = torch.load('{file}', weights_only=False, map_location='cpu')" + AS_ARRAYS
-
-
-def command(text: str, path: Path) -> str:
-    """The line that converts a file, for its owner to run."""
-    return f'python -c "{text.format(file=path, stem=path.with_suffix(""))}"'
 
 
 def _npy(path: Path) -> object:

@@ -34,7 +34,13 @@ def _value(dataset) -> object:
 
 
 def read_hdf(path: Path, matlab: bool = False) -> Parts:
-    """The arrays of an HDF5 file by name, groups parted by slashes."""
+    """The arrays of an HDF5 file by name, groups parted by slashes.
+
+    Raises
+    ------
+    NoFileOfItsKindError
+        It holds none, or one whose numbers lie elsewhere: HDF5 lets a file name any other one, or a device, to be read.
+    """
     import h5py
 
     file = h5py.File(path, "r")  # stays open for the arrays that are read later, and closes with the last of them
@@ -42,6 +48,9 @@ def read_hdf(path: Path, matlab: bool = False) -> Parts:
     file.visititems(lambda name, item: found.append(name) if isinstance(item, h5py.Dataset) and name[0] != "#" else None)
     if not found:
         raise NoFileOfItsKindError("it holds no array")
+    for name in found:
+        if file[name].external or file[name].is_virtual:
+            raise NoFileOfItsKindError(f"its array '{name}' lies in another file: expected numbers that lie in this one")
 
     def read(name: str) -> object:
         return _matlab_value(file[name], file) if matlab else _value(file[name])

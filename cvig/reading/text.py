@@ -23,7 +23,14 @@ _MARKS = [
 
 
 LIST = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
-LATIN = "python -c \"open('{stem}-utf8{kind}', 'w', encoding='utf-8').write(open('{path}', encoding='cp1252').read())\""
+LATIN = "open('{stem}-utf8{kind}', 'w', encoding='utf-8').write(open('{file}', encoding='cp1252').read())"
+PLAIN = re.compile(r"[\w./+,=@ -]+")  # what shells and Python take for itself between quotes
+
+
+def command(text: str, path: Path) -> str:
+    """The line that converts a file, for its owner to run; a name that would do more in there than name stands as FILE."""
+    path = path if PLAIN.fullmatch(str(path)) else Path(f"FILE{path.suffix}")
+    return f'python -c "{text.format(file=path, stem=path.with_suffix(""), kind=path.suffix)}"'
 
 
 def composed(word: object) -> str:
@@ -63,7 +70,7 @@ def read_text(path: Path) -> str:
     except UnicodeDecodeError as error:
         said = f"byte {error.start} is no text in {encoding or 'UTF-8'}"
         if encoding is None:
-            line = LATIN.format(stem=path.with_suffix(""), kind=path.suffix, path=path)
+            line = command(LATIN, path)
             said += f"; if it is Latin-1, as older programs of Windows write it, convert it: {line}"
         raise NoFileOfItsKindError(said) from error
 

@@ -193,6 +193,19 @@ class Harm:
         return (open, ("harm", "w"))
 
 
+def test_an_array_of_hdf5_that_lies_in_another_file_is_not_read():
+    Path("secret").write_bytes(bytes(1024))
+    with h5py.File("outside.h5", "w") as file:
+        file.create_dataset("query", (8, 16), np.float32, external=[("secret", 0, h5py.h5f.UNLIMITED)])
+    layout = h5py.VirtualLayout(Q.shape, Q.dtype)
+    layout[:] = h5py.VirtualSource("other.h5", "query", Q.shape)
+    with h5py.File("virtual.h5", "w") as file:
+        file.create_virtual_dataset("query", layout)
+    for name in ("outside.h5", "virtual.h5"):
+        with pytest.raises(ValueError, match="'query' lies in another file: expected numbers that lie in this one"):
+            read_embeddings(name, "query")
+
+
 @pytest.mark.parametrize("protocol", [0, 2, 4, 5])
 def test_a_pickle_is_never_run(protocol):
     for value in (Harm(), {"query": Q, "x": Harm()}, [Harm()], torch.ones(2)):
@@ -201,6 +214,17 @@ def test_a_pickle_is_never_run(protocol):
         with pytest.raises(ValueError, match=r"can only be unpickled.*convert it: python -c "):
             read_embeddings("x.pkl", "query")
     assert not os.path.exists("harm")
+
+
+def test_the_line_that_converts_a_file_holds_no_name_that_a_shell_or_python_would_run():
+    for name in ("$(touch harm).pkl", "`x`.pkl", "x'+open('harm','w').name+'.pkl", 'x"; touch harm; ".pkl'):
+        Path(name).write_bytes(pickle.dumps(Harm()))
+        with pytest.raises(ValueError, match="convert it") as refusal:
+            read_embeddings(name, "query")
+        assert "open('FILE.pkl'" in str(refusal.value).partition("convert it: ")[2]
+    Path("$(x).csv").write_bytes(b"caf\xe9")
+    with pytest.raises(ValueError, match=r"open\('FILE\.csv'"):
+        read_embeddings("$(x).csv", "query")
 
 
 def test_the_line_that_converts_a_pickle_does():

@@ -100,8 +100,11 @@ def test_a_run_is_repeated_by_the_code_of_its_commit_after_the_run_that_it_start
     trunk = tmp_path / "out" / "s" / "trunk"
     assert json.loads((again.folder / "train.json").read_text()) == {"code": "then", "start": str(trunk)}
     assert (trunk / "evaluate.json").exists()
+    (tmp_path / "out" / "trees" / "../x").mkdir()  # a stranger's folder is not code to run
+    with pytest.raises(ValueError, match="no commit: expected 40 hexadecimal digits"):
+        tree_of("../x", tmp_path / "out" / "trees", tmp_path)
     with pytest.raises(ValueError, match="commit 0123456789ab is not in this repository: a shallow clone"):
-        tree_of("0123456789abcdef", tmp_path / "out" / "trees", tmp_path)
+        tree_of("0123456789abcdef" + "0" * 24, tmp_path / "out" / "trees", tmp_path)
 
 
 def test_a_run_without_a_commit_cannot_be_repeated(run, tmp_path):

@@ -169,7 +169,7 @@ class EvaluationSession:
         if self.work.finished:
             return self.run.projection
         scored = self.scored["uncropped"]
-        return principal_components(scored.ground, scored.aerial)
+        return principal_components(ground=scored.ground, aerial=scored.aerial)
 
     @cached_property
     def retrievals(self) -> dict[str, np.ndarray]:

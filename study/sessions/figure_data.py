@@ -11,24 +11,26 @@ from cvig.datasets import PairedViews
 THUMBNAIL = 96  # pixels; a run's results stay small
 
 
-def principal_components(ground: np.ndarray, aerial: np.ndarray, limit: int = 2000) -> dict[str, np.ndarray]:
-    """Project both towers' embeddings on their common first two principal axes (the paper's Fig. 3).
+def principal_components(limit: int = 2000, **clouds: np.ndarray) -> dict[str, np.ndarray]:
+    """Project embeddings on the first two principal axes that all of them have together (the paper's Fig. 3).
 
     Parameters
     ----------
-    ground, aerial : float arrays [Q, D], [G, D]
     limit : int
-        At most this many rows of each are kept, evenly spaced, so that a result stays small.
+        At most this many rows of each cloud are kept, evenly spaced, so that a result stays small.
+    clouds : float arrays [·, D]
+        By name: of both towers, or of several networks of as many dimensions.
 
     Returns
     -------
     dict
-        ``ground`` and ``aerial``, float32 [·, 2], and ``explained``, the share of variance along each axis [2].
+        Each cloud by its name, float32 [·, 2], and ``explained``, the share of variance along each axis [2].
     """
     from sklearn.decomposition import PCA
 
-    pca = PCA(n_components=2, svd_solver="full" if min(ground.shape) < 3 else "randomized", random_state=0)
-    pca.fit(np.concatenate([ground, aerial]))
+    least = min(side for cloud in clouds.values() for side in cloud.shape)
+    pca = PCA(n_components=2, svd_solver="full" if least < 3 else "randomized", random_state=0)
+    pca.fit(np.concatenate(list(clouds.values())))
 
     def part(x: np.ndarray) -> np.ndarray:
         rows = np.unique(np.linspace(0, len(x) - 1, min(limit, len(x))).astype(int))
@@ -36,7 +38,7 @@ def principal_components(ground: np.ndarray, aerial: np.ndarray, limit: int = 20
 
     # a collapsed tower has no variance to divide by
     explained = np.nan_to_num(pca.explained_variance_ratio_).astype(np.float32)
-    return {"ground": part(ground), "aerial": part(aerial), "explained": explained}
+    return {**{name: part(cloud) for name, cloud in clouds.items()}, "explained": explained}
 
 
 def _thumbnail(image: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from cvig import files
 from cvig.metrics import collapse
 from study import collapse as study_collapse
 from study import plans as studies
-from study.chapters.causes import effects, figures, sentences, tables
+from study.chapters.causes import effects, figures, larger, sentences, tables
 from study.chapters.causes.effects import BASE, MEASURES
 from study.levels import DIFFERS
 from study.plans import Study
@@ -284,8 +284,25 @@ def test_the_page_runs_with_whatever_is_finished(kinds, said, tmp_path, monkeypa
     write_study(tmp_path, kinds)
     (tmp_path / "book").mkdir()
     (tmp_path / "study" / "plans" / "seeds").symlink_to(ROOT / "study" / "plans" / "seeds")
-    for experiment in ("e2-screen", "e2-alone"):  # a part of the page that is not asked about here
+    (tmp_path / "study" / "plans" / "apart.yaml").symlink_to(ROOT / "study" / "plans" / "apart.yaml")
+    for experiment in ("e2-screen", "e2-alone", "apart"):  # parts of the page that are not asked about here
         (tmp_path / "results" / experiment).symlink_to(ROOT / "results" / experiment)
     text = run_page(tmp_path / "book", monkeypatch)
     assert said in text
     assert ("may change" in text) == (len(kinds) < 18)
+
+
+def test_departures_are_said_to_do_harm_only_where_there_was_something_to_lose(monkeypatch):
+    rows = {("a", "described less as-coded"): (0.1, 0.05), ("b", "described less as-coded"): (0.1, -0.01)}
+    found = pd.DataFrame([{"n": 3, "difference": d, "low": low, "high": 0.2} for d, low in rows.values()])
+    found.index = pd.MultiIndex.from_tuples([*rows], names=["architecture", "recipes"])
+    beats = pd.DataFrame(
+        {"beats chance": ["yes", "yes"]}, index=pd.MultiIndex.from_tuples([("a", "described"), ("b", "described")])
+    )
+    monkeypatch.setattr(larger.apart, "contrasts", lambda study: found)
+    monkeypatch.setattr(larger.apart, "outcome", lambda study: beats)
+    said = larger.confirmed(None).splitlines()
+    assert "do harm" in said[0]
+    assert "open" in said[1]
+    beats.loc[("a", "described"), "beats chance"] = "open"
+    assert "nothing to be said" in larger.confirmed(None)

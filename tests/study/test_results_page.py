@@ -5,10 +5,13 @@ import pandas as pd
 import pytest
 from made_runs import cloud, make_run
 
-from study.chapters.results import all_runs
+from cvig.files import write_arrays, write_json
+from cvig.metrics.collapse import effective_rank, relative_spread
+from study.chapters.results import all_runs, together
 from study.chapters.runs import quick
 from study.figures import show_each
 from study.runs import find_all
+from study.sessions.figure_data import principal_components
 from study.tables import Folded
 
 
@@ -135,3 +138,18 @@ def test_a_caption_tells_where_a_run_started_and_what_it_saw_at_half_the_size(tm
 def test_a_p_value_too_small_for_a_float_is_not_called_zero(tmp_path):
     run = make_run(tmp_path, *cloud(6000, 0.01))
     assert all_runs.origins([run]).loc[run.label, "p"] == "below 1e-300"
+
+
+def test_shared_axes_belong_to_the_larger_cloud_and_spread_does_not(tmp_path):
+    """The same cloud twice, once a hundred times as large: the smaller one looks like a point, and has not collapsed."""
+    cloud_of = np.random.default_rng(0).normal(size=(60, 5)) + 1
+    clouds = {"resnet50_ground": cloud_of, "vgg16_ground": 100 * cloud_of}
+    facts = {n: {"spread": relative_spread(c), "effective_rank": effective_rank(c)} for n, c in clouds.items()}
+    write_arrays(tmp_path / "modern" / "projection.npz", **principal_components(**clouds))
+    write_json(tmp_path / "modern" / "record.json", {"towers": facts})
+    found = together.read(tmp_path)
+    points = found["modern"][0]
+    assert points["vgg16_ground"].std(0).min() > 50 * points["resnet50_ground"].std(0).max()
+    table = together.table(found)
+    assert table.loc[("modern", "vgg16")].tolist() == table.loc[("modern", "resnet50")].tolist()
+    assert "vgg16 ground" in together.plot(found)[1]

@@ -1,5 +1,7 @@
 """The study of places apart on the page of the world study: its plan beside its outcome, by the rule that the plan gave."""
 
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +12,18 @@ from cvig import metrics
 from cvig.metrics.comparison import holm
 from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT
 from cvig.printed.tables import cutoffs
-from cvig.words import count, say_p
+from cvig.words import say_p
 from study.chapters.examined.calibration import published_tables
 from study.ground import in_words, measured
+from study.levels import DIFFERS
 from study.plans import TEXTS, Study, read
-from study.runs import TITLES, Run
+from study.replicates import paired_t, t_interval
+from study.runs import TEST_SETS, TITLES, Run
 from study.tables import METRICS
-from study.words import code, with_interval
+from study.words import SIGNED, code, with_interval
 
-SEEDS = 3  # that the plan asks for
+SAME = 0.03  # by the plan of the larger test: the least difference in PSSR that would refute the smaller one
+RECIPES = ("modern", "described", "as-coded", "as-coded-june-1")  # each is compared with the next
 NEAREST, SEEN = 10, 4096  # neighbours, and queries and tiles at most, that `cvig.metrics.collapse.diagnose` looks at
 
 
@@ -56,23 +61,87 @@ def progress(study: Study) -> str:
     return f"{text}.**" + (f" What the budget did not bear: {code(lacking)}." if lacking else "")
 
 
-def outcome(study: Study) -> pd.DataFrame:
-    """A row for each architecture and recipe: PSSR of each seed, and what the plan's decision rule says of them."""
-    rows: dict[tuple[str, str], dict] = {}
-    of_cell: dict[tuple[str, str], list[Run]] = {}
+def _cells(study: Study) -> dict[tuple[str, str], list[Run]]:
+    """The finished runs of each architecture and recipe of the plan, in the order of their seeds."""
+    found: dict[tuple[str, str], list[Run]] = {}
     for name, settings in study.planned.items():
-        of_cell.setdefault((settings["arch"], settings["recipe"]), []).extend(filter(None, [study.runs.get(name)]))
-    for cell, runs in of_cell.items():
+        found.setdefault((settings["arch"], settings["recipe"]), []).extend(filter(None, [study.runs.get(name)]))
+    return found
+
+
+def _score(run: Run, test_set: str = "uncropped") -> float:
+    return float(run.metrics[test_set].loc["PSSR", "value"])
+
+
+def outcome(study: Study) -> pd.DataFrame:
+    """A row for each architecture and recipe: PSSR of each seed and over them, and what the plan's decision rule says."""
+    rows: dict[tuple[str, str], dict] = {}
+    planned = Counter((settings["arch"], settings["recipe"]) for settings in study.planned.values())
+    for cell, runs in _cells(study).items():
         above, pattern = [sum(map(test, runs)) for test in (_above_chance, has_published_pattern)]
         said = "no run yet" if not runs else "yes" if above == len(runs) else "not shown" if not above else "open"
-        scores = [run.metrics["uncropped"].loc["PSSR", ["value", "low", "high"]] for run in runs]
+        each = [run.metrics["uncropped"].loc["PSSR", ["value", "low", "high"]] for run in runs]
+        scores = [_score(run) for run in runs]
         rows[cell] = {
-            "seeds": f"{len(runs)} of {SEEDS}",
-            "PSSR of each": ", ".join(with_interval(*score) for score in scores),
+            "seeds": f"{len(runs)} of {planned[cell]}",
+            "PSSR of each": ", ".join(with_interval(*score) for score in each),
+            "over seeds": with_interval(np.mean(scores), *t_interval(scores)) if len(runs) > 1 else "",
             "beats chance": said,
             "published pattern": f"{pattern} of {len(runs)}" if runs else "",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe"])
+
+
+def contrasts(study: Study) -> pd.DataFrame:
+    """Recipes of one architecture, paired by seed: n, difference in PSSR with its 95% t interval over seeds, p by Holm."""
+    rows, cells = {}, _cells(study)
+    for arch in dict.fromkeys(arch for arch, _ in cells):
+        of = {
+            recipe: {run.parameters["seed"]: _score(run) for run in runs} for (a, recipe), runs in cells.items() if a == arch
+        }
+        for one, other in pairwise(recipe for recipe in RECIPES if recipe in of):
+            d = np.array([of[one][seed] - of[other][seed] for seed in of[one] if seed in of[other]])
+            if len(d) > 1:
+                low, high = t_interval(d)
+                rows[arch, f"{one} less {other}"] = {
+                    "n": len(d),
+                    "difference": d.mean(),
+                    "low": low,
+                    "high": high,
+                    "p": paired_t(d),
+                }
+    index = pd.MultiIndex.from_tuples(list(rows), names=["architecture", "recipes"])
+    found = pd.DataFrame(list(rows.values()), index, columns=["n", "difference", "low", "high", "p"])
+    return found.assign(p=holm(found.p.to_numpy(float)))
+
+
+def contrasts_shown(found: pd.DataFrame) -> pd.DataFrame:
+    """`contrasts` as text."""
+    table = found[["n"]].astype(int).astype(str)
+    table["difference"] = [with_interval(row.difference, row.low, row.high, SIGNED) for row in found.itertuples()]
+    return table.assign(**{"p by Holm": [say_p(p) for p in found.p]})
+
+
+def larger(small: Study, large: Study) -> pd.DataFrame:
+    """The same networks on few and on many places: PSSR, R@1 and R@1% of both test sets, the verdict by the plan's rule."""
+    rows = {}
+    for name, run in large.runs.items():
+        before, verdicts = small.runs[name], []
+        for test_set in TEST_SETS:
+            one, two = (each.metrics[test_set] for each in (before, run))
+            near = abs(one.loc["PSSR", "value"] - two.loc["PSSR", "value"]) < SAME
+            verdicts.append(near and len({bool(m.loc["PSSR", "low"] > m.loc["PSSR", "chance"]) for m in (one, two)}) == 1)
+            places = [each.facts[test_set]["queries"] for each in (before, run)]
+            row = {
+                f"PSSR, {n:,}": with_interval(*m.loc["PSSR", ["value", "low", "high"]])
+                for n, m in zip(places, (one, two), strict=True)
+            }
+            for recall in ("R@1", "R@1%"):
+                row[recall] = " to ".join(f"{100 * m.loc[recall, 'value']:.1f}%" for m in (one, two))
+            rows[name, test_set] = row
+        for test_set, holds in zip(TEST_SETS, verdicts, strict=True):
+            rows[name, test_set]["holds"] = "yes" if holds else "refuted"
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "test set"])
 
 
 def by_the_code(study: Study) -> pd.DataFrame:
@@ -104,14 +173,22 @@ def crops(study: Study) -> pd.DataFrame:
         p_values.append(row.p_value)
     adjusted = holm(np.array(p_values))
     for row, p_value in zip(rows.values(), adjusted, strict=True):
-        row["p by Holm"] = say_p(p_value)
+        row["p by Holm"], row["p"] = say_p(p_value), p_value
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def more_invariant_to_crops(table: pd.DataFrame) -> str:
-    """Say of `crops` in how many runs cropped tiles rank otherwise than whole ones."""
-    better = sum(cell.startswith("+") for cell in table["cropped less uncropped"])
-    return f"In {better} of {count(len(table), 'run')} the cropped tiles rank better, in the others not."
+def crops_by_cell(study: Study, table: pd.DataFrame) -> pd.DataFrame:
+    """`crops` over seeds: a row an architecture and recipe, its mean and 95% t interval, and how many runs differ alone."""
+    rows = {}
+    for cell, runs in _cells(study).items():
+        d = np.array([_score(run, "cropped") - _score(run) for run in runs])
+        names = [run.folder.name for run in runs]
+        if len(d) > 1:
+            rows[cell] = {
+                "cropped less uncropped": with_interval(d.mean(), *t_interval(d), "{:+.4f}".format),
+                "runs that differ": f"{int((table.p[names] < DIFFERS).sum())} of {len(runs)}",
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe"])
 
 
 def best(sources: dict[str, dict[str, Run]]) -> Run:

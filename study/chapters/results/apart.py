@@ -16,7 +16,7 @@ from study.ground import in_words, measured
 from study.plans import TEXTS, Study, read
 from study.runs import TITLES, Run
 from study.tables import METRICS
-from study.words import code, with_interval
+from study.words import code, seeds_of, with_interval
 
 SEEDS = 3  # that the plan asks for
 NEAREST, SEEN = 10, 4096  # neighbours, and queries and tiles at most, that `cvig.metrics.collapse.diagnose` looks at
@@ -68,6 +68,7 @@ def outcome(study: Study) -> pd.DataFrame:
         scores = [run.metrics["uncropped"].loc["PSSR", ["value", "low", "high"]] for run in runs]
         rows[cell] = {
             "seeds": f"{len(runs)} of {SEEDS}",
+            "each": seeds_of(run.label for run in runs) if runs else "",
             "PSSR of each": ", ".join(with_interval(*score) for score in scores),
             "beats chance": said,
             "published pattern": f"{pattern} of {len(runs)}" if runs else "",
@@ -78,9 +79,9 @@ def outcome(study: Study) -> pd.DataFrame:
 def by_the_code(study: Study) -> pd.DataFrame:
     """A row a run: the queries that the paper's code counts as found in the uncropped test; the last row is k + 1."""
     rows, expected = {}, {}
-    for name, run in study.runs.items():
+    for run in study.runs.values():
         found = counts_by_code(run)
-        rows[name] = {recall: str(of[0]) for recall, of in found.items()}
+        rows[run.label] = {recall: str(of[0]) for recall, of in found.items()}
         expected = {recall: str(of[1]) for recall, of in found.items()}
     return pd.DataFrame.from_dict(rows | {"k + 1": expected}, orient="index")
 
@@ -91,13 +92,13 @@ def crops(study: Study) -> pd.DataFrame:
     p is two-sided, adjusted by Holm's method for all rows.
     """
     rows, p_values = {}, []
-    for name, run in study.runs.items():
+    for run in study.runs.values():
         cropped, uncropped = run.ranks("cropped"), run.ranks("uncropped")
         each = [metrics.per_query_pssr(ranks, ties="pessimistic") for ranks in (cropped, uncropped)]
         squares = measured(each[0] - each[1], run.coordinates)
         where = {} if squares is None else {"coordinates": run.coordinates, "side": squares.side}
         row = metrics.compare(cropped, uncropped, places=np.arange(len(cropped)), **where).loc["PSSR"]
-        rows[name] = {
+        rows[run.label] = {
             "cropped less uncropped": with_interval(row.difference, row.low, row.high, "{:+.4f}".format),
             "over": in_words(squares),
         }

@@ -27,6 +27,12 @@ def new(rows: int = 1, columns: int = 1, *, size: tuple[float, float], **options
         return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
+def legend_above(figure: Figure, axis: Axes, columns: int | None = None) -> None:
+    """One legend for a whole figure, of what is drawn on one of its axes: above them, where it covers nothing."""
+    handles, labels = axis.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns or len(labels), fontsize=9, frameon=False)
+
+
 def image(tensor: np.ndarray) -> np.ndarray:
     """A uint8 image [3, H, W] as matplotlib wants it: [H, W, 3]."""
     return np.moveaxis(np.asarray(tensor), 0, -1)

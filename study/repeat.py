@@ -98,8 +98,9 @@ def repeat(run: Run, out: Path, repository: Path) -> Run:
     if not (folder / "train.json").exists():
         print(f"{run.label}: training, which took {run.train['seconds']:.0f} s on {run.train['device']}", flush=True)
         _execute(tree, "train", parameters, folder)
-    for crop in run.folder.parent.glob("test-crop-*.npz"):
-        shutil.copy(crop, folder.parent)
+    for pattern in ("test-crop-*.npz", "test-places-*.npz"):  # what all runs of a study share
+        for shared in run.folder.parent.glob(pattern):
+            shutil.copy(shared, folder.parent)
     again = (run.evaluate.get("commit") or commit).rstrip("+")
     if not (folder / "evaluate.json").exists():
         print(f"{run.label}: evaluating, which took {run.evaluate['seconds']:.0f} s", flush=True)

@@ -56,6 +56,19 @@ def code(names: Iterable[str]) -> str:
     return ", ".join(f"`{name}`" for name in names) or "none"
 
 
+def seeds_of(labels: Iterable[str]) -> str:
+    """Runs that differ in their seed alone, as a shell writes them; the book makes a link of each seed.
+
+    >>> seeds_of(["causes/vgg16-described-0", "causes/vgg16-described-1"])
+    'causes/vgg16-described-{0,1}'
+    """
+    labels = list(labels)
+    stems = {label.rpartition("-")[0] for label in labels}
+    if len(stems) != 1:
+        return ", ".join(labels)
+    return f"{stems.pop()}-{{{','.join(label.rpartition('-')[2] for label in labels)}}}"
+
+
 def tally(verdicts: Iterable[str]) -> str:
     """Verdicts of several seeds as one.
 

@@ -52,7 +52,7 @@ def images_as_files(text: str, page: Path, root: Path) -> str:
         address = f"{os.path.relpath(folder, page.parent)}/{name}"
         sized = "" if re.search(r"\b(width|height)=", before + after) else f' width="{width}" height="{height}"'
         image = f'<img{before} src="{address}"{sized} loading="lazy"{after}>'
-        return f'<a class="whole" href="{address}" aria-label="The figure in full size">{image}</a>'
+        return f'<a class="whole" href="{address}" title="The figure in full size">{image}</a>'
 
     return DATA.sub(written, text)
 

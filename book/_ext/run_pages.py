@@ -1,4 +1,4 @@
-"""Sphinx extension: a page for every committed run, to which tables and captions that name the run lead.
+"""Sphinx extension: a page for every committed run and every study, to which the texts lead that name it.
 
 The pages are no part of the table of contents, which a hundred of them would bury; the page on all runs lists them.
 """
@@ -10,43 +10,61 @@ from pathlib import Path
 
 from sphinx.application import Sphinx
 
-from study.chapters.runs import record
+from study.chapters.runs import record, studies
 from study.runs import TITLES, find
 
-NAME = r"[A-Za-z0-9][\w.,+=@-]*/[\w.,+=@-]+"
-CELL = re.compile(rf"(<t[hd]\b[^>]*>)({NAME})(</t[hd]>)")
-CAPTION = re.compile(rf"(<figcaption>(?:<[^>]*>)*)({NAME})(?=: )")
+WORD = r"[A-Za-z0-9][\w./,+=@{}-]*"
+SEEDS = re.compile(r"(.+-)\{(\d+(?:,\d+)*)\}")  # runs that differ in their seed, as a shell writes them
+# where a name may stand: a cell of a table, a word of code in a sentence, any word of a caption
+CELL = re.compile(rf"(<t[hd]\b[^>]*>)({WORD})(</t[hd]>)")
+CODE = re.compile(rf'(<code class="[^"]*literal[^"]*"><span class="pre">)({WORD})(</span></code>)')
+CAPTION = re.compile(r"<(figcaption|caption)\b.*?</\1>", re.DOTALL)
+WORD_OF_CAPTION = re.compile(rf"<a\b.*?</a>|<[^>]*>|(?<![\w/])({WORD}?)(?=[.,:;)]*(?:[\s<]|$))", re.DOTALL)
 
 
 def links(text: str, page: Path, root: Path) -> str:
-    """A page whose tables and captions lead to the pages of the runs that they name."""
-    known = {f"{path.parent.name}/{path.stem}" for path in (root / "runs").glob("*/*.html")}
-    own = f"{page.parent.name}/{page.stem}"
+    """A page whose tables, captions and sentences lead to the pages of the runs and studies that they name."""
+    runs = {f"{path.parent.name}/{path.stem}": path for path in (root / "runs").glob("*/*.html")}
+    made = {path.stem: path for path in (root / "studies").glob("*.html")}
+    # "ground" alone is a word, and "e1-long" a name
+    named = {name: path for name, path in made.items() if "-" in name} | {f"results/{name}": made[name] for name in made}
+    known = {name: path for name, path in {**named, **runs}.items() if path != page}
 
-    def link(label: str) -> str:
-        if label not in known or label == own:
-            return label
-        study, name = label.split("/")
-        address = os.path.relpath(root / "runs" / f"{label}.html", page.parent)
-        return f'<a class="run" href="{address}"><span>{study}/</span><wbr><span>{name}</span></a>'
+    def link(name: str, words: str, kind: str = "run") -> str:
+        return f'<a class="{kind}" href="{os.path.relpath(known[name], page.parent)}"{words}</a>'
 
-    text = CELL.sub(lambda found: f"{found[1]}{link(found[2])}{found[3]}", text)
-    return CAPTION.sub(lambda found: f"{found[1]}{link(found[2])}", text)
+    def linked(name: str) -> str:
+        if name in known:
+            study, slash, run = name.partition("/")
+            return link(name, f"><span>{study}{slash}</span>" + (f"<wbr><span>{run}</span>" if run else ""))
+        if (several := SEEDS.fullmatch(name)) and all(f"{several[1]}{seed}" in known for seed in several[2].split(",")):
+            each = ((seed, f"{several[1]}{seed}") for seed in several[2].split(","))
+            return " ".join(link(run, f' aria-label="{run}">{seed}', "run seed") for seed, run in each)
+        return name
+
+    for place in (CELL, CODE):
+        text = place.sub(lambda found: f"{found[1]}{linked(found[2])}{found[3]}", text)
+
+    def caption(found: re.Match) -> str:
+        return WORD_OF_CAPTION.sub(lambda word: linked(word[1]) if word[1] else word[0], found[0])
+
+    return CAPTION.sub(caption, text)
 
 
 def pages(app: Sphinx) -> Iterator[tuple[str, dict, str]]:
-    """Name, context and template of each run's page."""
+    """Name, context and template of the page of each run, and of each study."""
     results = Path(app.srcdir) / "results"
     for study in TITLES:
         runs = find(results / study) if study != "local" else {}
         for name, run in runs.items():
-            context = {
-                "title": run.label,
-                "body": record.body(run, runs),
-                "parents": [{"link": "../../all-runs.html", "title": "All runs"}],
-                "display_toc": False,
-            }
-            yield f"runs/{study}/{name}", context, "page.html"
+            yield _page(f"runs/{study}/{name}", run.label, record.body(run, runs))
+    for name, body in studies.bodies(results).items():
+        yield _page(f"{'runs' if '/' in name else 'studies'}/{name}", name, body)
+
+
+def _page(name: str, title: str, body: str) -> tuple[str, dict, str]:
+    parents = [{"link": f"{'../' * name.count('/')}all-runs.html", "title": "All runs"}]
+    return name, {"title": title, "body": body, "parents": parents, "display_toc": False}, "page.html"
 
 
 def setup(app: Sphinx) -> dict:

@@ -1,5 +1,6 @@
 """Galleries that people have: each tile lies where its file says, and shows what lies there."""
 
+import json
 import math
 import shutil
 from pathlib import Path
@@ -227,6 +228,8 @@ def test_world_files_in_metres_take_their_system(tmp_path):
     assert open_tiles(tmp_path).corners[0, 0] == pytest.approx([15.0, 50.0], abs=1e-7)
     with pytest.raises(ValueError, match=r"unknown reference system 'EPSG:1'"):
         open_tiles(tmp_path, crs="EPSG:1")
+    with pytest.raises(ValueError, match=r"coordinates that reference system 'ESRI:102003' does not reach"):
+        open_tiles(tmp_path, crs="ESRI:102003")
 
 
 # Parquet files, as geopandas 1.2.0 wrote them (tests/cvig/data): squares of 100 m in UTM, of which shapely begins one at the
@@ -274,6 +277,9 @@ def test_a_plain_parquet_file_is_read_as_a_csv_file_is(tmp_path):
     pd.DataFrame({"file": ["a.png", "b.png"], "lat": [1, 100], "lon": [3, 4]}).to_parquet(path)
     with pytest.raises(ValueError, match=r"points.parquet', row 2: lat 100, expected degrees"):
         open_tiles(path, tile=50)
+    pd.DataFrame({"file": ["a.png", None], "lat": [1, 2], "lon": [3, 4]}).to_parquet(path)
+    with pytest.raises(ValueError, match=r"points.parquet', row 2: no file is named"):
+        open_tiles(path, tile=50)
 
 
 @pytest.mark.parametrize(
@@ -288,6 +294,40 @@ def test_geoparquet_of_other_shapes_is_refused_in_one_line(name, said, tmp_path)
     with pytest.raises(ValueError, match=said) as raised:
         open_tiles(path)
     assert "\n" not in str(raised.value)
+
+
+GEO = {"primary_column": "geometry", "columns": {"geometry": {"encoding": "WKB"}}}
+
+
+@pytest.mark.parametrize(
+    ("geo", "said"),
+    [
+        (b"{", "does not say as GeoParquet does where its geometries are"),
+        (b"[" * 100_000, "does not say as GeoParquet does"),
+        (b"[1]", "does not say as GeoParquet does"),
+        (b'{"primary_column": ["geometry"], "columns": {}}', "does not say as GeoParquet does"),
+        (json.dumps(GEO).replace("geometry", "nothing").encode(), "no geometries as bytes in a column 'nothing'"),
+        (json.dumps(GEO).replace("geometry", "file").encode(), "no geometries as bytes in a column 'file'"),
+        *(
+            (json.dumps(GEO).replace('"WKB"', f'"WKB", "crs": {crs}').encode(), said)
+            for crs, said in [
+                ('["EPSG:4326"]', "a reference system that is no PROJJSON"),
+                ('{"id": [1]}', "a reference system that is no PROJJSON"),
+                ('{"type": "GeographicCRS"}', "unknown reference system"),
+                ('{"proj": "utm", "nadgrids": "/pipe"}', "names a file"),
+                ('{"parameters": [{"name": "file", "value": "/pipe"}]}', "names a file"),
+            ]
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_words_of_geoparquet_is_one_line(geo, said, tmp_path):
+    path = beside(tmp_path, "points.parquet")
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    parquet.write_table(table.replace_schema_metadata({b"geo": geo}), path)
+    with pytest.raises(ValueError, match=rf"points\.parquet'.*{said}"):
+        open_tiles(path)
 
 
 # What gdalwarp, gdal_translate, rgb2pct and QGIS leave in a file; made here by rasterio, and tried once with the tools

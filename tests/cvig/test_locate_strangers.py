@@ -23,9 +23,12 @@ def placed_png(folder, name="a.png"):
     (folder / name).with_suffix(".pgw").write_text("1e-5\n0\n0\n-1e-5\n5\n5\n")
 
 
-@pytest.mark.parametrize("how", ["a.tif", "folder", "overview", "mask", "metadata"])
-def test_a_geotiff_reads_no_other_file_and_no_network(tmp_path, how):
-    """GDAL tells formats by content: a text that is called a.tif, or lies beside it, can name any file or address."""
+@pytest.mark.parametrize("how", ["a.tif", "folder", "overview", "mask", "metadata", "prj"])
+def test_a_gallery_reads_no_other_file_and_no_network(tmp_path, how):
+    """GDAL tells formats by content: a text that is called a.tif, or lies beside it, can name any file or address.
+
+    It takes an address for the reference system that lies there, too.
+    """
     rasterio = pytest.importorskip("rasterio", reason="rasterio is not installed (extra locate)")
     asked, secret, gallery = [], tmp_path / "secret.tif", tmp_path / "gallery"
     gallery.mkdir()
@@ -55,6 +58,9 @@ def test_a_geotiff_reads_no_other_file_and_no_network(tmp_path, how):
     path = gallery / "a.tif"
     if how in ("a.tif", "folder"):
         path.write_text(text.format(secret))
+    elif how == "prj":
+        placed_png(gallery)
+        (gallery / "a.prj").write_text(address.removeprefix("/vsicurl/"))
     else:
         write_geotiff(path)
         if how == "metadata":
@@ -63,7 +69,7 @@ def test_a_geotiff_reads_no_other_file_and_no_network(tmp_path, how):
         else:
             path.with_name(f"a.tif.{'ovr' if how == 'overview' else 'msk'}").write_text(text.format(address))
     options = {"tile": 100} if how == "a.tif" else {}
-    with pytest.raises(ValueError, match=r"begin as a TIFF|takes its overviews from another file"):
+    with pytest.raises(ValueError, match=r"begin as a TIFF|takes its overviews from another file|unknown reference system"):
         open_tiles(path if how == "a.tif" else gallery, **options)
     server.shutdown()
     server.server_close()

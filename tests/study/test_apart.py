@@ -67,7 +67,7 @@ def test_cropped_and_uncropped_tests_are_compared_query_by_query(runs):
     path = run.folder / "ranks-cropped.npz"
     stored = read_arrays(path)
     write_arrays(path, **stored | {"closer": np.minimum(stored["closer"] + 5, N - 1)})
-    row = apart.crops(Study({}, {"a": run})).loc["a"]
+    row = apart.crops(Study({}, {"a": run})).loc[run.label]
     assert row["cropped less uncropped"].startswith("-0.02")
     assert row["p by Holm"] != ""
 

@@ -53,12 +53,21 @@ def test_a_text_to_save_becomes_a_file_of_its_name(page, tmp_path):
     assert (tmp_path / "_downloads" / "t.csv").read_text() == "a,b\n1,2\n"
 
 
-def test_tables_and_captions_lead_to_the_pages_of_the_runs_that_they_name(page, tmp_path):
-    (tmp_path / "runs" / "world").mkdir()
-    (tmp_path / "runs" / "world" / "a-0.html").touch()
-    table = pd.DataFrame({"x": ["1"] * 2}, index=["world/a-0", "world/b-0"]).to_html()
-    mended = mend.mend(table + "<figcaption>world/a-0: a run.</figcaption>", page, tmp_path)
-    assert mended.count('<a class="run" href="world/a-0.html"><span>world/</span><wbr><span>a-0</span></a>') == 2
+def test_tables_captions_and_code_lead_to_the_pages_of_the_runs_and_studies_that_they_name(page, tmp_path):
+    for name in ("runs/world/a-0", "runs/world/a-1", "studies/e1-long", "studies/ground"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / f"{name}.html").touch()
+    rows = ["world/a-0", "world/b-0", "ground", "results/ground", "world/a-{0,1}"]
+    table = pd.DataFrame({"x": ["1"] * len(rows)}, index=rows).to_html()
+    code = '<code class="docutils literal notranslate"><span class="pre">{}</span></code>'
+    mended = mend.mend(
+        f"{table}<figcaption>e1-long: of world/a-0.</figcaption>{code.format('world/a-0')}{code.format('x')}", page, tmp_path
+    )
+    run = '<a class="run" href="world/a-0.html"><span>world/</span><wbr><span>a-0</span></a>'
+    assert mended.count(run) == 3
+    assert '<figcaption><a class="run" href="../studies/e1-long.html"><span>e1-long</span></a>: of ' + f"{run}." in mended
+    assert '<a class="run seed" href="world/a-1.html" aria-label="world/a-1">1</a>' in mended
+    assert mended.count("studies/ground.html") == 1  # of the two rows of that name the one below results
     assert "b-0.html" not in mended
     assert mend.mend(mended, page, tmp_path) == mended
 

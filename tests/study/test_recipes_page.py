@@ -75,7 +75,8 @@ def test_the_curve_s_hypotheses_are_decided_and_drawn():
     curve = effects.curve(runs)
     assert len(curve) == 3 * 3 * 2 * 4
     assert "congeo, heading unknown: 0.80" in figures.curve_plot(curve)[1]
-    assert "H2, congeo minus sample4geo, 90°, heading unknown* (x, n = 3 seeds): +0." in sentences.hypotheses(found, "x", 3)
+    said = sentences.hypotheses(found, "x", 3)
+    assert "H2, congeo minus sample4geo, 90°, heading unknown* (`x`, n = 3 seeds): +0." in said
 
 
 def test_the_ladder_s_hypotheses_are_decided():

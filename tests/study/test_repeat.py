@@ -95,11 +95,14 @@ def test_a_run_is_repeated_by_the_code_of_its_commit_after_the_run_that_it_start
     record = json.loads((run.folder / "train.json").read_text())
     record["parameters"]["start"] = "results/s/trunk"
     run = told(run, commit=commit + "+", parameters=record["parameters"])
+    for shared in ("test-crop-0.npz", "test-places-0.npz"):
+        (run.folder.parent / shared).write_bytes(b"")
     again = repeat(run, tmp_path / "out", tmp_path)
     assert again.folder == tmp_path / "out" / "s" / "run"
     trunk = tmp_path / "out" / "s" / "trunk"
     assert json.loads((again.folder / "train.json").read_text()) == {"code": "then", "start": str(trunk)}
     assert (trunk / "evaluate.json").exists()
+    assert {path.name for path in trunk.parent.glob("test-*")} == {"test-crop-0.npz", "test-places-0.npz"}
     (tmp_path / "out" / "trees" / "../x").mkdir()  # a stranger's folder is not code to run
     with pytest.raises(ValueError, match="no commit: expected 40 hexadecimal digits"):
         tree_of("../x", tmp_path / "out" / "trees", tmp_path)

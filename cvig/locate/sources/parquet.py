@@ -2,12 +2,16 @@
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from cvig.extras import needing
 from cvig.locate.sources.positions import DEGREES, transformed
+
+if TYPE_CHECKING:
+    import pyarrow
 
 PARQUET = (".parquet", ".geoparquet")
 HEAD = [("order", "u1"), ("type", "{}u4")]
@@ -45,21 +49,45 @@ def read_parquet(path: Path, crs: str | None = None) -> tuple[pd.DataFrame, np.n
         table = parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise ValueError(f"'{path}' cannot be read as Parquet: {str(error).splitlines()[0]}") from error
-    described = json.loads((table.schema.metadata or {}).get(b"geo", b"{}"))
-    if not described:
-        return table.to_pandas(), None
-    name = described["primary_column"]
-    column = described["columns"][name]
-    if column["encoding"] != "WKB":
-        raise ValueError(f"'{path}' has geometries as {column['encoding']}: expected WKB")
+    described = (table.schema.metadata or {}).get(b"geo")
+    if described is None:
+        return _in_pandas(table, path), None
+    name, column = _described(described, path)
+    if name not in table.column_names or table.schema.field(name).type not in (pyarrow.binary(), pyarrow.large_binary()):
+        raise ValueError(f"'{path}' has no geometries as bytes in a column {name!r}, as it says")
     points = _points(table[name].to_pylist(), path)
-    frame = table.drop_columns([name]).to_pandas()
+    frame = _in_pandas(table.drop_columns([name]), path)
     if len(points) == 0:
         return frame.assign(lat=[], lon=[]), None
-    flat = transformed(points[..., 0], points[..., 1], _system(column, crs, path))
+    system = _system(column, crs, path)
+    try:
+        flat = transformed(points[..., 0], points[..., 1], system)
+    except ValueError as error:
+        raise ValueError(f"'{path}': {error}") from error
     middle = flat[:, :4].mean(axis=1)
     frame = frame.assign(lat=middle[:, 1], lon=middle[:, 0])
     return frame, None if flat.shape[1] == 1 else _from_upper_left(flat[:, :4])
+
+
+def _in_pandas(table: "pyarrow.Table", path: Path) -> pd.DataFrame:
+    try:
+        return table.to_pandas()
+    except ValueError as error:  # such as a date beyond those of pandas
+        raise ValueError(f"'{path}' cannot be read as a table: {str(error).splitlines()[0]}") from error
+
+
+def _described(metadata: bytes, path: Path) -> tuple[str, dict]:
+    """The column of geometries, and what the file says of it."""
+    try:
+        told = json.loads(metadata)
+        name = told["primary_column"]
+        column = told["columns"][name]
+        encoding = column["encoding"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"'{path}' does not say as GeoParquet does where its geometries are") from error
+    if encoding != "WKB":
+        raise ValueError(f"'{path}' has geometries as {str(encoding)[:20]}: expected WKB")
+    return name, column
 
 
 def _system(column: dict, given: str | None, path: Path) -> str:
@@ -69,9 +97,11 @@ def _system(column: dict, given: str | None, path: Path) -> str:
         if given is None:
             raise ValueError(f"'{path}' does not say its reference system: give it, such as --crs EPSG:32633")
         return given
-    if found == DEGREES or str(found.get("id", {}).get("code")) in ("4326", "CRS84"):
+    if found == DEGREES:
         return DEGREES
-    return json.dumps(found)
+    if not isinstance(found, dict) or not isinstance(found.get("id", {}), dict):
+        raise ValueError(f"'{path}' has a reference system that is no PROJJSON: {str(found)[:40]!r}")
+    return DEGREES if str(found.get("id", {}).get("code")) in ("4326", "CRS84") else json.dumps(found)
 
 
 def _points(binary: list[bytes | None], path: Path) -> np.ndarray:

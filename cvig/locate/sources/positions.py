@@ -1,5 +1,6 @@
 """Where an image lies by what is in it or beside it: GeoTIFF, or a world file of six numbers."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ from cvig.extras import needing
 
 ENDS = {".jpg": ".jgw", ".jpeg": ".jgw", ".png": ".pgw", ".tif": ".tfw", ".tiff": ".tfw", ".webp": ".wpw"}
 DEGREES = "EPSG:4326"
+# GDAL also takes a file's name or an address for a reference system, and reads it; and systems name files of grids
+SYSTEM = re.compile(r"(?is)(EPSG|ESRI|IGNF|OGC|urn:ogc:def:crs):[\w:.]+|\+proj=.+|[A-Z_]+\s*\[.+\]|\{.+\}")
+ELSEWHERE = re.compile(r'(?i)(grids|init)"?\s*[=:](?!\s*"?@null)|PARAMETERFILE|"value":\s*"')
 
 
 def world_file(path: Path) -> Path | None:
@@ -33,16 +37,29 @@ def read_world_file(path: Path) -> tuple[float, ...]:
 
 
 def transformed(x: np.ndarray, y: np.ndarray, crs: str) -> np.ndarray:
-    """Coordinates of a reference system as longitude and latitude [..., 2]."""
+    """Coordinates of a reference system as longitude and latitude [..., 2].
+
+    Raises
+    ------
+    ValueError
+        A system that is unknown, that names a file or an address, or that does not reach the coordinates.
+    """
     if crs == DEGREES:
         return np.stack([x, y], axis=-1)
+    if not SYSTEM.fullmatch(crs.strip()):
+        raise ValueError(f"unknown reference system {crs[:80]!r}: expected one like EPSG:32633")
+    if ELSEWHERE.search(crs):
+        raise ValueError(f"reference system {crs[:80]!r} names a file: expected one like EPSG:32633")
     with needing(f"a gallery in {crs}"):
+        from rasterio._err import CPLE_BaseError
         from rasterio.errors import CRSError
         from rasterio.warp import transform
     try:
         lon, lat = transform(crs, DEGREES, np.ravel(x), np.ravel(y))
     except CRSError as error:
         raise ValueError(f"unknown reference system {crs[:80]!r}: expected one like EPSG:32633 ({error})") from error
+    except CPLE_BaseError as error:
+        raise ValueError(f"coordinates that reference system {crs[:80]!r} does not reach ({error})") from error
     return np.stack([np.reshape(lon, np.shape(x)), np.reshape(lat, np.shape(y))], axis=-1)
 
 

@@ -84,6 +84,8 @@ def open_table(path: Path, side: float | None = None, crs: str | None = None) ->
         As `read_places`; a file that is not there; no footprint, neither in the file nor as `side`.
     """
     table, corners = _read(path, crs)
+    if table["file"].isna().any():
+        raise ValueError(f"{_line(path, int(table['file'].isna().argmax()))}: no file is named")
     names = table["file"].astype(str).tolist()
     paths = Paths(path.parent, names)
     there = paths.exist()

@@ -70,7 +70,7 @@ def measures(run: Run, test_set: str = TEST_SET) -> dict[str, float]:
 
 
 def frame(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
-    """Every finished run: end, arch, switch (or `BASE`), seed, collapsed, chance and p_value of PSSR, `MEASURES`."""
+    """Every finished run: end, arch, switch (or `BASE`), seed, label, collapsed, chance and p_value of PSSR, `MEASURES`."""
     rows = {}
     for name, run in study.runs.items():
         p = run.parameters
@@ -79,6 +79,7 @@ def frame(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
             "arch": p["arch"],
             "switch": turned(p),
             "seed": p["seed"],
+            "label": run.label,
             "collapsed": collapsed(run, test_set),
             **run.metrics[test_set].loc["PSSR", ["chance", "p_value"]].astype(float),
             **measures(run, test_set),

@@ -5,13 +5,13 @@ import pandas as pd
 from matplotlib.ticker import MaxNLocator
 
 from study.chapters.causes.effects import BASE, ENDS, turned, variant
-from study.figures import AERIAL, GROUND, PALETTE, Plot, new
+from study.figures import AERIAL, GROUND, PALETTE, Plot, legend_above, new
 from study.plans import Study
 from study.switches import SWITCHES
 
 FLOOR = 1e-8  # least spread that is drawn
 SHOWN = ("PSSR", "R@1% as coded", "aerial spread")
-COLUMNS = 5
+COLUMNS = 3
 
 
 def effects_plot(found: pd.DataFrame) -> Plot:
@@ -40,7 +40,7 @@ def effects_plot(found: pd.DataFrame) -> Plot:
             )
     axes[0, 0].set_yticks(range(len(labels)), [f"{switch} ({arch})" if several else switch for arch, switch in labels])
     axes[0, 0].set_ylim(max(1, len(labels)) - 0.5, -0.5)
-    figure.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper right", ncols=2, fontsize=8)
+    legend_above(figure, axes[0, 0])
     return figure, f"Differences of {len(labels)} switches from the base of each end. {'; '.join(said) or 'None yet'}."
 
 
@@ -68,7 +68,7 @@ def spreads_plot(study: Study, arch: str) -> Plot:
         places |= {(end, switch): (rows + i // COLUMNS, i % COLUMNS) for i, switch in enumerate(switches)}
         rows += -(-len(switches) // COLUMNS)
     columns = 1 + max(column for _, column in places.values())
-    figure, axes = new(rows, columns, size=(2.3 * columns + 0.6, 2 * rows + 0.4), sharey=True)
+    figure, axes = new(rows, columns, size=(2.6 * columns + 0.6, 1.8 * rows + 0.5), sharey=True)
     for axis in axes.flat:
         axis.set_visible(False)
     ends = {}
@@ -78,13 +78,13 @@ def spreads_plot(study: Study, arch: str) -> Plot:
         axis = axes[place]
         axis.set_visible(True)
         _panel(axis, runs)
-        axis.set_title(f"{end}\n{'base' if switch == BASE else variant(end, switch).removeprefix(end + ' ')}", fontsize=7)
+        axis.set_title(f"{end}\n{'base' if switch == BASE else variant(end, switch).removeprefix(end + ' ')}", fontsize=9)
         axis.set_ylim(lowest / 2, 2)
         axis.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         ends[end, switch] = [np.mean([run.log[f"{side}_spread"].iloc[-1] for run in runs]) for side in ("ground", "aerial")]
-    axes[0, 0].legend(fontsize=7)
-    figure.supxlabel("epoch", fontsize=9)
-    figure.supylabel("spread", fontsize=9)
+    legend_above(figure, axes[0, 0])
+    figure.supxlabel("epoch", fontsize=10)
+    figure.supylabel("spread", fontsize=10)
     said = "; ".join(f"{variant(*key)} {ground:.2g}, {aerial:.2g}" for key, (ground, aerial) in ends.items())
     return (
         figure,
@@ -109,5 +109,5 @@ def screened_plot(seen: pd.DataFrame, own: pd.DataFrame, names: list[str], negli
         said.append(f"{where}: {'; '.join(each)}")
     axis.set(yticks=range(len(seen)), yticklabels=names, xlabel="change of PSSR")
     axis.invert_yaxis()
-    axis.legend(frameon=False)
+    legend_above(figure, axis)
     return figure, f"Effects with simultaneous 95% intervals; a gray band is negligible. {'. '.join(said)}."

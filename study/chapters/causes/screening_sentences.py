@@ -41,7 +41,7 @@ def effects(plan: SeedsPlan, seen: pd.DataFrame, own: pd.DataFrame, runs: pd.Dat
     hidden = changes_only_the_test(*(table.loc[list(names)] for table in (seen, own)))
     only = ", ".join(f"`{names[letter]}`" for letter in names if hidden[letter]) or "none of them by the plan's rule"
     return "\n".join(
-        f"- *Eight switches, {WORDS[metric]}* (e2-screen, n = {len(runs)} runs, {runs.seed.nunique()} seeds of "
+        f"- *Eight switches, {WORDS[metric]}* (`e2-screen`, n = {len(runs)} runs, {runs.seed.nunique()} seeds of "
         f"{len(plan.design)} cells; refuted by an interval that holds zero). {by_verdict(table, names)}"
         + (f" Changes only the test: {only}." if metric == OWN else "")
         for metric, table in ((SEEN, seen), (OWN, own))
@@ -60,7 +60,7 @@ def divergence(plan: SeedsPlan, runs: pd.DataFrame) -> str:
     each = ", ".join(f"{arm} {count}" for arm, count in found.items())
     names, rest = " and ".join(f"`{name_of(plan, letter)}`" for letter in common), len(runs) - len(with_all)
     return (
-        f"- *Divergence* (e2-screen): {int(gone.sum())} of the {len(with_all)} runs with {names} end in an infinite loss "
+        f"- *Divergence* (`e2-screen`): {int(gone.sum())} of the {len(with_all)} runs with {names} end in an infinite loss "
         f"[{100 * low:.0f}%, {100 * high:.0f}%] (by cell: {each}), and "
         f"{int((runs.diverged != '').sum() - gone.sum())} of the other {rest}. "
         "The plan did not say what a diverged run scores. Effects count it as chance; a verdict stands only if it is the "
@@ -92,7 +92,7 @@ def alone(seen: pd.DataFrame, own: pd.DataFrame, runs: pd.DataFrame) -> str:
     other = ", ".join(f"`{arm}`" for arm in seen.index if seen.verdict[arm] != own.verdict[arm])
     verdicts = by_verdict(seen, {arm: arm for arm in seen.index})
     return (
-        f"- *Ten others one at a time, {WORDS[SEEN]}* (e2-alone, n = {runs.seed.nunique()} seeds an arm; refuted by an "
+        f"- *Ten others one at a time, {WORDS[SEEN]}* (`e2-alone`, n = {runs.seed.nunique()} seeds an arm; refuted by an "
         f"interval that holds zero). At chance by the plan's rule: {at_chance}. {verdicts} "
         f"In the run's own test the verdict is another for: {other or 'none'}. There the mean lies within "
         f"±{NEGLIGIBLE:g} of one half for: {near}."

@@ -9,7 +9,7 @@ from cvig.words import say_p
 from study.chapters.causes.effects import BASE, ENDS, MEASURES, SCORING, interval, key, paired
 from study.plans import Study
 from study.switches import SWITCHES
-from study.words import tally
+from study.words import seeds_of, tally
 
 
 def switch_table() -> pd.DataFrame:
@@ -33,8 +33,10 @@ def scoring_table(table: pd.DataFrame) -> pd.DataFrame:
             if len(base):
                 difference = interval(pd.Series(paired(gap[base.index].to_numpy(float))))
                 means = (f"{base[name].mean():.3f}" for name in (exact, as_coded))
-                rows.append((rule, arch, end, len(base), *means, difference, f"{gap.min():+.3f} to {gap.max():+.3f}"))
-    columns = ["rule", "architecture", "end", "runs", "exact", "as coded", "difference", "difference in all runs"]
+                rows.append(
+                    (rule, arch, end, seeds_of(base.label), *means, difference, f"{gap.min():+.3f} to {gap.max():+.3f}")
+                )
+    columns = ["rule", "architecture", "end", "seeds", "exact", "as coded", "difference", "difference in all runs"]
     return pd.DataFrame(rows, columns=columns).set_index(columns[:3])
 
 
@@ -61,6 +63,7 @@ def effects_table(study: Study, table: pd.DataFrame, found: pd.DataFrame, end: s
                 continue
             row = {"runs": str(len(its)), "diverged": str(stopped[arch, switch] or "")}
             if len(its):
+                row["seeds"] = seeds_of(its.label)
                 pair = found.loc[(end, arch, switch)] if (end, arch, switch) in found.index else None
                 row |= {
                     "collapsed": tally(its.collapsed),

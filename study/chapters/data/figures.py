@@ -89,7 +89,7 @@ def training_pairs(counts: Mapping[str, int], kept: int, views: int) -> Plot:
     axis.barh(names[0], views, left=kept, color=PALETTE[1], label="panorama views")
     axis.barh(names[1], dropped, left=kept, color=PALETTE[7], label="photographs dropped")
     axis.set_xlabel("images")
-    axis.legend(loc="lower right", fontsize=7)
+    axis.legend(loc="lower right", fontsize=8)
     return figure, (
         f"Of {counts['flickr_images']:,} photographs {kept:,} are kept and {dropped:,} dropped; {views:,} panorama views "
         f"make it {kept + views:,} training pairs."

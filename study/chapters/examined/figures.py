@@ -70,11 +70,11 @@ def about_chance(counts: pd.DataFrame, top: pd.Series, n: int, scatter: pd.DataF
     for color, style, row in zip(PALETTE, cycle(STYLES), scatter.index):
         value = scatter.chi_square[row]
         axis.plot(x, (counts.loc[row, top.index] - top).astype(float), f"o{style}", ms=4, color=color, label=row)
-        other.axvline(value, color=color, lw=2, ls=style, label=f"{row}: {value:.2f}")
+        other.vlines(value, 0, 1.1 * density.max(), color=color, lw=2, ls=style, label=f"{row}: {value:.2f}")
     axis.set_xticks(x, [f"{name}\n{k}" for name, k in top.items()])
     axis.set(xlabel="column, and the count that chance expects", ylabel="count minus chance")
     axis.legend(loc="upper left", fontsize=8)
-    other.set(xscale="log", xlabel=f"chi-square, {degrees} degrees of freedom", yticks=[], ylim=(0, 1.6 * density.max()))
+    other.set(xscale="log", xlabel=f"chi-square, {degrees} degrees of freedom", yticks=[], ylim=(0, 2 * density.max()))
     other.set_ylabel("independent rankings (shaded)")
     other.legend(loc="upper right", fontsize=8)
     rows = ", ".join(f"{row} {value:.2f}" for row, value in scatter.chi_square.items())

@@ -35,7 +35,7 @@ def differences_plot(found: pd.DataFrame) -> Plot:
     for at, (_, row) in enumerate(found.iterrows()):
         axis.plot([row.low, row.high], [at, at], color=colors[row.verdict], lw=2)
         axis.plot(row.difference, at, "o", color=colors[row.verdict], ms=5)
-        axis.annotate(row.verdict, (row.high, at), (5, -3), textcoords="offset points", fontsize=7)
+        axis.annotate(row.verdict, (row.high, at), (5, -3), textcoords="offset points", fontsize=8)
     axis.set(yticks=range(len(found)), yticklabels=[f"{a} minus {b}" for a, b in found.index], xlabel="difference in PSSR")
     axis.invert_yaxis()
     axis.margins(x=0.15)

@@ -31,7 +31,7 @@ def found(differences: pd.DataFrame, runs: pd.DataFrame) -> str:
     order = "more" if min(lost) > 0 else "less" if max(lost) < 0 else "not all more"
     n = int(differences.n.min())
     return (
-        f"- *Equivalent with unit length?* (e3-losses, n = {n} pairs of country and seed; refuted by a 90% interval that "
+        f"- *Equivalent with unit length?* (`e3-losses`, n = {n} pairs of country and seed; refuted by a 90% interval that "
         f"leaves ±{MARGIN:g} with p below .05 after Holm.) Equal losses {said}: {_each(unit)}.\n"
         f"- *What unit length adds* (the same runs; refuted by an interval on the other side of zero): {gains}. The "
         f"hypothesis was that without it the margin losses lose more than InfoNCE. They lose {order}"

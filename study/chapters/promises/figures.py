@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 
 from study.chapters.promises.subsets import METRICS
-from study.figures import PALETTE, Plot, new
+from study.figures import PALETTE, Plot, legend_above, new
 
 STYLE = {name: {"color": PALETTE[i], "marker": "os^Dv"[i], "ms": 3.5} for i, name in enumerate(METRICS)}
 
@@ -24,21 +24,23 @@ def stability(table: pd.DataFrame) -> Plot:
         said.append(f"{name} at {part.index[0]} is {1 + first.bias:.2f} of its full value, its noise {first.noise:.2f}")
     bias.axhline(1, color="black", lw=1, ls=":")
     bias.set(xlabel="test pairs", ylabel="mean / full value", yscale="log")
-    noise.set(xlabel="test pairs", ylabel="standard deviation / excess over chance")
-    bias.legend()
+    noise.set(xlabel="test pairs", ylabel="deviation / excess over chance")
+    legend_above(figure, bias)
     return figure, "Two panels over the number of test pairs. " + "; ".join(said) + "."
 
 
 def growth(curves: Mapping[str, pd.DataFrame]) -> Plot:
     """Each metric of several runs over the size of the gallery (`subsets.growth`): a panel a metric."""
-    figure, axes = new(1, len(METRICS), size=(2.6 * len(METRICS), 3), sharex=True)
+    figure, axes = new(2, 3, size=(9, 5.2), sharex=True)
     said = []
-    for axis, name in zip(axes[0], METRICS, strict=True):
+    axes[1, 2].set_visible(False)
+    for axis, name in zip(axes.flat, METRICS, strict=False):
         for color, style, (label, curve) in zip(PALETTE, ("-", "--", ":"), curves.items(), strict=False):
             axis.semilogx(curve.index, curve[name], style, color=color, label=label, lw=1.4)
             said.append(f"{name} of {label} from {curve[name].iloc[0]:.3f} to {curve[name].iloc[-1]:.3f}")
         axis.set(title=name, xlabel="gallery rows", ylim=(0, None))
-    axes[0, 0].legend(fontsize=7)
+    axes[0, 2].tick_params(labelbottom=True)
+    legend_above(figure, axes[0, 0])
     first, last = next(iter(curves.values())).index[[0, -1]]
     return figure, f"Five panels over galleries of {first} to {last} rows. " + "; ".join(said) + "."
 
@@ -62,7 +64,7 @@ def tie_gaps(gaps: pd.DataFrame, n: int) -> Plot:
     for name in METRICS:
         axis.semilogx(share, gaps[name], label=name, **STYLE[name])
     axis.set(xlabel="share of the gallery that is tied at a time", ylabel="optimistic - pessimistic", ylim=(-0.02, 1.02))
-    axis.legend()
+    axis.legend(fontsize=9)
     middle = gaps.iloc[len(gaps) // 2]
     said = ", ".join(f"{name} {middle[name]:.3f}, in the end {gaps[name].iloc[-1]:.3f}" for name in METRICS)
     return figure, f"Gap between the tie rules over the share tied. At {middle.name} of {n} rows: {said}."
@@ -80,7 +82,7 @@ def telling(table: pd.DataFrame, spacings: tuple[int, ...], metrics: tuple[str, 
         axis.axhline(0.5, color="black", lw=1, ls=":")
         axis.set(title=f"places {spacing} m apart", xlabel="queries", ylim=(0.4, 1.02))
     axes[0, 0].set(ylabel="share ordered rightly")
-    axes[0, -1].legend(fontsize=8)
+    legend_above(figure, axes[0, -1])
     return figure, f"Share of pairs ordered rightly over the number of queries; one half is guessing. {'; '.join(said)}."
 
 
@@ -98,7 +100,7 @@ def spacings(table: pd.DataFrame) -> Plot:
         axis.minorticks_off()
         axis.set(xlabel="meters between places")
     shares.set(ylim=(0, 1))
-    shares.legend(fontsize=8)
+    legend_above(figure, shares)
     metres.set(ylabel="median meters to the first tile")
     ends = table.metres.iloc[[0, -1]]
     said.append(f"the median distance to the first tile from {ends.iloc[0]:.0f} to {ends.iloc[1]:.0f} m")

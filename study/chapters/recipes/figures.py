@@ -3,7 +3,7 @@
 import pandas as pd
 
 from study.chapters.recipes.effects import LITTLE, ladder
-from study.figures import PALETTE, Plot, new
+from study.figures import PALETTE, Plot, legend_above, new
 from study.words import SIGNED, with_interval
 
 NAMES = {"recall_1": "R@1, %", "recall_1pct": "R@1%, %", "pssr": "PSSR", "search_share": "search share at .9"}
@@ -48,7 +48,7 @@ def curve_plot(curve: pd.DataFrame) -> Plot:
         axis.set_xlabel("field of view, degrees")
         axis.set_xlim(375, 35)
         axis.set_xticks([360, 270, 180, 120, 90, 50])
-    axes[0][1].legend(frameon=False, fontsize=8)
+    legend_above(figure, axes[0, 1])
     mean = curve.groupby(["arm", "heading", "field"]).pssr.mean()
     said = "; ".join(
         f"{arm}, {TITLES[heading]}: {mean[arm, heading, 360]:.3f} at 360° and {mean[arm, heading, 50]:.3f} at 50°"

@@ -16,7 +16,7 @@ def ablation(found: pd.DataFrame, runs: pd.DataFrame) -> str:
     small = [name for name in others if found.verdict[name] == "little"]
     return (
         f"With all tricks PSSR is {base.pssr.mean():.3f} and R@1 {base.recall_1.mean():.2f}% "
-        f"(field-ablation, n = {len(base)} seeds an arm). By the plan's rule:\n\n"
+        f"(`field-ablation`, n = {len(base)} seeds an arm). By the plan's rule:\n\n"
         f"- *helps*: {code(of['helps'])}\n- *harms here*: {code(of['harms'])}\n"
         f"- *worth less than the margin either way*: {code(of['little'])}\n- *open*: {code(of['open'])}\n\n"
         f"The plan's first hypothesis, on joint turns, is {said[found.verdict['joint-turns']]}; the second, on the shared "
@@ -29,7 +29,7 @@ def ablation(found: pd.DataFrame, runs: pd.DataFrame) -> str:
 def hypotheses(found: pd.DataFrame, plan: str, seeds: int) -> str:
     """A plan's hypotheses and their outcomes, a line each: Markdown."""
     lines = [
-        f"- *{name}, {row.what}* ({plan}, n = {seeds} seeds): "
+        f"- *{name}, {row.what}* (`{plan}`, n = {seeds} seeds): "
         f"{with_interval(row.difference, row.low, row.high, SIGNED)}, {row.outcome}"
         for name, row in found.iterrows()
     ]

@@ -20,7 +20,7 @@ from study.plans import TEXTS, Study, read
 from study.replicates import paired_t, t_interval
 from study.runs import TEST_SETS, TITLES, Run
 from study.tables import METRICS
-from study.words import SIGNED, code, with_interval
+from study.words import SIGNED, code, seeds_of, with_interval
 
 SAME = 0.03  # by the plan of the larger test: the least difference in PSSR that would refute the smaller one
 RECIPES = ("modern", "described", "as-coded", "as-coded-june-1")  # each is compared with the next
@@ -84,6 +84,7 @@ def outcome(study: Study) -> pd.DataFrame:
         scores = [_score(run) for run in runs]
         rows[cell] = {
             "seeds": f"{len(runs)} of {planned[cell]}",
+            "each": seeds_of(run.label for run in runs) if runs else "",
             "PSSR of each": ", ".join(with_interval(*score) for score in each),
             "over seeds": with_interval(np.mean(scores), *t_interval(scores)) if len(runs) > 1 else "",
             "beats chance": said,
@@ -138,18 +139,18 @@ def larger(small: Study, large: Study) -> pd.DataFrame:
             }
             for recall in ("R@1", "R@1%"):
                 row[recall] = " to ".join(f"{100 * m.loc[recall, 'value']:.1f}%" for m in (one, two))
-            rows[name, test_set] = row
+            rows[run.label, test_set] = row
         for test_set, holds in zip(TEST_SETS, verdicts, strict=True):
-            rows[name, test_set]["holds"] = "yes" if holds else "refuted"
+            rows[run.label, test_set]["holds"] = "yes" if holds else "refuted"
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "test set"])
 
 
 def by_the_code(study: Study) -> pd.DataFrame:
     """A row a run: the queries that the paper's code counts as found in the uncropped test; the last row is k + 1."""
     rows, expected = {}, {}
-    for name, run in study.runs.items():
+    for run in study.runs.values():
         found = counts_by_code(run)
-        rows[name] = {recall: str(of[0]) for recall, of in found.items()}
+        rows[run.label] = {recall: str(of[0]) for recall, of in found.items()}
         expected = {recall: str(of[1]) for recall, of in found.items()}
     return pd.DataFrame.from_dict(rows | {"k + 1": expected}, orient="index")
 
@@ -160,13 +161,13 @@ def crops(study: Study) -> pd.DataFrame:
     p is two-sided, adjusted by Holm's method for all rows.
     """
     rows, p_values = {}, []
-    for name, run in study.runs.items():
+    for run in study.runs.values():
         cropped, uncropped = run.ranks("cropped"), run.ranks("uncropped")
         each = [metrics.per_query_pssr(ranks, ties="pessimistic") for ranks in (cropped, uncropped)]
         squares = measured(each[0] - each[1], run.coordinates)
         where = {} if squares is None else {"coordinates": run.coordinates, "side": squares.side}
         row = metrics.compare(cropped, uncropped, places=np.arange(len(cropped)), **where).loc["PSSR"]
-        rows[name] = {
+        rows[run.label] = {
             "cropped less uncropped": with_interval(row.difference, row.low, row.high, "{:+.4f}".format),
             "over": in_words(squares),
         }
@@ -182,7 +183,7 @@ def crops_by_cell(study: Study, table: pd.DataFrame) -> pd.DataFrame:
     rows = {}
     for cell, runs in _cells(study).items():
         d = np.array([_score(run, "cropped") - _score(run) for run in runs])
-        names = [run.folder.name for run in runs]
+        names = [run.label for run in runs]
         if len(d) > 1:
             rows[cell] = {
                 "cropped less uncropped": with_interval(d.mean(), *t_interval(d), "{:+.4f}".format),

@@ -14,7 +14,7 @@ from study.levels import BEATS_CHANCE
 from study.plans import Study
 from study.runs import Run
 from study.switches import RECIPES
-from study.words import score, tally, with_interval
+from study.words import score, seeds_of, tally, with_interval
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed
@@ -40,20 +40,20 @@ def _where(run: Run) -> str:
 
 
 def frame(study: Study, test_set: str) -> pd.DataFrame:
-    """Every finished run but the trunks, on one test set.
+    """Every finished run but the trunks, by its label, on one test set.
 
     Columns ``("run", …)``: arch, recipe, batch, base (the recipe without its turned switches), seed, collapsed. Of each of
     `MEASURES`, such as ``("PSSR", …)``: value, low, high, chance, p_value.
     """
     rows = {}
-    for name, run in study.runs.items():
+    for run in study.runs.values():
         p = run.parameters
         values = (p["arch"], run.recipe, run.batch, p["recipe"], p["seed"], collapsed(run, test_set))
         keys = (*CELL, "base", "seed", "collapsed")
-        rows[name] = {("run", key): value for key, value in zip(keys, values, strict=True)}
+        rows[run.label] = {("run", key): value for key, value in zip(keys, values, strict=True)}
         for measure in MEASURES:
             row = run.metrics[test_set].loc[measure]
-            rows[name] |= {(measure, key): row[key] for key in ("value", "low", "high", "chance", "p_value")}
+            rows[run.label] |= {(measure, key): row[key] for key in ("value", "low", "high", "chance", "p_value")}
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
@@ -87,9 +87,9 @@ def comparison(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
 def squares_table(study: Study) -> pd.DataFrame:
     """A row a run: the squares of ground that its uncropped test resamples, and what they do to PSSR's standard error."""
     rows = {}
-    for name, run in study.runs.items():
+    for run in study.runs.values():
         if squares := run.squares("uncropped"):
-            rows[name] = {
+            rows[run.label] = {
                 "side in meters": f"{squares.side:.0f}",
                 "inflation": f"{squares.inflation:.2f}",
                 "settled": "yes" if squares.settled else "no",
@@ -185,7 +185,7 @@ def cells_table(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> pd.DataFrame:
     """
     rows = {}
     for cell, its in _cells(uncropped):
-        rows[cell] = {"seeds": len(its)}
+        rows[cell] = {"seeds": seeds_of(its.index)}
         for remark, table in (("", its), (", cropped", cropped.loc[its.index])):
             rows[cell] |= {f"{measure}{remark}": _over_seeds(measure, table[measure].value) for measure in MEASURES}
         rows[cell] |= {

@@ -42,7 +42,8 @@ def origin(run: Run, runs: Mapping[str, Run]) -> dict[str, str]:
     }
 
 
-def _pairs(rows: Mapping[str, str], names: tuple[str, str]) -> str:
+def pairs(rows: Mapping[str, str], names: tuple[str, str]) -> str:
+    """A table of two columns: what something is, and its value."""
     frame = pd.DataFrame({names[1]: rows}).rename_axis(names[0])
     with pd.option_context("display.max_colwidth", None, "display.max_rows", None):
         return shown(frame.reset_index().to_html(index=False))
@@ -78,7 +79,7 @@ def body(run: Run, runs: Mapping[str, Run]) -> str:
         f"<p>Recall in percent, PSSR as a share, each with its 95% interval over {over}; a tie counts against the network. "
         f"Collapse, on the uncropped test set: {html.escape(run.facts['uncropped']['verdict'])}.</p>"
         f"<h2>How it is repeated</h2><pre>make check RUN=results/{html.escape(run.label)}</pre><p>{' '.join(said)}</p>"
-        f"<h2>Where it was made</h2>{_pairs(origin(run, runs), ('what', 'value'))}"
-        f"<h2>Parameters</h2>{folded('every parameter of training and evaluation', _pairs(values, ('parameter', 'value')))}"
+        f"<h2>Where it was made</h2>{pairs(origin(run, runs), ('what', 'value'))}"
+        f"<h2>Parameters</h2>{folded('every parameter of training and evaluation', pairs(values, ('parameter', 'value')))}"
         f"<h2>Log</h2>{folded(f'{len(run.log)} epochs, a line each', log)}</section>"
     )

@@ -288,7 +288,14 @@ def image_locate(query, gallery, k):
     return np.mean(distance.diagonal() <= np.sort(distance, axis=1)[:, k]), np.mean((distance.diagonal() >= distance).sum(0))
 
 
-@pytest.mark.parametrize("make", [permuted, of_many_lengths, healthy])
+def mirrored(n, d=64):
+    """Rows in pairs about their query: the same differences one by one, as far in whatever order they are summed."""
+    step = np.random.default_rng(0).normal(size=(n, d)).astype(np.float32)
+    step[1::2] = -step[::2]
+    return np.zeros((n, d), np.float32), step
+
+
+@pytest.mark.parametrize("make", [permuted, mirrored, of_many_lengths, healthy])
 def test_image_locates_ties_are_as_scipy_rounds_them_and_its_bounds_hold_sums_in_any_order(make, small_tiles):
     query, gallery = make(90)
     orders = [np.random.default_rng(i).permutation(query.shape[1]) for i in range(4)]
@@ -343,7 +350,7 @@ def test_infinities_are_counted_as_the_sources_count_them(infinite):
         distance = np.square(np.subtract(query[:, None], gallery[None], dtype=np.float64)).sum(-1)
         expected = np.mean(distance.diagonal() <= np.sort(distance, axis=1)[:, 5])
         columns = (distance <= distance.diagonal()).sum(0) / 60
-    assert recalls(query, gallery, [5], names=["image-locate"])["image-locate"][5] == expected
+    assert recall_bounds(query, gallery, [5], names=["image-locate"])["image-locate"][5] == (expected, expected)
     assert pssr_as_coded(query, gallery) == pytest.approx(columns)
 
 

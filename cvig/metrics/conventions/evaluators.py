@@ -147,7 +147,7 @@ def _counted(
     progress: bool,
     also: str | None = None,
 ) -> tuple[list[tuple[Convention, list[Counts], dict[int | str, int]]], dict[str, Counts]]:
-    """Each convention with its counts by each arithmetic that it may have, and how many rows each k means; and all counts."""
+    """Each convention, its counts by each arithmetic that it may have, and how many rows each k means; and all counts."""
     query, gallery = _check(query, gallery)
     chosen = [CONVENTIONS[name] for name in names]
     tops = [{k: _top(convention, k, len(query)) for k in ks} for convention in chosen]

@@ -5,26 +5,23 @@ from typing import Any
 
 import numpy as np
 
-from cvig.ranking import Ranks
 from cvig.scoring.case import Case
 
 NORMS = "Published evaluators that compare inner products"
 LEAST = 1e-9  # recalls are shares of whole queries
 
 
-def published(case: Case, metrics: list[str], ranks: Ranks | None) -> tuple[dict[str, dict[str, Any]] | None, list[str]]:
+def published(case: Case, metrics: list[str]) -> tuple[dict[str, dict[str, Any]] | None, list[str]]:
     """Source, rule, values and bounds by metric of each evaluator that applies to this ground truth; and notes.
 
     Parameters
     ----------
     metrics : list of str
         Those named R@k are looked at.
-    ranks : Ranks, optional
-        Exact Euclidean ranks, where they are at hand.
     """
-    from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE, pssr_as_coded
+    from cvig.metrics.conventions import CONVENTIONS, PAPER_CODE
     from cvig.metrics.conventions.answers import ANSWERS_CONVENTIONS, recalls_of_answers
-    from cvig.metrics.conventions.evaluators import recalls_with_bounds
+    from cvig.metrics.conventions.evaluators import reported
 
     if case.matrix is not None:
         return None, ["Published evaluators are not shown: they compute distances from embeddings."]
@@ -33,7 +30,7 @@ def published(case: Case, metrics: list[str], ranks: Ranks | None) -> tuple[dict
     ks = {name: name[2:] if name.endswith("%") else int(name[2:]) for name in metrics if name.startswith("R@")}
     notes = _norms(case)
     if case.is_paired:
-        found, known = recalls_with_bounds(case.query, case.gallery, list(ks.values()), ranks=ranks), CONVENTIONS
+        found, known = reported(case.query, case.gallery, list(ks.values())), CONVENTIONS
     else:
         pairs = case.truth.pairs
         found = recalls_of_answers(case.query, case.gallery, pairs, list(ks.values()), given=case.given)
@@ -54,7 +51,10 @@ def published(case: Case, metrics: list[str], ranks: Ranks | None) -> tuple[dict
         named = ", ".join(f"{name} ({least} rows)" for name, least in refusing.items())
         notes.append(f"Scripts that end with an error on so small a gallery, where their rule alone is applied: {named}.")
     if PAPER_CODE in shown:
-        shown[PAPER_CODE]["values"]["PSSR"] = float(pssr_as_coded(case.query, case.gallery).mean())
+        value, low, high = found[PAPER_CODE]["PSSR"]
+        shown[PAPER_CODE]["values"]["PSSR"] = value
+        if high - low > LEAST:
+            shown[PAPER_CODE]["bounds"]["PSSR"] = [low, high]
     return shown, notes
 
 
@@ -91,7 +91,9 @@ def _difference(
         low, high = sorted((summary[metric]["pessimistic"], summary[metric]["optimistic"]))
         bounds = evaluator["bounds"].get(metric)
         if bounds is not None and not (bounds[0] >= low - LEAST and bounds[1] <= high + LEAST):
-            return f"{metric} {100 * bounds[0]:.2f}% to {100 * bounds[1]:.2f}%: its order of ties is open"
+            more = ", and it takes one place too many" if name == PAPER_CODE else ""
+            why = f"a library's order of rows as far, or its version, decides{more}"
+            return f"{metric} {100 * bounds[0]:.2f}% to {100 * bounds[1]:.2f}%: {why}"
         if bounds is not None or low - LEAST <= value <= high + LEAST:
             continue
         if name == PAPER_CODE:

@@ -71,11 +71,10 @@ def score_case(case: Case, options: Options, *, conventions: bool, collapse: boo
         diagnosis = diagnose(case.query, case.gallery, progress=True)
     shown, notes = None, list(case.notes)
     if conventions:
-        euclidean = ranks if options.similarity == "euclidean" and case.matrix is None else None
         if options.similarity == "hamming":
             notes.append("Published evaluators are not shown: they compare numbers, not bits.")
         else:
-            shown, more = published(case, list(table.index), euclidean)
+            shown, more = published(case, list(table.index))
             notes += more
     comparison = None
     if options.compare:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvig.metrics.conventions.arithmetic import ARITHMETICS, FAISS, arithmetic_for
+from cvig.metrics.conventions.arithmetic import ARITHMETICS, FAISS, arithmetics_for
 from cvig.metrics.conventions.rules import TOP_OF_PERCENT
 
 ROWS = 128  # queries at a time
@@ -128,16 +128,16 @@ def recalls_of_answers(
     count, n = len(query), len(gallery)
     single = len(pairs) == count
     chosen = [c for c in ANSWERS_CONVENTIONS.values() if c.several or (single and given in (None, count))]
-    names = {c.name: arithmetic_for(c.arithmetic, query) for c in chosen}
+    names = {c.name: arithmetics_for(c.arithmetic, query) for c in chosen}
     with np.errstate(all="ignore"):
-        counted = {name: _counts(query, gallery, pairs, name) for name in sorted(set(names.values()))}
+        counted = {name: _counts(query, gallery, pairs, name) for name in sorted({x for of in names.values() for x in of})}
     found = {}
     for convention in chosen:
-        closer, tied = counted[names[convention.name]]
+        counts = [counted[name] for name in names[convention.name]]
         found[convention.name] = {}
         for k in ks:
             top = TOP_OF_PERCENT[convention.percent](float(k[:-1]), n) if isinstance(k, str) else k
-            most = float((closer < top).sum()) / (given or count)
-            least = most if convention.strict else float((closer + tied < top).sum()) / (given or count)
-            found[convention.name][k] = (most if convention.strict else least, least, most)
+            most = [float((closer < top).sum()) / (given or count) for closer, _ in counts]
+            least = most if convention.strict else [float((c + tied < top).sum()) / (given or count) for c, tied in counts]
+            found[convention.name][k] = (most[0] if convention.strict else least[0], min(least), max(most))
     return found

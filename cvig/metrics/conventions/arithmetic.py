@@ -1,8 +1,6 @@
 """The arithmetic of published evaluators: which gallery rows their own rounding finds closer, as close, or NaN.
 
-The distances are those of the sources named in `cvig.metrics.conventions`, computed in tiles. One liberty saves hours:
-SciPy's ``cdist``, whose float64 differences err in the sixteenth digit only, is replaced by the exact comparison; it tells
-permutations of one vector apart by that digit, the exact comparison does not.
+The distances are those of the sources named in `cvig.metrics.conventions`, computed in tiles.
 
 A matrix product may round equal rows differently by their place in its blocks. Where only that tells rows apart, as for a
 network of one output, a strict comparison gives anything from chance to 1, here as in the sources.
@@ -14,32 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from tqdm import tqdm
 
-from cvig.ranking import Ranks, exact_ranks
+from cvig.metrics.conventions.counts import Counts
+from cvig.metrics.conventions.differences import Differences
 
 ROWS, COLUMNS = 256, 2048  # a tile of distances stays in the processor's cache
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What one arithmetic makes of each query: integer arrays [n].
-
-    Attributes
-    ----------
-    closer : gallery rows strictly closer than the answer; none where the distance to the answer is NaN.
-    tied, before : other rows exactly as close; those of them above the answer in the gallery (not counted by differences).
-    nan, nan_before : rows at a distance of NaN, the answer included; those of them above the answer.
-    lost : 1 where the distance to the answer itself is NaN, else 0.
-    """
-
-    closer: np.ndarray
-    tied: np.ndarray
-    before: np.ndarray
-    nan: np.ndarray
-    nan_before: np.ndarray
-    lost: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.closer)
 
 
 @dataclass(frozen=True)
@@ -51,13 +27,13 @@ class Arithmetic:
     dtype : type
     normalized : set of str
         Which sides it divides by their lengths before the product: ``"query"``, ``"gallery"``. A zero row becomes NaN.
-    distance : callable
-        Product [b, c], query rows [b, D] and gallery rows [c, D], all in `dtype`, to [b, c].
+    distance : callable, optional
+        Product [b, c], query rows [b, D] and gallery rows [c, D], all in `dtype`, to [b, c]; None: `Differences` counts.
     """
 
     dtype: type
     normalized: frozenset[str]
-    distance: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+    distance: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray] | None
 
 
 def _square(rows: np.ndarray) -> np.ndarray:
@@ -79,20 +55,23 @@ def _returned(distance: np.ndarray) -> np.ndarray:
 
 
 _NEITHER, _GALLERY, _BOTH = frozenset(), frozenset({"gallery"}), frozenset({"query", "gallery"})
-FAISS_DIFFERENCES = "float32 differences"
+FAISS_DIFFERENCES, FAISS_EXPANSION = "float32 differences", "float32 expansion"
+DIFFERENCES = "float64 differences"
+OF_COLUMNS = "float64 differences, of each gallery row to the queries"
 ARITHMETICS: dict[str, Arithmetic] = {
     "float64 product": Arithmetic(np.float64, _NEITHER, lambda product, *_: 2 - 2 * product),
     "float64 product with a normalized gallery": Arithmetic(np.float64, _GALLERY, lambda product, *_: 2 - 2 * product),
     "float64 cosine": Arithmetic(np.float64, _BOTH, lambda product, *_: -product),
     "float32 product": Arithmetic(np.float32, _NEITHER, lambda product, *_: -product),
     "float32 cosine": Arithmetic(np.float32, _BOTH, lambda product, *_: 2 * (1 - product)),
-    "float32 expansion": Arithmetic(np.float32, _NEITHER, _expansion),
+    FAISS_EXPANSION: Arithmetic(np.float32, _NEITHER, _expansion),
     FAISS_DIFFERENCES: Arithmetic(np.float32, _NEITHER, _in_float32),
+    DIFFERENCES: Arithmetic(np.float64, _NEITHER, None),
+    OF_COLUMNS: Arithmetic(np.float64, _NEITHER, None),
 }
-FAISS = "FAISS"  # differences or the expansion, by size
-# FAISS 1.14.2 and later: below so many entries of the queries it takes differences, from there on the expansion
-FAISS_EXPANDS_FROM = 128_000
-DIFFERENCES = "float64 differences"
+FAISS = "FAISS"  # differences or the expansion, by version and size
+FAISS_EXPANDS_FROM = 128_000  # entries of the queries, from version 1.14.2 on
+FAISS_EXPANDED_FROM = 20  # queries, up to version 1.13.2
 
 
 def _add(counts: Counts, distance: np.ndarray, own: np.ndarray, answer: np.ndarray) -> None:
@@ -110,11 +89,12 @@ def _add(counts: Counts, distance: np.ndarray, own: np.ndarray, answer: np.ndarr
     counts.nan_before[some] += np.count_nonzero(missing & (columns < answer[some, None]), axis=1)
 
 
-def arithmetic_for(name: str, query: np.ndarray) -> str:
-    """The key of `ARITHMETICS` that `name` means for these queries: `FAISS` computes as their size has it."""
+def arithmetics_for(name: str, query: np.ndarray) -> tuple[str, ...]:
+    """The keys of `ARITHMETICS` that `name` means for these queries: for `FAISS` that of new versions, then that of old."""
     if name != FAISS:
-        return name
-    return FAISS_DIFFERENCES if query.size < FAISS_EXPANDS_FROM else "float32 expansion"
+        return (name,)
+    differs = (query.size < FAISS_EXPANDS_FROM, len(query) < FAISS_EXPANDED_FROM)
+    return tuple(dict.fromkeys(FAISS_DIFFERENCES if few else FAISS_EXPANSION for few in differs))
 
 
 def _normalized(rows: np.ndarray) -> np.ndarray:
@@ -124,7 +104,9 @@ def _normalized(rows: np.ndarray) -> np.ndarray:
 def _count_tiles(query: np.ndarray, gallery: np.ndarray, names: list[str], bar: tqdm) -> dict[str, Counts]:
     """Counts of arithmetics that share one product."""
     n, shared = len(query), ARITHMETICS[names[0]]
-    totals = {name: Counts(*np.zeros((6, n), dtype=np.int64)) for name in names}
+    totals = {name: Counts.of(n) for name in names}
+    differences = Differences(query, gallery) if DIFFERENCES in names else None
+    of_columns = Differences(gallery, query) if OF_COLUMNS in names else None
 
     def prepared(rows: np.ndarray, side: str) -> np.ndarray:
         rows = np.asarray(rows, dtype=shared.dtype)
@@ -134,7 +116,7 @@ def _count_tiles(query: np.ndarray, gallery: np.ndarray, names: list[str], bar: 
         part = slice(start, min(start + ROWS, n))
         rows = prepared(query[part], "query")
         index = np.arange(len(rows))
-        parts = {name: Counts(*(field[part] for field in vars(total).values())) for name, total in totals.items()}
+        parts = {name: total.part(part) for name, total in totals.items()}
         own = {}
         home = start - start % COLUMNS  # the tile of the answers comes first: it says what the others are compared with
         for column in (home, *(column for column in range(0, n, COLUMNS) if column != home)):
@@ -142,6 +124,12 @@ def _count_tiles(query: np.ndarray, gallery: np.ndarray, names: list[str], bar: 
             product = rows @ others.T
             answer = start + index - column
             for name in names:
+                if name == DIFFERENCES:
+                    differences.add(parts[name], product, start, column)
+                    continue
+                if name == OF_COLUMNS:
+                    of_columns.add(totals[name].part(slice(column, column + len(others))), product.T, column, start)
+                    continue
                 distance = ARITHMETICS[name].distance(product, rows, others)
                 if column == home:
                     own[name] = distance[index, answer][:, None]
@@ -151,55 +139,7 @@ def _count_tiles(query: np.ndarray, gallery: np.ndarray, names: list[str], bar: 
     return totals
 
 
-def _whole(rows: np.ndarray) -> np.ndarray:
-    """Which rows are finite throughout: bool [n]."""
-    blocks = (np.isfinite(rows[start : start + 4096]).all(axis=1) for start in range(0, len(rows), 4096))
-    return np.concatenate(list(blocks))
-
-
-def _squared_differences(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """Float64 [b, c], infinite or NaN where a difference is."""
-    return np.stack([_square(gallery.astype(np.float64) - row) for row in query.astype(np.float64)])
-
-
-def count_differences(query: np.ndarray, gallery: np.ndarray, *, ranks: Ranks | None = None) -> Counts:
-    """Counts by exact Euclidean distance; an infinite one and NaN as a difference would give them.
-
-    Parameters
-    ----------
-    query, gallery : float arrays [n, D]
-    ranks : Ranks, optional
-        Their exact Euclidean ranks, where they are at hand.
-    """
-    n = len(query)
-    finite, present = _whole(query), _whole(gallery)
-    counts = Counts(*np.zeros((6, n), dtype=np.int64))
-    known = finite & present
-    if known.all():
-        ranks = ranks or exact_ranks(query, gallery)
-        counts.closer[:], counts.tied[:] = ranks.closer, ranks.tied
-        return counts
-    if known.any():
-        ranks = exact_ranks(query[known], gallery[present], (np.cumsum(present) - 1)[known])
-        counts.closer[known], counts.tied[known] = ranks.closer, ranks.tied
-    with np.errstate(all="ignore"):
-        # a finite query: rows with an infinity are infinitely far, those with NaN at NaN
-        missing = np.isnan(gallery).any(axis=1)
-        counts.nan[:] = missing.sum()
-        counts.lost[:] = missing
-        far = finite & ~present & ~missing
-        counts.closer[far], counts.tied[far] = present.sum(), (~present & ~missing).sum() - 1
-        for row in np.flatnonzero(~finite):
-            distance = _squared_differences(query[row : row + 1], gallery)[0]
-            counts.nan[row], counts.lost[row] = np.isnan(distance).sum(), np.isnan(distance[row])
-            counts.closer[row] = (distance < distance[row]).sum()
-            counts.tied[row] = max(0, (distance == distance[row]).sum() - 1)
-    return counts
-
-
-def count(
-    query: np.ndarray, gallery: np.ndarray, names: Iterable[str], *, ranks: Ranks | None = None, progress: bool = True
-) -> dict[str, Counts]:
+def count(query: np.ndarray, gallery: np.ndarray, names: Iterable[str], *, progress: bool = True) -> dict[str, Counts]:
     """Counts of several arithmetics; those that differ only after the product share it.
 
     Parameters
@@ -207,9 +147,7 @@ def count(
     query, gallery : float arrays [n, D]
         Row i of the gallery answers query i.
     names : iterable of str
-        Keys of `ARITHMETICS`, or `DIFFERENCES`.
-    ranks : Ranks, optional
-        Exact Euclidean ranks, where they are at hand, for `DIFFERENCES`.
+        Keys of `ARITHMETICS`.
     progress : bool
         Show a progress bar where it takes more than a few seconds.
 
@@ -218,11 +156,11 @@ def count(
     dict of str to Counts
     """
     names = set(names)
-    found = {DIFFERENCES: count_differences(query, gallery, ranks=ranks)} if DIFFERENCES in names else {}
     groups: dict[tuple, list[str]] = {}
     for name, arithmetic in ARITHMETICS.items():
         if name in names:
             groups.setdefault((arithmetic.dtype, arithmetic.normalized), []).append(name)
+    found = {}
     bar = tqdm(total=len(query) * len(groups), desc="conventions", unit="query", delay=3, disable=not progress)
     with bar, np.errstate(all="ignore"):  # NaN and overflow are counted, as the sources silently do
         for chosen in groups.values():

@@ -5,8 +5,11 @@ arithmetic finds closer than the answer, exactly as close, or at a distance of N
 rounding makes ties and breaks them.
 
 Where a library leaves the order of equal distances open, one order stands in for it, and `recall_bounds` gives what any
-order could report. FAISS (not needed here; restated in NumPy, as of 1.14.2): the lowest gallery row first, as its heap
-of the k best replaces an entry by a strictly closer one only; a distance that is NaN or infinite never enters. Torch's
+order could report. FAISS (not needed here; restated in NumPy): the lowest gallery row first, as its heap of the k best
+replaces an entry by a strictly closer one only; a distance that is NaN or infinite never enters. From 1.14.2 on it takes
+differences where the queries have fewer than 128,000 entries in all, up to 1.13.2 where there are fewer than 20 queries,
+and else the expansion; the newer rule gives the value, and the bounds hold what either could report. image-locate: SciPy's
+own sums give the value, and the bounds hold what sums in another order could report of rows as far but for rounding. Torch's
 argsort: the lowest row first, though from about 17 rows on it keeps no order of equals. NumPy's argsort read backwards:
 the highest row first, though from 7 rows on it keeps none. Both sort NaN above every number. Evaluators without a
 percentage (FAISS's users, torchmetrics) are given n // 100 for 1%. What is restated is a rule: a script may end with an
@@ -19,9 +22,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from cvig.metrics.conventions.arithmetic import Counts, arithmetic_for, count, count_differences
-from cvig.metrics.conventions.rules import CONVENTIONS, TOP_OF_PERCENT, Convention
-from cvig.ranking import Ranks
+from cvig.metrics.conventions.arithmetic import OF_COLUMNS, arithmetics_for, count
+from cvig.metrics.conventions.counts import Counts
+from cvig.metrics.conventions.rules import CONVENTIONS, PAPER_CODE, TOP_OF_PERCENT, Convention
 
 
 def _top(convention: Convention, k: int | str, n: int) -> int:
@@ -45,7 +48,6 @@ def recalls(
     ks: Sequence[int | str],
     *,
     names: Iterable[str] = CONVENTIONS,
-    ranks: Ranks | None = None,
     progress: bool = True,
 ) -> dict[str, dict[int | str, float]]:
     """Recall as published evaluators would report it, at the cost of five matrix products and with bounded memory.
@@ -60,8 +62,6 @@ def recalls(
         Counts from 1 to n, and percentages such as ``"1%"``, rounded to rows as each evaluator does.
     names : iterable of str
         Keys of `CONVENTIONS`; all by default.
-    ranks : Ranks, optional
-        Exact Euclidean ranks of the same arrays, where they are at hand: they save a sixth product.
     progress : bool
         Show a progress bar where it takes more than a few seconds.
 
@@ -75,9 +75,9 @@ def recalls(
     ValueError
         Unequal shapes, or a k that is neither a count within the gallery nor a percentage.
     """
-    counted = _counted(query, gallery, ks, names, ranks, progress)
+    counted, _ = _counted(query, gallery, ks, names, progress)
     return {
-        convention.name: {k: float(convention.hits(counts, top).mean()) for k, top in tops.items()}
+        convention.name: {k: float(convention.hits(counts[0], top).mean()) for k, top in tops.items()}
         for convention, counts, tops in counted
     }
 
@@ -88,7 +88,6 @@ def recall_bounds(
     ks: Sequence[int | str],
     *,
     names: Iterable[str] = CONVENTIONS,
-    ranks: Ranks | None = None,
     progress: bool = True,
 ) -> dict[str, dict[int | str, tuple[float, float]]]:
     """Least and largest recall that each convention could report; they differ where a library leaves the order of ties open.
@@ -99,34 +98,45 @@ def recall_bounds(
     -------
     dict of name to dict of k to (least, largest)
     """
-    found = recalls_with_bounds(query, gallery, ks, names=names, ranks=ranks, progress=progress)
-    return {name: {k: tuple(bounds) for k, (_, *bounds) in values.items()} for name, values in found.items()}
-
-
-def recalls_with_bounds(
-    query: np.ndarray,
-    gallery: np.ndarray,
-    ks: Sequence[int | str],
-    *,
-    names: Iterable[str] = CONVENTIONS,
-    ranks: Ranks | None = None,
-    progress: bool = True,
-) -> dict[str, dict[int | str, tuple[float, float, float]]]:
-    """`recalls` and `recall_bounds` from one count: of each k the value, the least and the largest."""
-    counted = _counted(query, gallery, ks, names, ranks, progress)
+    counted, _ = _counted(query, gallery, ks, names, progress)
     return {
-        convention.name: {
-            k: (float(convention.hits(counts, top).mean()), *_bounds(convention, counts, top)) for k, top in tops.items()
-        }
+        convention.name: {k: _bounds(convention, counts, top) for k, top in tops.items()}
         for convention, counts, tops in counted
     }
 
 
-def _bounds(convention: Convention, counts: Counts, top: int) -> tuple[float, float]:
+def reported(
+    query: np.ndarray, gallery: np.ndarray, ks: Sequence[int | str]
+) -> dict[str, dict[int | str, tuple[float, float, float]]]:
+    """`recalls` and `recall_bounds` of all from one count, and under ``"PSSR"`` the mean that image-locate's code gives.
+
+    Returns
+    -------
+    dict of name to dict of k to (value, least, largest)
+    """
+    counted, counts = _counted(query, gallery, ks, CONVENTIONS, True, also=OF_COLUMNS)
+    found = {
+        convention.name: {
+            k: (float(convention.hits(of[0], top).mean()), *_bounds(convention, of, top)) for k, top in tops.items()
+        }
+        for convention, of, tops in counted
+    }
+    found[PAPER_CODE]["PSSR"] = _pssr_with_bounds(counts[OF_COLUMNS])
+    return found
+
+
+def _pssr_with_bounds(counts: Counts) -> tuple[float, float, float]:
+    kept = _kept(counts)
+    sure = kept - counts.open_closer - counts.open_tied
+    return tuple(float(each.mean() / len(counts)) for each in (kept, sure, sure + counts.open))
+
+
+def _bounds(convention: Convention, counts: list[Counts], top: int) -> tuple[float, float]:
     if convention.any_order is None:
-        value = float(convention.hits(counts, top).mean())
+        value = float(convention.hits(counts[0], top).mean())
         return value, value
-    return tuple(float(convention.any_order(counts, top, sign).mean()) for sign in (1, -1))
+    ends = (min, 1), (max, -1)
+    return tuple(end(float(convention.any_order(of, top, sign).mean()) for of in counts) for end, sign in ends)
 
 
 def _counted(
@@ -134,16 +144,18 @@ def _counted(
     gallery: np.ndarray,
     ks: Sequence[int | str],
     names: Iterable[str],
-    ranks: Ranks | None,
     progress: bool,
-) -> list[tuple[Convention, Counts, dict[int | str, int]]]:
-    """Each convention with its counts, and how many rows each k means to it."""
+    also: str | None = None,
+) -> tuple[list[tuple[Convention, list[Counts], dict[int | str, int]]], dict[str, Counts]]:
+    """Each convention, its counts by each arithmetic that it may have, and how many rows each k means; and all counts."""
     query, gallery = _check(query, gallery)
     chosen = [CONVENTIONS[name] for name in names]
     tops = [{k: _top(convention, k, len(query)) for k in ks} for convention in chosen]
-    arithmetics = [arithmetic_for(convention.arithmetic, query) for convention in chosen]
-    counts = count(query, gallery, set(arithmetics), ranks=ranks, progress=progress)
-    return [(c, counts[arithmetic], top) for c, arithmetic, top in zip(chosen, arithmetics, tops, strict=True)]
+    arithmetics = [arithmetics_for(convention.arithmetic, query) for convention in chosen]
+    wanted = {key for keys in arithmetics for key in keys} | ({also} if also else set())
+    counts = count(query, gallery, wanted, progress=progress)
+    every = [(c, [counts[key] for key in keys], top) for c, keys, top in zip(chosen, arithmetics, tops, strict=True)]
+    return every, counts
 
 
 def pssr_as_coded(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
@@ -162,5 +174,9 @@ def pssr_as_coded(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
         In [0, 1].
     """
     query, gallery = _check(query, gallery)
-    counts = count_differences(gallery, query)
-    return (counts.closer + counts.tied + 1 - counts.lost) / len(query)
+    counts = count(query, gallery, [OF_COLUMNS], progress=False)[OF_COLUMNS]
+    return _kept(counts) / len(query)
+
+
+def _kept(counts: Counts) -> np.ndarray:
+    return counts.closer + counts.tied + 1 - counts.lost

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from cvig.metrics.conventions.arithmetic import DIFFERENCES, FAISS, Counts
+from cvig.metrics.conventions.arithmetic import DIFFERENCES, FAISS
+from cvig.metrics.conventions.counts import Counts
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,13 @@ class Convention:
     rule : str
         The rule in words.
     arithmetic : str
-        Key of `cvig.metrics.conventions.arithmetic.ARITHMETICS`, `DIFFERENCES` or `FAISS`: how it computes distances.
+        Key of `cvig.metrics.conventions.arithmetic.ARITHMETICS`, or `FAISS`: how it computes distances.
     hits : callable
         `Counts` and a top of k rows to whether each query counts as recalled, bool [n].
     percent : str
         Key of `TOP_OF_PERCENT`: how many rows a percentage means.
     any_order : callable, optional
-        Where its library leaves the order of equals open: the hits with every tie lost (+1) or won (-1).
+        Where its library leaves the order of equals or of sums open: the hits with all of that lost (+1) or won (-1).
     least_rows : int, optional
         The smallest gallery that its script reports on, as its own lines say; below it ends with an error. None: not known.
     least_source : str
@@ -51,6 +52,11 @@ def _optimistic(counts: Counts, k: int) -> np.ndarray:
 def _optimistic_index_k(counts: Counts, k: int) -> np.ndarray:
     """At most as far as entry k, counted from 0, of the sorted row; NaN sorts last and compares as false."""
     return (counts.lost == 0) & (counts.closer <= k) & (len(counts) - counts.nan > k)
+
+
+def _index_k_any(counts: Counts, k: int, sign: int) -> np.ndarray:
+    closer = counts.closer - counts.open_closer + (counts.open if sign > 0 else 0)
+    return (counts.lost == 0) & (closer <= k) & (len(counts) - counts.nan > k)
 
 
 def _pessimistic(counts: Counts, k: int) -> np.ndarray:
@@ -116,6 +122,7 @@ _TABLE = [
         DIFFERENCES,
         _optimistic_index_k,
         "int(.01 n)",
+        _index_k_any,
         least_rows=501,
         least_source="src/testModel.py calls recall_at_k, which takes sorted_dists[:, 500]",
     ),

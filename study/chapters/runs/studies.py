@@ -37,6 +37,14 @@ MEASURED = {
         "python benchmarks/coverage.py 250 1000 results/ground/coverage.json",
         "How often intervals over squares of ground hold the truth, by simulation.",
     ),
+    **{
+        f"together/{recipe}": (
+            "record.json",
+            f"python -m study.together results/together/{recipe} results/apart/resnet50-{recipe}-1 results/apart/vgg16-{recipe}-1",
+            "Two networks of the study of places apart in one projection. Their weights are not committed: train both runs first.",
+        )
+        for recipe in ("modern", "described", "as-coded")
+    },
     "located": (
         "coverage.json",
         "python -m study.located",

@@ -15,6 +15,14 @@ from study.runs import TITLES, find
 from study.tables import folded
 
 PLANS = Path(__file__).parents[2] / "plans"
+TOGETHER = "Two networks of the study of places apart in one projection. Weights are not committed: train both runs first."
+
+
+def _projected(recipe: str) -> str:
+    runs = " ".join(f"results/apart/{arch}-{recipe}-1" for arch in ("resnet50", "vgg16"))
+    return f"python -m study.together results/together/{recipe} {runs}"
+
+
 # What is no study of runs: the file that says where it was made, the command that makes it anew, and what it is.
 MEASURED = {
     "e4-metrics": (
@@ -38,12 +46,7 @@ MEASURED = {
         "How often intervals over squares of ground hold the truth, by simulation.",
     ),
     **{
-        f"together/{recipe}": (
-            "record.json",
-            f"python -m study.together results/together/{recipe} results/apart/resnet50-{recipe}-1 results/apart/vgg16-{recipe}-1",
-            "Two networks of the study of places apart in one projection. Their weights are not committed: train both runs first.",
-        )
-        for recipe in ("modern", "described", "as-coded")
+        f"together/{recipe}": ("record.json", _projected(recipe), TOGETHER) for recipe in ("modern", "described", "as-coded")
     },
     "located": (
         "coverage.json",

@@ -1,6 +1,7 @@
-"""Run a notebook with parameters from a file: ``python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json``.
+"""Run a notebook with parameters from a file: ``python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json [CODE]``.
 
-Parameters are data from a plan to a notebook: no shell and no YAML parser reads them on the way.
+Parameters are data from a plan to a notebook: no shell and no YAML parser reads them on the way. CODE is the folder from
+which the notebook imports, where that is another one than this program's: the tree of an older commit.
 """
 
 import json
@@ -71,10 +72,12 @@ def execute(notebook: Path | str, output: Path | str, parameters: Path | str) ->
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit("usage: python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json")
+    if not 4 <= len(sys.argv) <= 5:
+        sys.exit("usage: python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json [CODE]")
     _end_with(os.getppid(), *[int(process) for process in [os.environ.get("CVIG_STUDY")] if process])
+    if len(sys.argv) == 5:  # the kernel's path; this process has imported what it needs
+        os.environ["PYTHONPATH"] = os.pathsep.join([sys.argv[4], *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        execute(*sys.argv[1:])
+        execute(*sys.argv[1:4])
     except (ValueError, OSError, papermill.PapermillException) as error:
         sys.exit(f"{sys.argv[1]}: {error}")

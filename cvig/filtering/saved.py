@@ -9,7 +9,7 @@ import zlib
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from zipfile import BadZipFile
+from zipfile import BadZipFile, ZipFile
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ FILTER = "filter.npz"  # in the folder of a run
 FORMAT = 1
 NODES = {"left": np.int32, "right": np.int32, "feature": np.int32, "cut": np.float64, "viable": np.float64}
 LARGEST = 4096  # pixels a side
+MOST = 1 << 29  # bytes, unpacked; 300 trees on 10,000 labels have some 20 million
 
 
 @dataclass(frozen=True)
@@ -118,6 +119,9 @@ class Filter:
         if not path.is_file():
             raise FileNotFoundError(f"no filter '{path}': notebooks/filter.ipynb makes one of photographs with labels")
         try:
+            with ZipFile(path) as archive:
+                if sum(part.file_size for part in archive.infolist()) > MOST:
+                    raise ValueError(f"more than {MOST} bytes")
             content = read_arrays(path)
             about = json.loads(str(content.pop("about")))
             if about.pop("format") != FORMAT:

@@ -109,7 +109,7 @@ def repeat(run: Run, out: Path, repository: Path) -> Run:
         _execute(tree, "train", parameters, folder)
     for pattern in ("test-crop-*.npz", "test-places-*.npz"):  # what all runs of a study share
         for shared in run.folder.parent.glob(pattern):
-            shutil.copy(shared, folder.parent)
+            files.write(folder.parent / shared.name, shared.read_bytes())
     again = (run.evaluate.get("commit") or commit).rstrip("+")
     if not (folder / "evaluate.json").exists():
         print(f"{run.label}: evaluating, which took {run.evaluate['seconds']:.0f} s", flush=True)

@@ -17,14 +17,14 @@ import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
-from cvig import files
+from cvig import locks
 
 
 def _end_with(*processes: int) -> None:
     """End this process as soon as one of those has ended, so that no training outlives the command that began it."""
 
     def watch() -> None:
-        while all(map(files.alive, processes)):
+        while all(map(locks.alive, processes)):
             time.sleep(0.3)
         os._exit(1)
 
@@ -41,7 +41,7 @@ class SocketEngine(NBClientEngine):
     @classmethod
     def execute_notebook(cls, *args: Any, **kwargs: Any) -> Any:
         """Execute, with a socket for each of the kernel's channels in a folder that is gone afterwards."""
-        with files.meeting_folder("kernel") as folder:
+        with locks.meeting_folder("kernel") as folder:
             config = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
             return super().execute_notebook(*args, config=config, **kwargs)
 

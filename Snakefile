@@ -13,7 +13,7 @@ import sys
 from glob import glob
 from pathlib import Path
 
-from cvig import files
+from cvig import files, locks
 from study.plans import check_out, diverged, finished, read
 
 # the environment that runs snakemake also runs its jobs, activated or not
@@ -100,7 +100,7 @@ if not Path("book/_build/html/index.html").exists():
 
 onstart:
     Path(OUT).mkdir(parents=True, exist_ok=True)
-    files.hold(OUT)  # one study at a time writes there
+    locks.hold(OUT)  # one study at a time writes there
 
 
 # With resume, runs that ended with the study's parameters are taken as they are, however new the code is.

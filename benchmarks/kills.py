@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from cvig import files
+from cvig import locks
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN = "print('begin', flush=True)"
@@ -167,7 +167,7 @@ def begin_group(folder: Path) -> subprocess.Popen:
 def trains(folder: Path) -> bool:
     """Whether the study in `folder` has opened its training and has not marked its end."""
     run = folder / "study" / "resnet18-modern"
-    return run.exists() and not (run / "train.json").exists() and files.holder(run) is not None
+    return run.exists() and not (run / "train.json").exists() and locks.holder(run) is not None
 
 
 def until_it_trains(process: subprocess.Popen, folder: Path) -> bool:

@@ -19,7 +19,7 @@ from jupyter_cache.executors.utils import ExecutionResult, single_nb_execution
 from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_notebook
 from traitlets.config import Config
 
-from cvig.files import meeting_folder
+from cvig.locks import meeting_folder
 
 TOP = Path(__file__).resolve().parent.parent
 TIMEOUT = yaml.safe_load((TOP / "_config.yml").read_text())["execute"]["timeout"]

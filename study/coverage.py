@@ -9,6 +9,7 @@ from scipy.spatial.distance import cdist
 from cvig.metrics import cluster_interval, share_interval
 from cvig.metrics.comparison import sign_flip_test
 from cvig.metrics.ground import measured_side, spread_by_side, squares
+from study.levels import DIFFERS
 
 EXTENT = 10_000.0  # metres
 QUERIES = 1000
@@ -29,7 +30,7 @@ def keeps(values: np.ndarray, other: np.ndarray, group: np.ndarray) -> tuple[boo
     hit = (values > 1 - FOUND).astype(float)
     share, mean = share_interval(hit, group), cluster_interval(values, group, limits=(0.0, 1.0), resamples=300)
     p_value = sign_flip_test(np.bincount(group, values - other), draws=199)
-    return share[0] <= FOUND <= share[1], mean[0] <= 0.5 <= mean[1], p_value > 0.05
+    return share[0] <= FOUND <= share[1], mean[0] <= 0.5 <= mean[1], p_value > DIFFERS
 
 
 def simulate(draws: int, *, queries: int = QUERIES, seed: int = 0) -> Iterator[dict]:

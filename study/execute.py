@@ -1,6 +1,7 @@
-"""Run a notebook with parameters from a file: ``python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json``.
+"""Run a notebook with parameters from a file: ``python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json [CODE]``.
 
-Parameters are data from a plan to a notebook: no shell and no YAML parser reads them on the way.
+Parameters are data from a plan to a notebook: no shell and no YAML parser reads them on the way. CODE is the folder from
+which the notebook imports, where that is another one than this program's: the tree of an older commit.
 """
 
 import json
@@ -16,14 +17,14 @@ import papermill
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
-from cvig import files
+from cvig import locks
 
 
 def _end_with(*processes: int) -> None:
     """End this process as soon as one of those has ended, so that no training outlives the command that began it."""
 
     def watch() -> None:
-        while all(map(files.alive, processes)):
+        while all(map(locks.alive, processes)):
             time.sleep(0.3)
         os._exit(1)
 
@@ -40,7 +41,7 @@ class SocketEngine(NBClientEngine):
     @classmethod
     def execute_notebook(cls, *args: Any, **kwargs: Any) -> Any:
         """Execute, with a socket for each of the kernel's channels in a folder that is gone afterwards."""
-        with files.meeting_folder("kernel") as folder:
+        with locks.meeting_folder("kernel") as folder:
             config = Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
             return super().execute_notebook(*args, config=config, **kwargs)
 
@@ -71,10 +72,12 @@ def execute(notebook: Path | str, output: Path | str, parameters: Path | str) ->
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 4:
-        sys.exit("usage: python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json")
+    if not 4 <= len(sys.argv) <= 5:
+        sys.exit("usage: python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json [CODE]")
     _end_with(os.getppid(), *[int(process) for process in [os.environ.get("CVIG_STUDY")] if process])
+    if len(sys.argv) == 5:  # the kernel's path; this process has imported what it needs
+        os.environ["PYTHONPATH"] = os.pathsep.join([sys.argv[4], *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
-        execute(*sys.argv[1:])
+        execute(*sys.argv[1:4])
     except (ValueError, OSError, papermill.PapermillException) as error:
         sys.exit(f"{sys.argv[1]}: {error}")

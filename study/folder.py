@@ -19,7 +19,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from cvig import files
+from cvig import files, locks
 from study.provenance import difference
 
 EVALUATED = ("evaluate.json", "metrics.json", "ranks-*.npz", "projection.npz", "retrievals.npz")
@@ -31,7 +31,7 @@ PARTS = {
         ("train.json", *EVALUATED, "diverged.json", "log.csv", "validation.npz", *NETWORK),
     ),
     "evaluate": (("evaluate.json",), EVALUATED),
-    "filter": (("kept.json",), ("kept.json", "kept.txt", "report.npz", "galleries.npz")),
+    "filter": (("kept.json",), ("kept.json", "kept.txt", "report.npz", "galleries.npz", "filter.npz")),
 }
 KEPT = "unfinished.ckpt"  # of a training that is under way
 
@@ -66,7 +66,7 @@ class Work:
         record = record | {"files": {path.name: files.digest_file(path) for path in written}}
         files.write_json(self.path / mark, record)
         _put_in_place(self.path)
-        files.let_go(self.folder)
+        locks.let_go(self.folder)
         return record
 
 
@@ -113,7 +113,7 @@ def open_work(folder: Path, part: str, record: dict, *, overwrite: bool) -> Work
         Another process holds the folder; or a finished run of another identity lies there and is not to be replaced.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files.hold(folder)
+    locks.hold(folder)
     files.clean(folder)
     marks, _ = PARTS[part]
     for work in unfinished(folder, part):
@@ -122,7 +122,7 @@ def open_work(folder: Path, part: str, record: dict, *, overwrite: bool) -> Work
             _put_in_place(work)
     mark = folder / marks[0]
     if mark.exists() and not overwrite:
-        files.let_go(folder)
+        locks.let_go(folder)
         there = json.loads(mark.read_text())
         if there.get("identity") != record["identity"]:
             raise ValueError(

@@ -72,11 +72,20 @@ def _execute(tree: Path, name: str, parameters: dict, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     given = out / f"{name}.parameters.json"
     files.write_json(given, parameters)
-    program = Path(__file__).with_name("execute.py")  # of today: it reads nothing of the study
-    words = [sys.executable, str(program), f"notebooks/{name}.ipynb", str(out / f"{name}.ipynb"), str(given)]
-    before = os.environ.get("PYTHONPATH")
-    path = os.pathsep.join([str(tree), *([before] if before else [])])
-    subprocess.run(words, cwd=tree, env=os.environ | {"PYTHONPATH": path}, stdin=subprocess.DEVNULL, check=True)
+    program = (
+        Path(__file__).resolve().with_name("execute.py")
+    )  # of today, as all that it imports; the notebook is of the tree
+    words = [
+        sys.executable,
+        "-P",
+        str(program),
+        f"notebooks/{name}.ipynb",
+        str(out / f"{name}.ipynb"),
+        str(given),
+        str(tree),
+    ]
+    today = {"PYTHONPATH": str(program.parents[1])}
+    subprocess.run(words, cwd=tree, env=os.environ | today, stdin=subprocess.DEVNULL, check=True)
 
 
 def repeat(run: Run, out: Path, repository: Path) -> Run:
@@ -100,7 +109,7 @@ def repeat(run: Run, out: Path, repository: Path) -> Run:
         _execute(tree, "train", parameters, folder)
     for pattern in ("test-crop-*.npz", "test-places-*.npz"):  # what all runs of a study share
         for shared in run.folder.parent.glob(pattern):
-            shutil.copy(shared, folder.parent)
+            files.write(folder.parent / shared.name, shared.read_bytes())
     again = (run.evaluate.get("commit") or commit).rstrip("+")
     if not (folder / "evaluate.json").exists():
         print(f"{run.label}: evaluating, which took {run.evaluate['seconds']:.0f} s", flush=True)
@@ -202,7 +211,7 @@ def main() -> None:
     except (ValueError, OSError) as error:
         sys.exit(f"python -m study.repeat: {error}")
     except subprocess.CalledProcessError as error:
-        sys.exit(f"python -m study.repeat: {Path(error.cmd[2]).name} failed; its notebook is '{error.cmd[3]}'")
+        sys.exit(f"python -m study.repeat: {Path(error.cmd[3]).name} failed; its notebook is '{error.cmd[4]}'")
     print(agreement)
     sys.exit(not agreement.agrees)
 

@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from cvig.files import holder
+from cvig.locks import holder
 from study import plans, provenance
 from study.folder import KEPT, unfinished
 from study.runs import Run

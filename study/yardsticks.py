@@ -22,6 +22,7 @@ from cvig.metrics.inference import per_query_values
 from cvig.models import load_network
 from cvig.ranking import exact_ranks
 from cvig.training.embedding import embed_gallery, embed_ground
+from study.levels import DIFFERS
 from study.planned import SeedsPlan, read_table
 from study.provenance import provenance
 from study.replicates import by_replicate, paired_t
@@ -127,7 +128,7 @@ def true_pairs(values: pd.DataFrame) -> dict[tuple[str, str], int]:
     """The pairs of arms that all of `TRUTH` decide alike in the whole gallery at the widest spacing, with the sign."""
     whole = values[(values.spacing == max(SPACINGS)) & (values["size"] == max(SIZES))]
     found = [decided(by_replicate(whole, name)) for name in TRUTH]
-    signs = np.array([np.sign(each.difference) * (each.p < 0.05) for each in found])
+    signs = np.array([np.sign(each.difference) * (each.p < DIFFERS) for each in found])
     return {pair: int(sign[0]) for pair, sign in zip(found[0].index, signs.T, strict=True) if abs(sign.sum()) == len(TRUTH)}
 
 

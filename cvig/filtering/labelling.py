@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from urllib.parse import unquote, urlsplit
 
-from cvig import files
+from cvig import files, locks
 from cvig.datasets.paths import inside
 from cvig.filtering.names import HEADER, as_row, read_rows
 from cvig.filtering.photographs import list_folder
@@ -53,7 +53,7 @@ class Labels:
         self.skipped: list[str] = []
         if self.file.exists() and not self.file.is_file():
             raise ValueError(f"labels '{self.file}': expected the name of a file, and this is a folder, a device or a pipe")
-        files.hold(self.file)
+        locks.hold(self.file)
         if self.file.exists() and self.file.stat().st_size:
             self._read()  # raises before anything is written if the file is something else
         else:

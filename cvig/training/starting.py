@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from cvig.files import meeting_folder
+from cvig.locks import meeting_folder
 from cvig.training.processes import LOST
 
 LOST_OTHERS = re.compile("Connection (closed|reset) by peer|Broken pipe|DistBackendError|DistNetworkError")  # gloo, NCCL

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cvig import files, metrics
+from cvig import files, locks, metrics
 from cvig.datasets import PairedViews, load
 from cvig.datasets.geometry import random_crop_boxes
 from cvig.metrics import collapse, conventions
@@ -39,7 +39,7 @@ def open_evaluation(settings: EvaluateSettings) -> "EvaluationSession":
     folder = Path(settings.run)
     if not (folder / "train.json").exists():
         raise FileNotFoundError(f"no finished training run in '{folder}': train.json is not there")
-    files.hold(folder)  # nobody trains there while it is evaluated
+    locks.hold(folder)  # nobody trains there while it is evaluated
     trained = json.loads((folder / "train.json").read_text())
     parameters = TrainSettings(**trained["parameters"])
     device = devices.set_up(settings.device, settings.threads)

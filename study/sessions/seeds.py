@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cvig import files, training
+from cvig import files, locks, training
 from cvig.datasets import PairedViews, load
 from cvig.metrics import pssr, recall_at_k
 from cvig.metrics.collapse import distinct_rows, relative_spread
@@ -221,7 +221,7 @@ def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
     """Make the runs of a plan that are not there yet, for at most `limit` seconds; one line a run."""
     folder = plan.out
     folder.mkdir(parents=True, exist_ok=True)
-    files.hold(folder)
+    locks.hold(folder)
     device, tables, begun = devices.set_up("cpu", plan.content["threads"]), SeedsTables(folder), time.perf_counter()
     count = plan.content["test_count"]
     for name, settings in plan.runs.items():

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cvig import files, training
+from cvig import files, locks, training
 from cvig.datasets import PairedViews, load
 from cvig.models import SiameseNetwork, load_network, preprocess
 from cvig.ranking import Ranks
@@ -147,7 +147,7 @@ class TrainingSession:
         for other in unfinished(folder, "train"):
             kept = KeepEpochs(other / KEPT, {}).of()
             if kept and kept.get("alike") == alike and kept["devices"] != self.settings.devices:
-                files.let_go(folder)
+                locks.let_go(folder)
                 raise ValueError(
                     f"'{other / KEPT}' keeps epochs of this training by devices={kept['devices']}: "
                     f"go on with as many, or delete it to begin anew with devices={self.settings.devices}"
@@ -257,7 +257,7 @@ class TrainingSession:
     def _fit_apart(self, report: Callable[[dict], None]) -> pd.DataFrame:
         """Let processes of their own make the run, and read what they made."""
         folder = self.work.folder
-        files.let_go(folder)  # the first of them holds it
+        locks.let_go(folder)  # the first of them holds it
 
         def say(line: str) -> None:
             try:

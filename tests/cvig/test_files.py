@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from cvig import files
+from cvig import files, locks
 
 ROOT = Path(__file__).parents[2]
 
@@ -176,12 +176,12 @@ def test_a_full_disk_has_a_lock_without_a_word_of_who_holds_it(tmp_path, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "write_text", full)
-        files.hold(tmp_path)
-    code = f"from cvig import files; print(files.holder({str(tmp_path)!r}))"
+        locks.hold(tmp_path)
+    code = f"from cvig import locks; print(locks.holder({str(tmp_path)!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "another process\n"
-    files.let_go(tmp_path)
-    assert files.holder(tmp_path) is None
+    locks.let_go(tmp_path)
+    assert locks.holder(tmp_path) is None
 
 
 def test_a_meeting_folder_of_a_killed_process_is_taken_away_and_that_of_a_living_one_is_not(tmp_path, monkeypatch):
@@ -191,7 +191,7 @@ def test_a_meeting_folder_of_a_killed_process_is_taken_away_and_that_of_a_living
     dead.wait()
     for name in (f"kernel-of-{dead.pid}-a", f"kernel-of-{os.getppid()}-b", "kernel-of-users", f"other-of-{dead.pid}-c"):
         (tmp_path / name).mkdir()
-    with files.meeting_folder("kernel") as folder:
+    with locks.meeting_folder("kernel") as folder:
         there = {path.name for path in tmp_path.iterdir()}
     assert there == {f"kernel-of-{os.getppid()}-b", "kernel-of-users", f"other-of-{dead.pid}-c", folder.name}
     assert not folder.exists()

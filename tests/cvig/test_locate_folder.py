@@ -104,7 +104,7 @@ def test_what_is_no_folder_is_refused_before_any_work(tmp_path):
 
 def test_two_at_once_do_not_mix(tmp_path):
     write_answer(tmp_path / "answer", case(1))
-    code = "import sys; from cvig import files; files.hold(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    code = "import sys; from cvig import locks; locks.hold(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
     words = [sys.executable, "-c", code, str(tmp_path / "answer")]
     other = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert other.stdout.readline() == "held\n"

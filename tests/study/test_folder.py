@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from small_training import small_settings
 
-from cvig import files
+from cvig import files, locks
 from study import folder as folders
 from study import provenance
 from study import runs as study_runs
@@ -134,7 +134,7 @@ def test_killed_while_files_take_their_place_the_next_start_ends_it(tmp_path, st
         try:
             work.place("train.json", {"identity": "new"})
         except KeyboardInterrupt:
-            files.let_go(tmp_path)
+            locks.let_go(tmp_path)
     mark = tmp_path / "train.json"
     if mark.exists():
         assert len({(tmp_path / name).read_text().split(" of ")[1] for name in names}) == 1
@@ -176,7 +176,7 @@ def test_weights_that_the_training_did_not_write_are_not_evaluated(run, tmp_path
 
 
 def test_a_folder_that_another_process_holds_is_refused_with_its_number(run):
-    code = f"from cvig import files; files.hold({str(run)!r}); print('held', flush=True); input()"
+    code = f"from cvig import locks; locks.hold({str(run)!r}); print('held', flush=True); input()"
     other = subprocess.Popen(
         [sys.executable, "-c", code],
         stdin=subprocess.PIPE,
@@ -185,13 +185,13 @@ def test_a_folder_that_another_process_holds_is_refused_with_its_number(run):
     )
     try:
         other.stdout.readline()
-        assert files.holder(run).startswith(f"pid {other.pid}, since ")
+        assert locks.holder(run).startswith(f"pid {other.pid}, since ")
         with pytest.raises(ValueError, match=rf"is being written \(pid {other.pid}, since 20.*\): wait"):
             train(run, seed=1, overwrite=True)
     finally:
         other.kill()
         other.wait()
-    assert files.holder(run) is None
+    assert locks.holder(run) is None
     train(run)
 
 
@@ -239,7 +239,7 @@ def test_the_data_of_a_resumed_run_are_those_of_the_run(tmp_path, monkeypatch):
     session = open_training(small_settings(tmp_path / "cut", **options))
     session.keep.every = 0
     session.fit()  # killed here, all epochs kept
-    files.let_go(tmp_path / "cut")
+    locks.let_go(tmp_path / "cut")
     resumed = train(tmp_path / "cut", **options)
     assert resumed["data"] == whole["data"]
     assert resumed["identity"] == whole["identity"]

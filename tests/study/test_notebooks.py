@@ -143,15 +143,27 @@ def test_parameters_reach_a_notebook_as_they_are_whatever_a_shell_would_make_of_
     assert not (ROOT / "here").exists()
 
 
-@pytest.mark.parametrize(
-    ("text", "message"), [("{", "not JSON"), ("[1]", "expected an object of names and values, got list")]
-)
-def test_parameters_that_are_none_end_in_one_line(text, message, tmp_path):
+def test_parameters_that_are_none_end_in_one_line(tmp_path):
     notebook = written(tmp_path, "x = 1")
-    (tmp_path / "p.json").write_text(text)
+    (tmp_path / "p.json").write_text("{")
     command = [sys.executable, "-m", "study.execute", notebook, tmp_path / "out.ipynb", tmp_path / "p.json"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 1
-    assert message in done.stderr
+    assert "not JSON" in done.stderr
     assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([1], "expected an object of names and values, got list"),
+        ({"x = open('here', 'w'); y": 1}, "is no name of a parameter"),
+        ({"import": 1}, "'import' is no name of a parameter"),
+    ],
+)
+def test_no_name_of_a_parameter_reaches_a_notebook_as_code(given, message, tmp_path):
+    (tmp_path / "p.json").write_text(json.dumps(given))
+    with pytest.raises(ValueError, match=message):
+        execute(written(tmp_path, "x = 1"), tmp_path / "out.ipynb", tmp_path / "p.json")
     assert not (tmp_path / "out.ipynb").exists()

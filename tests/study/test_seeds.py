@@ -11,7 +11,7 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
-from cvig import files
+from cvig import files, locks
 from cvig.models import build
 from cvig.models.activity import silent_units
 from study import pretraining
@@ -105,13 +105,13 @@ def test_a_study_that_was_cut_short_goes_on_and_is_not_made_twice(tmp_path, monk
     with pytest.raises(KeyboardInterrupt):
         make(SeedsPlan.read(path))
     monkeypatch.setattr(files, "write_csv", write)
-    files.let_go(tmp_path / "out")
+    locks.let_go(tmp_path / "out")
     tables = make(SeedsPlan.read(path))
     assert len(made) == 5  # the second one twice
     assert sorted(tables.runs.run) == ["aerial/0", "aerial/1", "ground/0", "ground/1"]
     assert tables.epochs.groupby("run").epoch.apply(list).tolist() == [[0, 1, 2]] * 4
     before = (tmp_path / "out" / "runs.csv").read_bytes()
-    files.let_go(tmp_path / "out")
+    locks.let_go(tmp_path / "out")
     make(SeedsPlan.read(path))
     assert len(made) == 5
     assert (tmp_path / "out" / "runs.csv").read_bytes() == before
@@ -192,4 +192,4 @@ def test_a_table_that_is_damaged_is_named_and_stays(tmp_path, content):
     with pytest.raises(ValueError, match=r"runs\.csv' (cannot be read as a table|is no table of runs)"):
         make(SeedsPlan.read(written(tmp_path)))
     assert (tmp_path / "out" / "runs.csv").read_bytes() == content
-    files.let_go(tmp_path / "out")
+    locks.let_go(tmp_path / "out")

@@ -4,7 +4,7 @@ import json
 
 import yaml
 
-from cvig import files
+from cvig import files, locks
 from study import folder as folders
 from study import provenance
 from study.chapters.causes.sentences import progress
@@ -24,7 +24,7 @@ def test_every_state_of_a_run_has_its_words(tmp_path):
     work = folders.open_work(folder, "train", {"identity": "a"}, overwrite=True)
     assert stands(folder, SETTINGS).startswith("being written (pid ")
     files.write(work.path / folders.KEPT, "x")
-    files.let_go(folder)
+    locks.let_go(folder)
     assert stands(folder, SETTINGS).startswith("goes on from what was kept at 20")
     (work.path / folders.KEPT).unlink()
     write(folder, "train.json")

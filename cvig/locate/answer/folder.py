@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from cvig.files import hold, let_go, sync, write, write_json
+from cvig.files import sync, write, write_json
 from cvig.locate.answer.geofiles import geojson, write_geotiff, write_kml
 from cvig.locate.answer.page import page
 from cvig.locate.answer.report import Case, report, watched
 from cvig.locate.resemblance import Watch
+from cvig.locks import hold, let_go
 
 MARK = "answer.json"  # written last
 MARK_OF_EACH = "answers.json"

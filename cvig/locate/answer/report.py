@@ -8,15 +8,17 @@ from typing import Any
 import numpy as np
 
 from cvig.locate.calibration import Calibration
-from cvig.locate.geometry import centers
+from cvig.locate.geometry import areas, centers, sides
 from cvig.locate.photograph import Photograph
 from cvig.locate.region import Region
 from cvig.locate.resemblance import UNLIKE, OpenWorld, Watch
 from cvig.locate.sources import Tiles
+from cvig.locate.usable import Verdict
 from cvig.metrics.conformal import coverage_interval
 from cvig.words import count
 
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
+FACTOR = 1.5  # times as many, as wide, or as often
 FIRST = 20  # places listed
 LISTED = 20_000  # tiles of a region, the first in order, in all files but the GeoTIFF
 SCHEMA = Path(__file__).with_name("schema.json")
@@ -35,6 +37,7 @@ class Case:
     model: str
     stands_out: np.ndarray
     p_unlike: float
+    verdicts: list[Verdict]
     open_world: OpenWorld | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -67,36 +70,38 @@ def _place(case: Case, row: int) -> dict[str, Any]:
     }
 
 
-def _photograph(photograph: Photograph) -> dict[str, Any]:
+def _photograph(photograph: Photograph, verdict: Verdict) -> dict[str, Any]:
     return {
         "file": str(photograph.path),
         "fov": photograph.fov,
         "fov_from": photograph.fov_from,
         "camera_position": None if photograph.position is None else list(photograph.position),
+        "judged_by": verdict.by,
+        "viable": verdict.viable,
+        "filter_score": verdict.score,
     }
 
 
 def conditions(case: Case) -> list[str]:
-    """The two conditions of the coverage."""
+    """The two conditions of the coverage, and what speaks for the photographs."""
     made = case.calibration
     metres = "" if made.side is None else f" of {made.side:.0f} m"
     return [
         f"Coverage is over photographs like those of the calibration: {count(len(made), 'photograph')} from "
         f"{count(made.count, 'square')} of ground, in a gallery of {made.tiles} tiles{metres}.",
         "The place is in the gallery: of a place that no tile holds the region says nothing.",
+        *[verdict.said for verdict in case.verdicts if verdict.viable],
     ]
 
 
 def doubts(case: Case) -> list[str]:
     """What speaks against believing the answer."""
-    said = list(case.notes)
+    said = [*case.notes, *[verdict.said for verdict in case.verdicts if not verdict.viable]]
     if case.p_unlike <= UNLIKE:
         said.append(
             f"These photographs do not resemble the calibration's (p = {case.p_unlike:.2g}): do not rely on the coverage."
         )
-    made, here = case.calibration, len(case.tiles)
-    if not 0.5 <= here / made.tiles <= 2:
-        said.append(f"This gallery has {here} tiles, the calibration's had {made.tiles}: the coverage may be another.")
+    said += other_gallery(case)
     if max(case.region.count(coverage) for coverage in (*COVERAGES, case.coverage)) > LISTED:
         said.append(
             f"region.geojson, region.kml and the page have the first {LISTED} tiles of a region; levels.tif has all."
@@ -107,12 +112,34 @@ def doubts(case: Case) -> list[str]:
     return said
 
 
+def other_gallery(case: Case) -> list[str]:
+    """How the gallery differs from the calibration's by more than `FACTOR` times, and what that does to the coverage."""
+    made, here = case.calibration, len(case.tiles)
+    overlap = float(areas(case.tiles.corners).sum() / case.region.ground[-1])
+    said = []
+    if not 1 / FACTOR <= here / made.tiles <= FACTOR:
+        fits = "; --score share allows for that" * (case.score == "gap")
+        said.append(
+            f"This gallery has {here} tiles, the calibration's had {made.tiles}: regions hold the place "
+            f"{'less' if here > made.tiles else 'more'} often than said, or about as often{fits}."
+        )
+    side = float(np.median(sides(case.tiles.corners)))
+    if made.side and not 1 / FACTOR <= side / made.side <= FACTOR:
+        said.append(f"Tiles are {side:.3g} m wide, the calibration's were {made.side:.3g} m: the coverage may be another.")
+    if not 1 / FACTOR <= overlap / made.overlap <= FACTOR:
+        said.append(
+            f"A place lies in {overlap:.2g} tiles here, in the calibration's gallery in {made.overlap:.2g}: regions hold it "
+            f"{'more' if overlap > made.overlap else 'less'} often than said, or about as often."
+        )
+    return said
+
+
 def report(case: Case) -> dict[str, Any]:
     """The answer as JSON has it."""
     wanted = sorted({*COVERAGES, case.coverage})
     return {
         "format": 1,
-        "photographs": [_photograph(one) for one in case.photographs],
+        "photographs": [_photograph(*both) for both in zip(case.photographs, case.verdicts, strict=True)],
         "model": case.model,
         "gallery": {"tiles": len(case.tiles), "km2": case.region.whole, "notes": case.tiles.notes},
         "calibration": {

@@ -94,7 +94,7 @@ class Differences:
         counts.closer[i] += np.count_nonzero(closer)
         counts.tied[i] += np.count_nonzero(tied)
         counts.nan[i] += np.count_nonzero(np.isnan(found))
-        near = np.flatnonzero((np.abs(found - own) <= self.of_sum * (found + own) + LEAST) & np.isfinite(found))
+        near = np.flatnonzero((np.abs(found - own) <= self.of_sum * (found + own) + LEAST) & np.isfinite(found + own))
         near = near[(np.abs(others[near] - row) != np.abs(answer - row)).any(axis=1)]
         counts.open[i] += len(near)
         counts.open_closer[i] += np.count_nonzero(closer[near])

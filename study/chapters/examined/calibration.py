@@ -99,9 +99,9 @@ def without_skill(draws: int = 300, n: int = 6194) -> dict:
     for seed in range(draws):
         ranks = np.random.default_rng(seed).integers(n, size=(4, n))
         counts = pd.DataFrame((ranks[..., None] < top.to_numpy()).sum(1), columns=top.index).astype("Int64")
-        cells += chance.against_chance(counts, top, n).holm.min() < 0.05
+        cells += chance.against_chance(counts, top, n).holm.min() < chance.DIFFERS
         rows = chance.scatter(counts, top, n, draws=20_000)
-        spoke = rows[rows.holm < 0.05]
+        spoke = rows[rows.holm < chance.DIFFERS]
         closer += bool((spoke.closer < spoke.farther).any())
         farther += bool((spoke.closer > spoke.farther).any())
     return {"tables": draws, "cells": int(cells), "closer": int(closer), "farther": int(farther)}
@@ -116,7 +116,7 @@ def near_collapse(draws: int = 40, n: int = 1000) -> Iterator[dict]:
             found = exact_ranks(*agreeing_queries(n, spread, seed=seed), progress=False).closer
             counts = pd.DataFrame([(found[:, None] < top.to_numpy()).sum(0)], columns=top.index).astype("Int64")
             row = chance.scatter(counts, top, n, draws=20_000).iloc[0]
-            closer += bool(row.p_value < 0.05 and row.closer < row.farther)
+            closer += bool(row.p_value < chance.DIFFERS and row.closer < row.farther)
         yield {"spread": spread, "tables": draws, "closer": closer}
 
 

@@ -5,17 +5,17 @@ from itertools import combinations
 import pandas as pd
 
 from cvig.metrics.comparison import holm
+from study.levels import DIFFERS
 from study.planned import SeedsPlan
 from study.replicates import by_replicate, paired_t, t_interval
 from study.words import SIGNED, with_interval
 
 MARGIN = 0.02  # of equivalence, by the plan: differences in PSSR
-LEVEL = 0.05  # of a difference, by the plan, after Holm
 
 
 def verdict(low: float, high: float, p: float) -> str:
     """Of the interval at 90% and the adjusted p, by the plan's rule."""
-    found = [word for word, holds in (("equivalent", low > -MARGIN and high < MARGIN), ("differ", p < LEVEL)) if holds]
+    found = [word for word, holds in (("equivalent", low > -MARGIN and high < MARGIN), ("differ", p < DIFFERS)) if holds]
     return " and ".join(found) or "open"
 
 

@@ -95,9 +95,9 @@ def three_views(made: Calibration, coverage: float) -> Plot:
 
 
 def measured(path: Path | str) -> dict:
-    """What `study.located` wrote, its rows as frames."""
+    """What `study.located` or `study.located_groups` wrote, its rows as frames."""
     record = json.loads(Path(path).read_text())
-    return {**record, **{name: pd.DataFrame(record[name]) for name in ("splits", "changed", "told")}}
+    return {name: pd.DataFrame(value) if isinstance(value, list) else value for name, value in record.items()}
 
 
 def held(splits: pd.DataFrame) -> Plot:
@@ -141,6 +141,48 @@ def broken(changed: pd.DataFrame, coverage: float) -> Plot:
     axis.set(xlabel=f"share of places held by regions of {100 * coverage:g}% coverage", xlim=(0, 1))
     axis.legend(loc="lower left")
     return figure, f"Places held at a coverage of {coverage:g}, by the gap: {'; '.join(said)}. Whiskers are 95% intervals."
+
+
+def in_bins(bins: pd.DataFrame, coverage: float, score: str = "gap") -> Plot:
+    """The share of places held of each kind of photograph, by one calibration of all and by one of each kind."""
+    chosen = bins[(bins.coverage == coverage) & (bins.score == score)]
+    rows = chosen.drop_duplicates(["by", "condition"])[["by", "condition"]]
+    figure, axes = new(1, 1, size=(8, 2.8))
+    axis, said = axes[0, 0], []
+    for shift, (color, marker, how) in zip(
+        (-0.12, 0.12), zip(PALETTE, "os", ("one calibration", "one a kind"), strict=False), strict=True
+    ):
+        part = rows.merge(chosen[chosen.calibration == how])
+        error = np.array([part.held - part.low, part.high - part.held])
+        axis.errorbar(part.held, np.arange(len(part)) + shift, xerr=error, fmt=marker, color=color, label=how)
+        said += [f"{one.condition} by {how} {one.held:.2f}" for one in part.itertuples()]
+    axis.axvline(coverage, color="black", ls=":", lw=1)
+    axis.set_yticks(range(len(rows)), [f"{one.condition}\n({one.by})" for one in rows.itertuples()])
+    axis.invert_yaxis()
+    axis.set(xlabel=f"share of places held by regions of {100 * coverage:g}% coverage")
+    axis.legend(loc="best")
+    return figure, f"Places held at a coverage of {coverage:g}: {'; '.join(said)}. Whiskers are 95% intervals."
+
+
+def in_percent(rows: pd.DataFrame) -> list[str]:
+    """The share of each row with its interval: ``12% [9, 15]``."""
+    return [f"{100 * one.held:.0f}% [{100 * one.low:.0f}, {100 * one.high:.0f}]" for one in rows.itertuples()]
+
+
+def other_galleries(galleries: pd.DataFrame) -> pd.DataFrame:
+    """The share of places held by score and by coverage, where the calibration's gallery was another."""
+    table = galleries.assign(held=in_percent(galleries), score=galleries.score.map(NAMES))
+    table = table.pivot(index=["condition", "score"], columns="coverage", values="held")
+    table.columns = [f"{100 * coverage:g}%" for coverage in table.columns]
+    return table.rename_axis(["calibrated among", "score"]).reset_index()
+
+
+def outside_told(outside: pd.DataFrame) -> pd.DataFrame:
+    """Of each statistic: how many places inside, and how many outside, are called outside."""
+    named = outside.assign(held=in_percent(outside))
+    named = named[named.condition.str.contains(":")]
+    parts = named.condition.str.split(": ", expand=True)
+    return named.assign(statistic=parts[0], where=parts[1]).pivot(index="statistic", columns="where", values="held")
 
 
 def signs(told: pd.DataFrame) -> pd.DataFrame:

@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from study.levels import DIFFERS
 from study.replicates import t_interval
 from study.sessions.fields import HEADINGS, MEASURES
 from study.words import SIGNED, with_interval
 
 LITTLE = 0.02  # a trick that changes PSSR by less is worth little, by the plan
-LEVEL = 0.05
 # by their plans, each the first recipe minus the second: name, heading and field of view in degrees
 CURVE = {
     "H1": ("sample4geo", "congeo", "north", 360),
@@ -43,7 +43,7 @@ def contrast(table: pd.DataFrame, weights: dict, comparisons: int) -> tuple[floa
     variance, freedom = residual(table)
     value = sum(weight * table[cell].mean() for cell, weight in weights.items())
     spread = np.sqrt(variance * sum(weight**2 for weight in weights.values()) / len(table))
-    half = stats.t.ppf(1 - LEVEL / (2 * comparisons), freedom) * spread
+    half = stats.t.ppf(1 - DIFFERS / (2 * comparisons), freedom) * spread
     return value, value - half, value + half
 
 
@@ -96,7 +96,7 @@ def curve_hypotheses(runs: pd.DataFrame) -> pd.DataFrame:
     for name, (first, second, heading, field) in CURVE.items():
         table = runs.pivot(index="seed", columns="arm", values=f"{heading}_{field}_pssr")
         d = (table[first] - table[second]).dropna().to_numpy()
-        low, high = t_interval(d, 1 - LEVEL / len(CURVE))
+        low, high = t_interval(d, 1 - DIFFERS / len(CURVE))
         said = f"{first} minus {second}, {field}°, {'looking north' if heading == 'north' else 'heading unknown'}"
         rows[name] = {"what": said, "difference": d.mean(), "low": low, "high": high}
     return _decided(rows)

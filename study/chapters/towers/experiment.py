@@ -9,6 +9,7 @@ from scipy import stats
 
 from cvig.metrics.comparison import holm, sign_flip_test
 from cvig.metrics.intervals import share_interval
+from study.levels import DIFFERS
 from study.planned import SeedsPlan, read_table
 from study.words import percent
 
@@ -127,7 +128,7 @@ def first_hypothesis(experiment: Experiment) -> list[dict[str, str]]:
     adjusted = holm(np.array([sign_p(one, other) for one, other, _ in counts.values()]))
     rows = []
     for (arm, (one, other, of)), p in zip(counts.items(), adjusted, strict=True):
-        verdict = "open" if p >= 0.05 else "holds" if one > other else "refuted"
+        verdict = "open" if p >= DIFFERS else "holds" if one > other else "refuted"
         rows.append(
             {
                 "experiment": experiment.name,
@@ -230,7 +231,7 @@ def control_verdicts(controls: Experiment) -> pd.DataFrame:
                 "n": str(of),
                 "found": f"anchor's alone {said(one, of)}, the other's alone {said(other, of)}; p = {p:.2g}",
                 "refuted by": "the reverse, p below .05",
-                "verdict": "open" if p >= 0.05 else "holds" if one > other else "refuted",
+                "verdict": "open" if p >= DIFFERS else "holds" if one > other else "refuted",
             }
         else:
             mean, error = its.pssr.mean(), stats.sem(its.pssr)

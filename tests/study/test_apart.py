@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cvig.files import read_arrays, write_arrays
-from study.chapters.results import apart
+from study.chapters.results import apart, hypotheses
 from study.ground import file_of, keep
 from study.plans import Study
 from tests.helpers.made_runs import cloud, make_run
@@ -43,6 +43,11 @@ def test_a_recipe_beats_chance_where_all_its_runs_do(runs):
     assert table.loc[("vgg16", "as-coded"), "beats chance"] == "not shown"
     assert table.loc[("vgg16", "described"), "beats chance"] == "no run yet"
     assert table.loc[("vgg16", "modern"), "seeds"] == "1 of 2"
+    assert (
+        hypotheses.of_apart(study).splitlines()[0]
+        == "- *Modern beats chance in every run*: holds. It beats chance with vgg16."
+    )
+    assert "holds, none is shown to" in hypotheses.of_apart(study)
     said = apart.progress(study)
     assert said.startswith("**2 of 6 planned runs are finished, 1 ended without a finite loss.**")
     assert "`vgg16-modern-1`, `vgg16-as-coded-1`, `vgg16-described-0`." in said

@@ -293,16 +293,16 @@ def test_the_page_runs_with_whatever_is_finished(kinds, said, tmp_path, monkeypa
 
 
 def test_departures_are_said_to_do_harm_only_where_there_was_something_to_lose(monkeypatch):
-    rows = {("a", "described less as-coded"): (0.1, 0.05), ("b", "described less as-coded"): (0.1, -0.01)}
-    found = pd.DataFrame([{"n": 3, "difference": d, "low": low, "high": 0.2} for d, low in rows.values()])
-    found.index = pd.MultiIndex.from_tuples([*rows], names=["architecture", "recipes"])
-    beats = pd.DataFrame(
-        {"beats chance": ["yes", "yes"]}, index=pd.MultiIndex.from_tuples([("a", "described"), ("b", "described")])
-    )
+    rows = {"a": (0.05, 0.01), "b": (0.05, 0.2), "c": (-0.01, 0.2)}
+    found = pd.DataFrame([{"n": 3, "difference": 0.1, "low": low, "high": 0.2, "p": p} for low, p in rows.values()])
+    found.index = pd.MultiIndex.from_product([[*rows], ["described less as-coded"]], names=["architecture", "recipes"])
+    beats = pd.DataFrame({"beats chance": "yes"}, index=pd.MultiIndex.from_product([[*rows], ["described"]]))
     monkeypatch.setattr(larger.apart, "contrasts", lambda study: found)
     monkeypatch.setattr(larger.apart, "outcome", lambda study: beats)
     said = larger.confirmed(None).splitlines()
     assert "do harm" in said[0]
     assert "open" in said[1]
+    assert "points to harm" in said[1]
+    assert "holds zero" in said[2]
     beats.loc[("a", "described"), "beats chance"] = "open"
     assert "nothing to be said" in larger.confirmed(None)

@@ -3,6 +3,7 @@
 import pandas as pd
 
 from study.chapters.results import apart
+from study.levels import DIFFERS
 from study.plans import Study
 from study.words import SIGNED, with_interval
 
@@ -22,5 +23,7 @@ def _line(arch: str, row: pd.Series, learned: bool) -> str:
     difference = f"{with_interval(row.difference, row.low, row.high, SIGNED)} over {int(row.n)} seeds"
     if not learned:
         return f"- *{arch}*: nothing to be said, for not every run of `described` beats chance ({difference})."
-    harms = "the departures together do harm" if row.low > 0 else "open"
-    return f"- *{arch}*: {harms}; `described` less `as-coded` {difference}."
+    if row.p < DIFFERS:
+        return f"- *{arch}*: the departures together do harm; `described` less `as-coded` {difference}, p = {row.p:.2g}."
+    side = "points to harm" if row.low > 0 else "holds zero"
+    return f"- *{arch}*: open. `described` less `as-coded` {difference}: the interval {side}, and p by Holm is {row.p:.2g}."

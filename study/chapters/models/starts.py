@@ -26,7 +26,7 @@ def read(path: Path | str) -> pd.DataFrame:
 
 def verdict(low: float, high: float) -> str:
     """Of a 95% interval of a difference, by the plan's rule."""
-    if -SAME < low and high < SAME:
+    if low > -SAME and high < SAME:
         return "equivalent"
     return "better" if low > 0 else "worse" if high < 0 else "open"
 

@@ -113,7 +113,7 @@ def browser() -> Iterator[Browser]:
             flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}"]
             flags += ["--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"]  # pages lie on this machine
             options = {"goog:chromeOptions": {"args": flags}, "goog:loggingPrefs": {"browser": "ALL"}}
-            options["timeouts"] = {"script": 300_000}
+            options["timeouts"] = {"script": 900_000}
             made = session.ask("POST", "/session", capabilities={"alwaysMatch": options})
             session.address += f"/session/{made['sessionId']}"
             yield session

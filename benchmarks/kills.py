@@ -5,6 +5,9 @@
 A moment is drawn from the time that the part's work takes, once Python has started. What is compared is every byte of every
 file, but for seconds; of labels it is what is read, for a line that was cut short stays in the file.
 
+Of "two processes", which train together, one is ended at a time, at any moment from their start on; the same command goes
+on in the same folder until the training is whole.
+
 "study, whole group" is the study as `make study` and `make book` begin it. All its processes are ended at once while it
 trains, by SIGKILL and at last by SIGINT, as Ctrl-C does, and the same command goes on each time; what is compared is what
 the last one leaves.
@@ -27,8 +30,9 @@ from cvig import locks
 
 ROOT = Path(__file__).resolve().parents[1]
 BEGIN = "print('begin', flush=True)"
-TOGETHER = {"arch": "resnet18", "out": "run", "size": 32, "options": {"spacing": 16}, "train_count": 32, "val_count": 8}
-TOGETHER |= {"epochs": 6, "batch": 4, "threads": 1, "devices": 2}
+TOGETHER = {"arch": "conv4-layernorm", "recipe": "sample4geo", "out": "run", "view": "panorama", "size": 16, "fresh": False}
+TOGETHER |= {"switches": {"mining-every-two-epochs": True}, "train_count": 64, "val_count": 8, "epochs": 60, "batch": 8}
+TOGETHER |= {"threads": 1, "devices": 2}
 TRAIN = """
 from study.sessions.training import open_training
 from study.settings import TrainSettings
@@ -128,11 +132,22 @@ def start(part: str, folder: Path) -> subprocess.Popen:
         env=environment,
         text=True,
     )
+    if part == "two processes":
+        while process.poll() is None and len(children(process)) < 2:
+            time.sleep(0.01)
+        return process
     for line in process.stdout:
-        begun = {"study": line.startswith("training"), "two processes": line.startswith("epoch")}
-        if begun.get(part, line.strip() == "begin"):
+        if line.startswith("training") if part == "study" else line.strip() == "begin":
             break
     return process
+
+
+def children(process: subprocess.Popen) -> list[int]:
+    """The processes that a process has started."""
+    try:
+        return [int(number) for number in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    except FileNotFoundError:
+        return []
 
 
 def prepare(part: str, folder: Path) -> None:
@@ -229,10 +244,7 @@ NOT_COMPARED = ("seconds", "device_seconds", "joules", "log.csv", "out", "run", 
 
 def victim(part: str, process: subprocess.Popen, draw: random.Random) -> int:
     """Whom the kill meets: any of two processes that train together, else the command itself."""
-    if part != "two processes":
-        return process.pid
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return int(draw.choice(children)) if children else process.pid
+    return draw.choice((children(process) if part == "two processes" else []) or [process.pid])
 
 
 def _plain(content: object) -> object:
@@ -280,26 +292,32 @@ def measure(parts: list[str], kills: int, seed: int) -> list[dict]:
             began = time.perf_counter()
             assert finish(process) == 0, f"{part} fails unkilled"
             takes, expected = time.perf_counter() - began, outcome(whole)
-            for number in range(kills):
-                met, tries = False, 0
-                while not met:  # a machine that is faster than it was ends the work before the moment
-                    folder, tries = Path(name, f"{part.replace(' ', '-')}-{number}-{tries}"), tries + 1
-                    prepare(part, folder)
+            mine, number = 0, 0
+            while mine < kills:
+                folder, number = Path(name, f"{part.replace(' ', '-')}-{number}"), number + 1
+                prepare(part, folder)
+                moments: list[float] = []
+                while len(moments) < (kills - mine if part == "two processes" else 1):
                     process, moment = start(part, folder), draw.uniform(0, takes)
                     began = time.perf_counter()
                     try:
                         process.wait(moment)
-                        takes = time.perf_counter() - began
                     except subprocess.TimeoutExpired:
-                        met = True
-                os.kill(victim(part, process, draw), signal.SIGKILL)
-                finish(process)
-                code = finish(start(part, folder))
+                        os.kill(victim(part, process, draw), signal.SIGKILL)
+                        finish(process)
+                        moments.append(moment)
+                        continue
+                    if not moments:  # the machine is faster than it was
+                        takes = time.perf_counter() - began
+                    break
+                if not moments:
+                    continue
+                code, mine = finish(start(part, folder)), mine + len(moments)
                 found = outcome(folder)
                 differ = [file for file in sorted({*expected, *found}) if expected.get(file) != found.get(file)]
-                rows.append({"part": part, "moment": moment, "of": takes, "code": code, "differ": differ})
+                rows += [{"part": part, "moment": at, "of": takes, "code": code, "differ": differ} for at in moments]
                 said = f"exit {code}  differ: {', '.join(differ) or 'none'}"
-                print(f"{part:17s} {moment:6.2f} of {takes:6.2f} s  {said}", flush=True)
+                print(f"{part:17s} {', '.join(f'{at:.2f}' for at in moments)} of {takes:.2f} s  {said}", flush=True)
     return rows
 
 

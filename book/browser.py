@@ -37,7 +37,7 @@ class Browser:
         data = json.dumps(body).encode() if method == "POST" else None
         request = urllib.request.Request(self.address + path, data, {"Content-Type": "application/json"}, method=method)
         try:
-            with LOCAL.open(request, timeout=120) as answer:
+            with LOCAL.open(request, timeout=900) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise RuntimeError(f"{method} {path}: {json.load(error)['value']['message'].splitlines()[0]}") from None
@@ -113,7 +113,7 @@ def browser() -> Iterator[Browser]:
             flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", f"--user-data-dir={folder}"]
             flags += ["--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND"]  # pages lie on this machine
             options = {"goog:chromeOptions": {"args": flags}, "goog:loggingPrefs": {"browser": "ALL"}}
-            options["timeouts"] = {"script": 300_000}
+            options["timeouts"] = {"script": 900_000}
             made = session.ask("POST", "/session", capabilities={"alwaysMatch": options})
             session.address += f"/session/{made['sessionId']}"
             yield session

@@ -10,7 +10,8 @@ from pathlib import Path
 from study import strict_yaml
 from study.runs import Run
 from study.settings import EvaluateSettings, TrainSettings
-from study.switches import RECIPES, in_words
+from study.switches import in_words
+from study.tricks import ALL
 
 TEXTS = ("question", "hypothesis", "measure", "decision")
 KEYS = {"out": str, "run": str, "threads": int, "runs": list, "train": dict, "per_architecture": dict, "evaluate": dict}
@@ -30,7 +31,7 @@ def variants(recipe: str, names: list[str]) -> dict[str, dict[str, bool]]:
     """
     found: dict[str, dict[str, bool]] = {recipe: {}}
     for name in names:
-        turned = {name: name not in RECIPES[recipe].on}
+        turned = {name: name not in ALL[recipe].on}
         found[in_words(recipe, turned).replace(" ", "-")] = turned
     return found
 
@@ -71,8 +72,8 @@ def read(path: Path | str) -> dict:
             raise ValueError(f"{path}, line {block.line}: neither the block nor the study has the key 'run'")
         where = f"{path}, line {block.line}"
         for recipe in block["recipes"]:
-            if recipe not in RECIPES:
-                raise ValueError(f"{where}: unknown recipe '{recipe}': expected one of {', '.join(RECIPES)}")
+            if recipe not in ALL:
+                raise ValueError(f"{where}: unknown recipe '{recipe}': expected one of {', '.join(ALL)}")
         for arch, recipe, seed in product(block["architectures"], block["recipes"], block["seeds"]):
             for variant, switches in variants(recipe, block.get("one_at_a_time", [])).items():
                 settings = {**study["train"], **study.get("per_architecture", {}).get(arch, {}), **block.get("train", {})}

@@ -28,6 +28,7 @@ TITLES = {  # of the studies, by the names of their folders
     "apart-6194": "places apart, 6,194 in the test",
     "dense-224": "dense study at 224 px",
     "causes": "causes study",
+    "reference": "reference model",
     "local": "this machine",
 }
 

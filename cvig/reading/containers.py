@@ -13,10 +13,11 @@ import numpy as np
 
 from cvig.extras import needing
 from cvig.reading.hdf import read_hdf
-from cvig.reading.parts import NoFileOfItsKindError, Parts
+from cvig.reading.parts import NoFileOfItsKindError, Parts, by_field
 from cvig.reading.pickles import NotPlainError, read_npy, read_pickle
 from cvig.reading.text import command, read_lines
 
+PICKLE = b"\x80"  # how a pickle begins
 TEXT = (".csv", ".tsv", ".txt")
 CONVERT = {
     ".parquet": "import pandas; pandas.read_parquet('{file}').to_csv('{stem}.csv', index=False)",
@@ -25,14 +26,19 @@ CONVERT = {
     ".jsonl": "import json; json.dump([json.loads(x) for x in open('{file}') if x.strip()], open('{stem}.json', 'w'))",
 }
 _ITEMS = "x.items() if isinstance(x, dict) else [('rows', x)]"
-AS_ARRAYS = "; numpy.savez('{stem}.npz', **{{k: numpy.asarray(v) for k, v in (" + _ITEMS + ")}})"
+_FILLED = "numpy.ma.filled(v, float('nan') if numpy.asarray(v).dtype.kind == 'f' else -1)"  # what is masked is no answer
+AS_ARRAYS = "; numpy.savez('{stem}.npz', **{{k: " + _FILLED + " for k, v in (" + _ITEMS + ")}})"
 NUMPY = "import pickle, numpy; x = pickle.load(open('{file}', 'rb'))" + AS_ARRAYS
 TORCH = "import torch, numpy; x = torch.load('{file}', weights_only=False, map_location='cpu')" + AS_ARRAYS
 
 
 def _npy(path: Path) -> object:
+    with path.open("rb") as stream:
+        if stream.read(1) == PICKLE:  # as array.dump writes under whatever name, and numpy.load reads
+            stream.seek(0)
+            return read_pickle(stream)
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        return by_field(np.lib.format.open_memmap(path, mode="r"))
     except ValueError:
         with path.open("rb") as stream:
             return read_npy(stream)
@@ -44,7 +50,7 @@ def _npz(path: Path) -> object:
 
     def read(name: str) -> object:
         with zipfile.ZipFile(path) as archive, archive.open(name) as stream:
-            return read_npy(stream)
+            return by_field(read_npy(stream))
 
     parts = Parts({name.removesuffix(".npy"): partial(read, name) for name in names})
     if {"format", "shape", "data"} <= set(parts):  # as scipy.sparse.save_npz writes

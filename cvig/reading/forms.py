@@ -12,7 +12,7 @@ import numpy as np
 from cvig.reading import vigor
 from cvig.reading.arrays import read_numbers, read_sparse
 from cvig.reading.containers import TEXT, guarded, read_content, split_place
-from cvig.reading.nested import flattened, is_nested, lines_by_query, only_set
+from cvig.reading.nested import flattened, is_nested, lines_by_query, only_set, printed_lists
 from cvig.reading.numbering import Numbering, whole
 from cvig.reading.parts import NoFileOfItsKindError, Parts, as_array
 from cvig.reading.sides import LABELS
@@ -247,12 +247,14 @@ class Reader:
         return rows
 
 
-def _table(path: Path) -> Table | dict:
+def _table(path: Path) -> Table | dict | list:
     try:
-        found = lines_by_query(read_lines(path))
+        lines = read_lines(path)
+        found = printed_lists(lines)
+        found = lines_by_query(lines) if found is None else found
         if found is not None:
             return found
-        words = [line.split() for line in read_lines(path)]  # VIGOR's names hold commas
+        words = [line.split() for line in lines]  # VIGOR's names hold commas
         if words and all(map(vigor.is_label, words)):
             return Table(words)
         return read_table(path, COLUMNS)

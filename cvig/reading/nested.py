@@ -4,7 +4,7 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
-from cvig.reading.text import listed
+from cvig.reading.text import LEFT_OUT, listed
 
 POSITIVES = ("positives", "positive", "true_neighbors", "positives_per_query", "ground_truth", "gt", "answers")
 LISTED = re.compile(r"(.+?)\s*:\s*([\[({].*[\])}])\s*,?")
@@ -59,6 +59,23 @@ def flattened(value: Mapping, what: str) -> dict:
         )
     key = (named or numbered)[0]
     return {query: entry.get(key, []) for query, entry in value.items()}
+
+
+def printed_lists(lines: Sequence[str]) -> list[list] | None:
+    """A list of lists, or an array, as Python and NumPy print it, over however many lines; None where the lines are not.
+
+    Examples
+    --------
+    >>> printed_lists(["[[ 0 20]", " [ 1 21]]"]), printed_lists(["[['a.jpg'], []]"]), printed_lists(["[3, 7]"])
+    ([[0, 20], [1, 21]], [['a.jpg'], []], None)
+    """
+    text = re.sub(r"^(np\.)?array\(|(,\s*dtype=\w+)?\)$", "", "\n".join(lines).strip())
+    if not (text.startswith("[[") and text.endswith("]]")):
+        return None
+    if "..." in text:
+        raise ValueError(LEFT_OUT)
+    words = [listed(f"[{inside}]") for inside in re.findall(r"\[([^\[\]]*)\]", text)]
+    return [[int(word) if re.fullmatch(r"-?\d+", word) else word for word in row] for row in words]
 
 
 def lines_by_query(lines: Sequence[str]) -> dict[str, list[str]] | None:

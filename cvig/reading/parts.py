@@ -43,3 +43,19 @@ def is_vector(value: object) -> bool:
     if isinstance(value, (list, tuple)):
         return len(value) > 0 and all(isinstance(x, (int, float, np.number)) and not isinstance(x, bool) for x in value)
     return is_array(value) and sum(length != 1 for length in value.shape) <= 1 and np.prod(value.shape) > 1
+
+
+def by_field(value: object) -> object:
+    """A structured array, as pandas' ``to_records`` gives, as a dictionary of its fields; anything else as it is.
+
+    Fields of one float each are the columns of an array [N, D], pandas' index is left out, and one field alone is all.
+    """
+    if not isinstance(value, np.ndarray) or value.dtype.names is None:
+        return value
+    fields = {name: value[name] for name in value.dtype.names}
+    if len(fields) > 1 and value.ndim == 1 and np.array_equal(fields.get("index"), np.arange(len(value))):
+        del fields["index"]
+    columns = [name for name, field in fields.items() if field.ndim == 1 and field.dtype.kind == "f"]
+    if len(columns) > 2:  # two may be coordinates
+        fields["features"] = np.stack([fields.pop(name) for name in columns], axis=1)
+    return next(iter(fields.values())) if len(fields) == 1 else fields

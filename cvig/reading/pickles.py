@@ -58,6 +58,16 @@ class _Array:
         self.value = _from_bytes(content, kind, shape, "F" if columns_first else "C")
 
 
+class _Masked(_Array):
+    """A masked array of NumPy's, none of whose entries is masked."""
+
+    def __setstate__(self, state: tuple) -> None:
+        *array, mask, _ = state
+        if any(mask.encode("latin1") if isinstance(mask, str) else mask):
+            raise NotPlainError("it holds an array with masked entries")
+        super().__setstate__(tuple(array))
+
+
 def _from_bytes(content: object, kind: _Kind, shape: tuple, order: str = "C") -> object:
     if kind.dtype.hasobject:
         filled = np.empty(len(content), dtype=object)
@@ -87,6 +97,8 @@ _KNOWN: dict[tuple[str, str], Callable] = {
     for name, make in _PARTS.items()
 } | {
     ("numpy", "ndarray"): lambda *_: None,
+    **{(home, "_mareconstruct"): lambda *_: _Masked() for home in ("numpy.ma", "numpy.ma.core")},
+    **{(home, "MaskedArray"): lambda *_: None for home in ("numpy.ma", "numpy.ma.core")},
     ("numpy", "dtype"): _Kind,
     ("_codecs", "encode"): _encode,
     ("collections", "OrderedDict"): lambda items=(): dict(items),

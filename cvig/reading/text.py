@@ -22,6 +22,8 @@ _MARKS = [
 ]
 
 
+LEFT_OUT = "it is a printed array whose middle was left out as ...; numpy.savetxt('rows.csv', x) writes it whole"
+BRACKETS = re.compile(r"([^\[\]\n]*)\[+([^\[\]]+)\]")
 LIST = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
 LATIN = "open('{stem}-utf8{kind}', 'w', encoding='utf-8').write(open('{file}', encoding='cp1252').read())"
 PLAIN = re.compile(r"[\w./+,=@ -]+")  # what shells and Python take for itself between quotes
@@ -162,6 +164,32 @@ def read_table(path: Path, known: tuple[str, ...] = ()) -> Table:
     return Table(rows, blank=blank)
 
 
+def _printed(lines: list[str]) -> tuple[np.ndarray, list[str] | None] | None:
+    """Rows that stand in brackets each, as Python, NumPy and torch print them, and names before them; None without brackets.
+
+    A list of pandas' in quotes is one too; a row may go on over several lines.
+    """
+    text = "\n".join(lines)
+    rows = BRACKETS.findall(text)
+    if not rows:
+        return None
+    if "..." in text:
+        raise ValueError(
+            "it is a printed array whose middle was left out as ...; numpy.savetxt('rows.csv', x) writes it whole"
+        )
+    try:
+        numbers = [[float(word) for word in re.split(r"[\s,;]+", inside.strip(" \n,;"))] for _, inside in rows]
+    except ValueError:
+        return None
+    lengths = {len(row) for row in numbers}
+    if min(lengths) < 3:  # image[1].jpg
+        return None
+    if len(lengths) > 1:
+        raise ValueError(f"its lists have {min(lengths)} to {max(lengths)} numbers: expected one length")
+    before = [re.split(r"[,;\t]", head.strip("\"' ,;\t"))[-1].strip("\"' ") for head, _ in rows]
+    return np.array(numbers), before if len(numbers) > 1 and all(before) else None
+
+
 def read_numbers(path: Path) -> tuple[np.ndarray, list[str] | None]:
     """Rows of numbers [N, D], and the names that stand before them, if any.
 
@@ -170,6 +198,8 @@ def read_numbers(path: Path) -> tuple[np.ndarray, list[str] | None]:
     lines = read_lines(path)
     if not lines:
         raise ValueError("it is empty")
+    if (printed := _printed(lines)) is not None:
+        return printed
     separator = _separator(lines[0])
     first = [word.strip().strip('"') for word in (lines[0].split(separator) if separator else lines[0].split())]
     if separator == ";":

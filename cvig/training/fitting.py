@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import lightning
 import pandas as pd
 import torch
+from lightning.fabric.plugins.environments import ClusterEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
@@ -143,7 +144,7 @@ def fit(
             precision="bf16-mixed" if bf16 else "32-true",
             logger=False,
             callbacks=[Bar(epochs, len(batches)), *filter(None, [keep])],
-            plugins=[BesideTheFile()] + [processes.Joined()] * (together > 1),
+            plugins=[BesideTheFile()] + [Joined()] * (together > 1),
             enable_checkpointing=keep is not None,
             enable_progress_bar=False,
             enable_model_summary=False,
@@ -155,6 +156,40 @@ def fit(
         # Lightning catches Ctrl-C and returns; an interrupted run must not be taken for a finished one
         raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")
     return pd.DataFrame(module.log_rows), module.val_ranks
+
+
+class Joined(ClusterEnvironment):
+    """Tells Lightning about the processes that `cvig.training.processes.join` connected: each is a node with one device."""
+
+    creates_processes_externally = True
+    main_address, main_port = "127.0.0.1", 0  # not used, because the processes are connected already
+
+    @staticmethod
+    def detect() -> bool:
+        """False: Lightning is given this environment and does not detect it."""
+        return False
+
+    def world_size(self) -> int:
+        """The number of processes."""
+        return processes.count()
+
+    def set_world_size(self, size: int) -> None:
+        """Ignored; `processes.join` has set it."""
+
+    def global_rank(self) -> int:
+        """The number of this process."""
+        return processes.rank()
+
+    def set_global_rank(self, rank: int) -> None:
+        """Ignored; `processes.join` has set it."""
+
+    def local_rank(self) -> int:
+        """0, because each process is the only one of its node."""
+        return 0
+
+    def node_rank(self) -> int:
+        """The number of this process."""
+        return processes.rank()
 
 
 @contextlib.contextmanager

@@ -148,7 +148,7 @@ class SiameseTraining(lightning.LightningModule):
         step = [self.seed, self.current_epoch, batch_idx]
         seed, own = (int(np.random.SeedSequence(key).generate_state(1)[0]) for key in (step, [*step, processes.rank()]))
         # each step seeds the random layers anew, so that they do not depend on steps before an interruption
-        torch.manual_seed(own if processes.rank() else seed)
+        self._seed(own if processes.rank() else seed)
         pairs = views_of_pairs(batch["ground"], batch["aerial"], self.recipe, torch.Generator().manual_seed(seed))
         if self.recipe.phases[self.phase].loss == "triplet":
             loss = self._loss_of_triplets(*pairs[0], batch_idx, seed)
@@ -161,6 +161,12 @@ class SiameseTraining(lightning.LightningModule):
             )
         self._epoch_losses.append(float(loss.detach()))
         return loss
+
+    def _seed(self, seed: int) -> None:
+        """As `torch.manual_seed`, which takes milliseconds a step for devices that are not there."""
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
 
     def _loss_of_pairs(self, pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> torch.Tensor:
         """Loss of all processes' pairs; of second views too, the terms between them."""

@@ -12,7 +12,6 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-from lightning.fabric.plugins.environments import ClusterEnvironment, SLURMEnvironment
 from torch import distributed
 
 LOST = 75  # exit code of a process that ends because another one has ended
@@ -79,6 +78,8 @@ def join(device: str) -> int:
     elif "MASTER_ADDR" in os.environ:
         where = "env://"
     else:
+        from lightning.fabric.plugins.environments import SLURMEnvironment
+
         step = f"{os.environ['SLURM_JOB_ID']}{os.environ['SLURM_STEP_ID']}"  # other trainings of the job have another port
         first = SLURMEnvironment.resolve_root_node_address(os.environ["SLURM_STEP_NODELIST"])
         where = f"tcp://{first}:{15000 + int(step[-4:])}"
@@ -132,37 +133,3 @@ def first(do: Callable[[], Any]) -> Any:
     if told[1] is not None:
         raise told[1]
     return told[0]
-
-
-class Joined(ClusterEnvironment):
-    """Tells Lightning about the processes that `join` connected: each is a node with one device."""
-
-    creates_processes_externally = True
-    main_address, main_port = "127.0.0.1", 0  # not used, because the processes are connected already
-
-    @staticmethod
-    def detect() -> bool:
-        """False: Lightning is given this environment and does not detect it."""
-        return False
-
-    def world_size(self) -> int:
-        """The number of processes."""
-        return count()
-
-    def set_world_size(self, size: int) -> None:
-        """Ignored; `join` has set it."""
-
-    def global_rank(self) -> int:
-        """The number of this process."""
-        return rank()
-
-    def set_global_rank(self, rank: int) -> None:
-        """Ignored; `join` has set it."""
-
-    def local_rank(self) -> int:
-        """0, because each process is the only one of its node."""
-        return 0
-
-    def node_rank(self) -> int:
-        """The number of this process."""
-        return rank()

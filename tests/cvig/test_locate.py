@@ -48,10 +48,10 @@ def test_distances_that_float64_cannot_tell_apart_are_ordered_exactly():
 
 def test_sums_that_round_differently_in_another_order_are_still_a_tie():
     rng = np.random.default_rng(0)
-    row = rng.normal(size=200).astype(np.float32)
-    rows = np.array([rng.permutation(row) for _ in range(30)])
-    assert len(np.unique(np.square(rows.astype(np.float64)).sum(axis=1))) > 1
-    assert made_gallery(rows).search(np.zeros(200)).rank.tolist() == [30] * 30
+    row = (rng.normal(size=1000) * np.exp(2 * rng.normal(size=1000))).astype(np.float32)
+    rows = np.array([rng.permutation(row) for _ in range(12)])
+    assert len(np.unique(np.sqrt(np.square(rows.astype(np.float64)).sum(axis=1)))) > 1
+    assert made_gallery(rows).search(np.zeros(1000)).rank.tolist() == [12] * 12
 
 
 def test_a_region_is_what_the_conformal_bound_lets_in():
@@ -233,6 +233,7 @@ def test_photographs_like_the_calibration_are_seldom_called_unlike_and_others_of
         other = np.array([p_unlike(made, rng.normal(-4, 1, size=count)) for _ in range(50)])
         assert stats.binomtest(int((p <= 0.05).sum()), 300, 0.08, alternative="greater").pvalue > 1e-3
         assert (other <= 0.05).mean() > 0.8
+    assert p_unlike(made, np.array([-99.0])) == pytest.approx(1 / 201)  # the new one counts: no p-value is 0
     judged = open_world(made, np.array([-8.0]))
     assert judged.abstains
     assert judged.low < 0.99 < judged.high
@@ -264,3 +265,7 @@ def test_watching_seldom_alarms_where_squares_are_exchangeable_and_soon_where_ph
             late.append(watch(made, of_square[40:] - 2, seed=trial).first)
     assert stats.binomtest(alarms, 300, 0.05, alternative="greater").pvalue > 0.01
     assert sum(first is not None and first < 15 for first in late) > 35
+    # one square with most of the photographs, which stand out more, is one square
+    square = np.append(np.zeros(400, dtype=int), np.arange(1, 40))
+    made = made_calibration(np.append(np.full(400, 3.0), rng.normal(size=39)), square)
+    assert watch(made, rng.normal(size=30)).p > 0.05

@@ -117,11 +117,21 @@ def test_labels_and_paths_lie_beside_university_1652s_features():
     assert found.names[:2] == ["gallery/0.jpeg", "gallery/1.jpeg"]
 
 
+def fields():
+    rows = np.zeros(N, [("path", "U6"), ("feature", "f4", D), ("label", "i8")])
+    rows["path"], rows["feature"], rows["label"] = [f"{i}.jpg" for i in range(N)], Q, LABELS
+    return rows
+
+
 ONE = {
     "whole.npy": lambda f: np.save(f, Q),
     "pooled.npy": lambda f: np.save(f, Q[:, :, None, None]),
     "maps.npy": lambda f: np.save(f, Q.reshape(N, 2, 4, 2)),
     "vectors.npy": lambda f: np.save(f, np.array([*Q, None], dtype=object)[:-1]),
+    "records.npy": lambda f: np.save(f, pd.DataFrame(Q).to_records()),
+    "fields.npy": lambda f: np.save(f, fields()),
+    "dump.npy": lambda f: Q.dump(f),
+    "masked.npy": lambda f: np.ma.array(Q, mask=False).dump(f),
     "batches.pt": lambda f: torch.save([torch.from_numpy(x) for x in np.split(Q, 4)], f),
     "predict.pt": lambda f: torch.save((torch.from_numpy(Q), torch.arange(N)), f),
     "loop.pt": lambda f: torch.save([(torch.from_numpy(x), torch.arange(len(x))) for x in np.split(Q, 3)], f),
@@ -130,6 +140,8 @@ ONE = {
     "text.csv": lambda f: np.savetxt(f, Q, delimiter=","),
     "text.txt": lambda f: np.savetxt(f, Q),
     "pandas.csv": lambda f: pd.DataFrame(Q).to_csv(f),
+    "printed.txt": lambda f: Path(f).write_text(np.array2string(Q, threshold=sys.maxsize)),
+    "lists.csv": lambda f: pd.DataFrame({"name": [f"{i}.jpg" for i in range(N)], "x": Q.tolist()}).to_csv(f),
     "noindex.csv": lambda f: pd.DataFrame(Q).to_csv(f, index=False),
     "named.tsv": lambda f: pd.DataFrame(Q, index=[f"{i}.jpg" for i in range(N)]).to_csv(f, sep="\t"),
     "comma.csv": lambda f: pd.DataFrame(Q).to_csv(f, index=False, sep=";", decimal=","),
@@ -143,9 +155,9 @@ def test_files_of_one_side_give_back_each_row(name):
     ONE[name](name)
     found = read_embeddings(name, "query", dimensions=D if name.endswith(".bin") else None)
     np.testing.assert_array_equal(np.asarray(found.rows, dtype=np.float32), Q)
-    if name == "predict.pt":
+    if name in ("predict.pt", "fields.npy"):
         assert found.labels.tolist() == LABELS
-    if name in ("named.tsv", "items.pt"):
+    if name in ("named.tsv", "items.pt", "fields.npy", "lists.csv"):
         assert found.names[:2] == ["0.jpg", "1.jpg"]
 
 
@@ -176,6 +188,8 @@ def test_columns_are_rows_where_the_caller_says_so():
         (lambda: Path("x.csv").write_text("1,2\n3\n"), ["several lengths"]),
         (lambda: Path("x.jsonl").write_text("[1, 2]\n[3, 4]\n"), ["convert it: python -c", "open('x.jsonl')", "'x.json'"]),
         (lambda: Path("x.csv").write_text("1,2\n3,b\n"), ["line 2"]),
+        (lambda: Path("x.txt").write_text(str(np.ones((60, 60)))), ["printed array", "numpy.savetxt"]),
+        (lambda: np.ma.masked_less(Q, 0).dump("x.npy"), ["masked entries", "convert it: python -c"]),
     ],
 )
 def test_what_could_mean_two_things_or_nothing_is_refused(write, said):
@@ -235,6 +249,11 @@ def test_the_line_that_converts_a_pickle_does():
     line = str(refusal.value).partition("convert it: ")[2]
     subprocess.run(line.replace("python", sys.executable, 1), shell=True, check=True)
     np.testing.assert_array_equal(read_embeddings("x.npz", "gallery").rows, G)
+
+
+def test_brackets_in_a_name_are_no_list():
+    Path("x.csv").write_text("".join(f"image[{i}].jpg,{i},2,3\n" for i in range(N)))
+    assert read_embeddings("x.csv", "query").rows.shape == (N, 3)
 
 
 def test_hdf5_without_h5py_names_the_extra(monkeypatch):

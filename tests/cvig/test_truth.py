@@ -103,6 +103,9 @@ ONE = {
     "turned.npz": lambda f: scipy.sparse.save_npz(f, scipy.sparse.coo_array(mask().T.astype(float))),
     "column.csv": lambda f: pd.DataFrame({"positives": [[int(a)] for a in ANSWER]}).to_csv(f, index=False),
     "lines.csv": lambda f: text(f, [[int(a)] for a in ANSWER]),
+    "printed.txt": lambda f: Path(f).write_text(str(ANSWER[:, None])),
+    "records.npy": lambda f: np.save(f, pd.DataFrame({"query": range(Q), "gallery": ANSWER}).to_records()),
+    "masked.npy": lambda f: np.ma.array(ANSWER, mask=False).dump(f),
 }
 
 
@@ -126,6 +129,7 @@ SOME = {
     "frame.csv": lambda f: pd.DataFrame({"query": range(Q), "positives": SEVERAL}).to_csv(f),
     "arrays.tsv": lambda f: pd.DataFrame({"positives": [np.array(row) for row in SEVERAL]}).to_csv(f, sep="\t"),
     "lists.txt": lambda f: text(f, SEVERAL),
+    "whole.txt": lambda f: Path(f).write_text(str(SEVERAL).replace("], [", "],\n [")),
     "group.h5": lambda f: hdf(f, "/truth/positives", np.array([row + [-1] * (3 - len(row)) for row in SEVERAL])),
     "pairs.npy": lambda f: np.save(f, np.array([(i, a) for i, row in enumerate(SEVERAL) for a in row])),
 }

@@ -10,28 +10,37 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from noise import Noise
 
-from cvig.models import build
-from cvig.training import fit, processes
-from cvig.training.continuation import KeepEpochs
-from cvig.training.recipes import MODERN
-from cvig.training.shared import share_batch_norms
+from cvig.training import processes
+from cvig.training.recipes import MODERN, SAMPLE4GEO
 
-RECIPES = {"modern": MODERN, "frozen": replace(MODERN, frozen_batch_norm=True)}
+# with batch norm; and without it, by batches of neighbours that are mined anew after each epoch, with all augmentation
+RECIPES = {"modern": ("conv4", MODERN), "sample4geo": ("conv4-layernorm", replace(SAMPLE4GEO, mine_every=1))}
 
 
 def train(folder: Path, name: str, epochs: int):
-    """Train on 8 pairs, a step an epoch; keep every epoch. The log, and the validation ranks."""
-    recipe = RECIPES[name]
-    network = build("resnet18", size=32, seed=0, unit_norm=recipe.unit_norm)
+    """Train on 8 pairs of 12, a step an epoch; keep every epoch. The log, and the validation ranks."""
+    # imported here: processes that meet, and end, do without
+    from noise import Noise
+
+    from cvig.models import build
+    from cvig.training import fit
+    from cvig.training.continuation import KeepEpochs
+
+    arch, recipe = RECIPES[name]
+    design = {name: getattr(recipe, name) for name in ("unit_norm", "pool", "shared", "projection")}
+    network = build(arch, size=32, seed=0, **design)
+    data = Noise(12)
+    data.coordinates, data.coordinate_unit = np.random.default_rng(0).uniform(0, 1000, (12, 2)), "metres"
     keep = KeepEpochs(folder / f"{name}.ckpt", {}, every=0)
     options = {"epochs": epochs, "batch": 8, "bf16": False, "keep": keep}
-    return fit(network, recipe, Noise(8), Noise(7, seed=1), **options)
+    return fit(network, recipe, data, Noise(7, seed=1), **options)
 
 
 def norm(folder: Path) -> None:
     """Batch norm of eight values a channel, and its gradients for a sum of weighed squares over all."""
+    from cvig.training.shared import share_batch_norms
+
     generator = torch.Generator().manual_seed(0)
     values, weigh = torch.randn(2, 8, 3, 4, 4, generator=generator) * 3 + 5
     own = slice(*(lambda part: (part.start, part.stop))(processes.share(8)))
@@ -85,7 +94,7 @@ def main(folder: Path, how: str = "") -> None:
     if how in ("kill", "fail"):
         processes.gather(None)
     elif how == "resume":
-        finish(folder, "frozen")
+        finish(folder, "sample4geo")
     else:
         run(folder)
     processes.leave()

@@ -64,7 +64,8 @@ def best_and_most_collapsed(runs: Sequence[Run]) -> dict[str, Run]:
 
 def in_tables(sources: dict[str, dict[str, Run]]) -> dict[str, dict[str, Run]]:
     """The runs that stand in the paper's tables, by study: all but trunks and those that have a page of their own."""
-    return {title: without_trunks(runs) for title, runs in sources.items() if title != TITLES["causes"]}
+    apart = {TITLES["causes"], TITLES["reference"]}
+    return {title: without_trunks(runs) for title, runs in sources.items() if title not in apart}
 
 
 def _against_chance(run: Run) -> dict[str, str]:

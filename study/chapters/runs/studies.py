@@ -9,11 +9,10 @@ import pandas as pd
 
 from study.chapters.results import all_runs
 from study.chapters.runs.record import pairs, shown
-from study.planned import SeedsPlan, plan_table, read_table
-from study.plans import TEXTS, read
 from study.runs import TITLES, find
 from study.tables import folded
 
+# plans are imported where they are read: their settings wait for torch, and the table of studies needs none
 PLANS = Path(__file__).parents[2] / "plans"
 TOGETHER = "Two networks of the study of places apart in one projection. Weights are not committed: train both runs first."
 
@@ -82,7 +81,7 @@ def table(results: Path) -> pd.DataFrame:
 
 
 def _count(folder: Path) -> int:
-    return len(read_table(folder, "runs") if (folder / "runs.csv").exists() else find(folder))
+    return len(pd.read_csv(folder / "runs.csv", usecols=["run"]) if (folder / "runs.csv").exists() else find(folder))
 
 
 def _records(results: Path, name: str) -> list[dict]:
@@ -97,7 +96,7 @@ def _records(results: Path, name: str) -> list[dict]:
 
 def _seconds(folder: Path, records: list[dict]) -> float:
     if (folder / "runs.csv").exists():
-        return float(read_table(folder, "runs").seconds.sum())
+        return float(pd.read_csv(folder / "runs.csv", usecols=["seconds"]).seconds.sum())
     return sum(record["seconds"] for record in records)
 
 
@@ -114,6 +113,8 @@ def _made(records: list[dict]) -> str:
 
 def _of_runs(results: Path, name: str) -> str:
     """A study whose runs have pages of their own."""
+    from study.plans import TEXTS, read
+
     folder = results / name
     plan = PLANS / f"{folder.name}.yaml"
     texts = {name: " ".join(text.split()) for name, text in read(plan).items() if name in TEXTS}
@@ -129,6 +130,8 @@ def _of_runs(results: Path, name: str) -> str:
 
 def _of_seeds(results: Path, name: str) -> str:
     """A study of many small trainings, which are rows of one table."""
+    from study.planned import SeedsPlan, plan_table, read_table
+
     folder, records = results / name, _records(results, name)
     path = PLANS / "seeds" / f"{folder.name}.yaml"
     plan, runs = SeedsPlan.read(path), read_table(folder, "runs")

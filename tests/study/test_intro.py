@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from study.chapters.intro import doors
+from study.chapters.intro import doors, findings
 from study.chapters.intro.figures import idea
 from study.runs import find
 
@@ -25,3 +25,17 @@ def test_doors_lead_to_pages_under_their_titles_and_reading_takes_time(tmp_path)
     said = doors.in_markdown(tmp_path, {"Door": (("a", "What it says."),)})
     assert said == "**Door** (about 2 minutes)\n\n1. [A page](a.html). What it says."
     assert "(causes.html)" in doors.in_markdown(ROOT / "book")
+
+
+def test_a_finding_that_the_results_no_longer_bear_stops_the_page(monkeypatch):
+    row = findings.described()
+    assert row["n"].startswith(row["found"].split(" of ")[1].split()[0])
+    monkeypatch.setattr(findings, "collapsed", lambda run, test_set: "aerial")
+    with pytest.raises(ValueError, match="no longer say"):
+        findings.described()
+
+
+def test_every_point_of_the_page_has_its_evidence():
+    text = (ROOT / "book" / "intro.md").read_text()
+    points = text[text.index("## What was found") : text.index("findings.evidence()")].count("\n- [**")
+    assert points == len(findings.FINDINGS)

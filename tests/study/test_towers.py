@@ -146,10 +146,10 @@ def test_the_zero_does_not_hang_on_the_weights(seed):
 def test_what_a_repeat_refutes_or_carries_over_follows_its_plan(tmp_path):
     arms = {arm: ROW for arm in ARMS if "-one-" in arm}
     whole, other = made(tmp_path / "a", {}, arms), made(tmp_path / "b", {"ground-one-1e-3": "ground"}, {ARMS[0]: ROW})
-    found = repeats.verdicts(whole, whole)
-    assert set(found.verdict) == {"carries over", "holds"}
-    found = repeats.verdicts(other, other).verdict.tolist()
+    assert set(repeats.of_apart(whole).verdict) == {"carries over"}
+    assert set(repeats.of_resnet(whole).verdict) == {"holds"}
+    found = repeats.of_apart(other).verdict.tolist()
     assert found[:2] == ["refuted", "refuted"]  # an arm of either kind in which the counts are the other kind's
     assert found[2] == "refuted in ground-one-1e-3"
     part = dataclasses.replace(whole, runs=whole.runs[whole.runs.seed < 3])
-    assert repeats.verdicts(part, whole).verdict.iloc[0] == f"carries over, of {3 * len(ARMS)} of {N * len(ARMS)} runs"
+    assert repeats.of_apart(part).verdict.iloc[0] == f"carries over, of {3 * len(ARMS)} of {N * len(ARMS)} runs"

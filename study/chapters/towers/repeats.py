@@ -17,62 +17,47 @@ def _row(experiment: Experiment, statement: str, n: int, found: str, refuted_by:
     }
 
 
-def _dead(experiment: Experiment) -> pd.Series:
-    return experiment.runs.filter(regex="^dead_").any(axis=1)
-
-
 def _near(experiment: Experiment) -> pd.Series:
     return within_one(experiment.runs, experiment.plan.content["test_count"])
 
 
-def verdicts(apart: Experiment, resnet: Experiment) -> pd.DataFrame:
-    """What each plan asked of its runs, in the columns of `study.chapters.towers.experiment.verdicts`."""
-    rows = []
-    near = _near(apart).groupby(apart.runs.arm).agg(["sum", "size"])
-    mixed, one = (near[near.index.str.contains(f"-{which}-")] for which in ("mixed", "one"))
-    for what, part in (("mixed", mixed), ("one", one)):
-        counts = int(part["sum"].sum()), int(part["size"].sum())
-        by_arm, often = f"; by arm {', '.join(map(str, part['sum']))}", "most" if what == "mixed" else "few"
+def _towers_and_row(experiment: Experiment, otherwise: str) -> list[dict[str, str]]:
+    """Whether a tower died in any run, and whether one has the published row; `otherwise` is the verdict if none."""
+    dead = experiment.runs.filter(regex="^dead_").any(axis=1)
+    like, of = int(like_published(experiment.runs, experiment.plan.content["test_count"]).sum()), len(dead)
+    verdict = f"refuted in {', '.join(experiment.runs.arm[dead].unique())}" if dead.any() else otherwise
+    row = "the published ResNet50 row comes about in no run"
+    return [
+        _row(experiment, "no tower dies", of, said(int(dead.sum()), of), "one dead tower", verdict),
+        _row(experiment, row, of, said(like, of), "one run that has it", "refuted" if like else otherwise),
+    ]
+
+
+def of_apart(apart: Experiment) -> pd.DataFrame:
+    """What the plan of `e1-apart` asked, in the columns of `study.chapters.towers.experiment.verdicts`."""
+    rows, near = [], _near(apart).groupby(apart.runs.arm).agg(["sum", "size"])
+    for what, often in (("mixed", "most"), ("one", "few")):
+        part = near[near.index.str.contains(f"-{what}-")]
+        as_said = (part["sum"] > part["size"] / 2) if what == "mixed" else (part["sum"] < part["size"] / 2)
         rows.append(
             _row(
                 apart,
                 f"with {what} preprocessing counts are k + 1, within one, in {often} seeds of each arm",
-                counts[1],
-                said(*counts) + by_arm,
-                f"an arm with a {'minority' if what == 'mixed' else 'majority'}",
-                "carries over" if ((part["sum"] > part["size"] / 2) == (what == "mixed")).all() else "refuted",
+                int(part["size"].sum()),
+                said(int(part["sum"].sum()), int(part["size"].sum())) + f"; by arm {', '.join(map(str, part['sum']))}",
+                f"an arm that has them in {'few' if what == 'mixed' else 'most'} seeds",
+                "carries over" if as_said.all() else "refuted",
             )
         )
-    for experiment in (apart, resnet):
-        dead = _dead(experiment)
-        arms = ", ".join(experiment.runs.arm[dead].unique())
-        verdict = f"refuted in {arms}" if dead.any() else "carries over" if experiment is apart else "holds"
-        rows.append(
-            _row(experiment, "no tower dies", len(dead), said(int(dead.sum()), len(dead)), "one dead tower", verdict)
-        )
-        like = int(like_published(experiment.runs, experiment.plan.content["test_count"]).sum())
-        rows.append(
-            _row(
-                experiment,
-                "no run has the published ResNet50 row",
-                len(dead),
-                said(like, len(dead)),
-                "one that has",
-                "holds" if not like else "refuted",
-            )
-        )
-    near = int(_near(resnet).sum())
-    rows.append(
-        _row(
-            resnet,
-            "counts are k + 1, within one, in most seeds",
-            len(resnet.runs),
-            said(near, len(resnet.runs)),
-            "a minority",
-            "holds" if near > len(resnet.runs) / 2 else "refuted",
-        )
-    )
-    return pd.DataFrame(rows).set_index(["experiment", "statement"])
+    return pd.DataFrame([*rows, *_towers_and_row(apart, "carries over")]).set_index(["experiment", "statement"])
+
+
+def of_resnet(resnet: Experiment) -> pd.DataFrame:
+    """What the plan of `e1-resnet50` asked, in the same columns."""
+    near, of = int(_near(resnet).sum()), len(resnet.runs)
+    verdict = "holds" if near > of / 2 else "refuted"
+    counts = _row(resnet, "counts are k + 1, within one, in most seeds", of, said(near, of), "a minority", verdict)
+    return pd.DataFrame([*_towers_and_row(resnet, "holds"), counts]).set_index(["experiment", "statement"])
 
 
 def each(resnet: Experiment) -> pd.DataFrame:

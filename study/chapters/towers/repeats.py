@@ -45,8 +45,8 @@ def of_apart(apart: Experiment) -> pd.DataFrame:
                 f"with {what} preprocessing counts are k + 1, within one, in {often} seeds of each arm",
                 int(part["size"].sum()),
                 said(int(part["sum"].sum()), int(part["size"].sum())) + f"; by arm {', '.join(map(str, part['sum']))}",
-                f"an arm that has them in {'few' if what == 'mixed' else 'most'} seeds",
-                "carries over" if as_said.all() else "refuted",
+                f"an arm that has them in half of its seeds or {'fewer' if what == 'mixed' else 'more'}",
+                "carries over" if as_said.all() else f"does not in {', '.join(part.index[~as_said])}",
             )
         )
     return pd.DataFrame([*rows, *_towers_and_row(apart, "carries over")]).set_index(["experiment", "statement"])

@@ -16,10 +16,12 @@ import os
 import re
 import secrets
 import stat
+import zlib
 from collections.abc import Iterator
 from io import BytesIO, StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -206,9 +208,21 @@ def read_json(path: Path | str) -> dict:
 
 
 def read_arrays(path: Path | str) -> dict[str, np.ndarray]:
-    """Read an ``.npz`` file whole."""
-    with np.load(path, allow_pickle=False) as archive:
-        return dict(archive)
+    """Read an ``.npz`` file whole.
+
+    Raises
+    ------
+    FileNotFoundError
+    ValueError
+        Anything else, or a damaged one; the file is named.
+    """
+    if _kind(os.fspath(path)) not in (None, stat.S_IFREG):
+        raise ValueError(f"'{path}' is no regular file: expected arrays, as .npz")
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return dict(archive)
+    except (ValueError, TypeError, AttributeError, KeyError, EOFError, NotImplementedError, BadZipFile, zlib.error) as error:
+        raise ValueError(f"'{path}' is damaged, or holds no arrays as .npz has them") from error
 
 
 def set_aside(path: Path | str) -> Path:

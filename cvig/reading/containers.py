@@ -17,12 +17,15 @@ from cvig.reading.parts import NoFileOfItsKindError, Parts, by_field
 from cvig.reading.pickles import NotPlainError, read_npy, read_pickle
 from cvig.reading.text import command, read_lines
 
+RAW = "; bare float32 numbers are read from a name in .bin, with --dim"
 PICKLE = b"\x80"  # how a pickle begins
 TEXT = (".csv", ".tsv", ".txt")
 CONVERT = {
     ".parquet": "import pandas; pandas.read_parquet('{file}').to_csv('{stem}.csv', index=False)",
     ".feather": "import pandas; pandas.read_feather('{file}').to_csv('{stem}.csv', index=False)",
     ".xlsx": "import pandas; pandas.read_excel('{file}').to_csv('{stem}.csv', index=False)",
+    ".joblib": "import joblib, numpy; numpy.save('{stem}.npy', joblib.load('{file}'))",
+    ".gz": "import gzip, shutil; shutil.copyfileobj(gzip.open('{file}'), open('{stem}', 'wb'))",
     ".jsonl": "import json; json.dump([json.loads(x) for x in open('{file}') if x.strip()], open('{stem}.json', 'w'))",
 }
 _ITEMS = "x.items() if isinstance(x, dict) else [('rows', x)]"
@@ -95,6 +98,14 @@ def _safetensors(path: Path) -> Parts:
     return Parts({name: partial(read, name) for name in names})
 
 
+def _fields_of(value: np.ndarray) -> object:
+    """A struct of MATLAB's as a dictionary, of an array of structs a list in each field; anything else as it is."""
+    if not isinstance(value, np.ndarray) or value.dtype.names is None:
+        return value
+    fields = {name: [_fields_of(x) for x in value[name].ravel()] for name in value.dtype.names}
+    return {name: items[0] for name, items in fields.items()} if value.size == 1 else fields
+
+
 def _mat(path: Path) -> Parts:
     with path.open("rb") as stream:
         if stream.read(19) == b"MATLAB 7.3 MAT-file":
@@ -102,7 +113,7 @@ def _mat(path: Path) -> Parts:
     from scipy.io import loadmat, whosmat
 
     def read(name: str) -> np.ndarray:
-        return loadmat(path, variable_names=[name])[name]
+        return _fields_of(loadmat(path, variable_names=[name])[name])
 
     return Parts({name: partial(read, name) for name, _, _ in whosmat(path)})
 
@@ -164,7 +175,9 @@ def check_file(path: Path, what: str, also: tuple[str, ...] = ()) -> None:
     if kind in CONVERT and path.is_file():
         raise ValueError(f"{what} file '{path}': {kind} is not read; convert it: {command(CONVERT[kind], path)}")
     if kind not in READERS and kind not in also:
-        raise ValueError(f"{what} file '{path}': expected a name ending in {', '.join([*READERS, *also])}")
+        raise ValueError(
+            f"{what} file '{path}': expected a name ending in {', '.join([*READERS, *also])}{RAW * ('.bin' in also)}"
+        )
     if not path.is_file():
         missing = "is a folder" if path.is_dir() else "does not exist"
         raise FileNotFoundError(f"{what} file '{path}' {missing}")

@@ -13,6 +13,7 @@ import numpy as np
 from cvig.reading.containers import guarded, read_content, split_place
 from cvig.reading.ordering import natural_order
 from cvig.reading.parts import NoFileOfItsKindError, Parts, as_array, is_array, is_vector
+from cvig.reading.rows import read_numbers
 from cvig.reading.sides import (
     LABELS,
     LABELS_OF_EITHER,
@@ -24,7 +25,6 @@ from cvig.reading.sides import (
     listed_names,
     text_list,
 )
-from cvig.reading.text import read_numbers
 
 LAYOUTS = ("auto", "rows", "columns", "batches")
 
@@ -92,6 +92,9 @@ def _by_item(parts: Mapping, side: str) -> Embeddings:
 
 
 def _from_parts(parts: Mapping, side: str, layout: str) -> Embeddings:
+    of_side = [key for key in parts if str(key).lower() in SIDES[side] and not isinstance(parts, Parts)]
+    if len(of_side) == 1 and isinstance(parts[of_side[0]], Mapping):
+        return _from_parts(parts[of_side[0]], side, layout)
     name = choose(parts, side)
     if name is None:
         # two or three arrays that nothing tells apart are no items
@@ -111,8 +114,12 @@ def _from_parts(parts: Mapping, side: str, layout: str) -> Embeddings:
 
 def _joined(batches: list) -> object:
     """Batches of arrays or lists, one after another; anything else as it is."""
+    if batches and all(isinstance(x, list) and is_vector(x) and isinstance(x[0], float) for x in batches):
+        batches = [np.array(x) for x in batches]
     if batches and all(is_array(x) and x.ndim > 0 for x in batches):
         arrays = [as_array(x) for x in batches]
+        if all(x.ndim == 1 and x.dtype.kind == "f" for x in arrays) and len({len(x) for x in arrays}) == 1 < len(arrays[0]):
+            return np.stack(arrays)  # a vector an item
         return np.concatenate(arrays) if len({x.shape[1:] for x in arrays}) == 1 else batches
     if batches and all(isinstance(x, (list, tuple)) for x in batches):
         return [y for x in batches for y in x]
@@ -191,8 +198,8 @@ def normalised(value: object, side: str, layout: str = "auto") -> Embeddings:
         array = array.reshape(-1, *shape[2:])
     while array.ndim > 2 and array.shape[-1] == 1:
         array = array[..., 0]
-    if array.ndim == 3 and array.shape[0] == 1:
-        array = array[0]
+    if array.ndim > 2 and array.shape[:-2] == (1,) * (array.ndim - 2):
+        array = array.reshape(array.shape[-2:])  # MatConvNet's [1, 1, D, N] too
     elif array.ndim == 3 and array.shape[1] == 1:
         array = array[:, 0]
     elif array.ndim == 3 and layout != "rows":

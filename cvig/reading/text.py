@@ -8,8 +8,6 @@ import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from cvig.reading.parts import NoFileOfItsKindError
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|NaN|NAN|inf)")
@@ -22,8 +20,6 @@ _MARKS = [
 ]
 
 
-LEFT_OUT = "it is a printed array whose middle was left out as ...; numpy.savetxt('rows.csv', x) writes it whole"
-BRACKETS = re.compile(r"([^\[\]\n]*)\[+([^\[\]]+)\]")
 LIST = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
 LATIN = "open('{stem}-utf8{kind}', 'w', encoding='utf-8').write(open('{file}', encoding='cp1252').read())"
 PLAIN = re.compile(r"[\w./+,=@ -]+")  # what shells and Python take for itself between quotes
@@ -126,7 +122,8 @@ class Table:
         return found[0] if len(found) == 1 else None
 
 
-def _separator(line: str) -> str | None:
+def separator_of(line: str) -> str | None:
+    """The mark that parts the words of a line: a tab, semicolon or comma; None where blanks do."""
     return next((mark for mark in ("\t", ";", ",") if mark in line), None)
 
 
@@ -155,80 +152,10 @@ def read_table(path: Path, known: tuple[str, ...] = ()) -> Table:
     lines, blank = _lines(path)
     if not lines:
         raise ValueError("it is empty")
-    separator = _separator(lines[0])
+    separator = separator_of(lines[0])
     rows = [_split(line, separator) for line in lines]
     first = [word.lower() for word in rows[0]]
     numeric = [all(NUMBER.fullmatch(word) for word in row) for row in rows[:2]]
     if any(word in known for word in first) or (numeric == [False, True] and len(rows[0]) == len(rows[1])):
         return Table(rows[1:], rows[0], blank)
     return Table(rows, blank=blank)
-
-
-def _printed(lines: list[str]) -> tuple[np.ndarray, list[str] | None] | None:
-    """Rows that stand in brackets each, as Python, NumPy and torch print them, and names before them; None without brackets.
-
-    A list of pandas' in quotes is one too; a row may go on over several lines.
-    """
-    text = "\n".join(lines)
-    rows = BRACKETS.findall(text)
-    if not rows:
-        return None
-    if "..." in text:
-        raise ValueError(
-            "it is a printed array whose middle was left out as ...; numpy.savetxt('rows.csv', x) writes it whole"
-        )
-    try:
-        numbers = [[float(word) for word in re.split(r"[\s,;]+", inside.strip(" \n,;"))] for _, inside in rows]
-    except ValueError:
-        return None
-    lengths = {len(row) for row in numbers}
-    if min(lengths) < 3:  # image[1].jpg
-        return None
-    if len(lengths) > 1:
-        raise ValueError(f"its lists have {min(lengths)} to {max(lengths)} numbers: expected one length")
-    before = [re.split(r"[,;\t]", head.strip("\"' ,;\t"))[-1].strip("\"' ") for head, _ in rows]
-    return np.array(numbers), before if len(numbers) > 1 and all(before) else None
-
-
-def read_numbers(path: Path) -> tuple[np.ndarray, list[str] | None]:
-    """Rows of numbers [N, D], and the names that stand before them, if any.
-
-    A header is left out: words, or 0 … D - 1 as pandas writes them, whose index is then left out too.
-    """
-    lines = read_lines(path)
-    if not lines:
-        raise ValueError("it is empty")
-    if (printed := _printed(lines)) is not None:
-        return printed
-    separator = _separator(lines[0])
-    first = [word.strip().strip('"') for word in (lines[0].split(separator) if separator else lines[0].split())]
-    if separator == ";":
-        first = [word.replace(",", ".") for word in first]
-    numbered = [str(i) for i in range(len(first))]
-    skip, index = 0, False
-    if len(lines) > 1 and first[0] == "" and first[1:] == numbered[:-1]:
-        skip, index = 1, True
-    elif len(lines) > 1 and (first == numbered or not any(NUMBER.fullmatch(word) for word in first)):
-        skip = 1
-    body = [line.rstrip(f"{separator or ''} ") for line in lines[skip:]]
-    if separator == ";" and "," in body[0]:
-        body = [line.replace(",", ".") for line in body]
-    start, _, _ = body[0].partition(separator or " ")
-    names = None
-    if not NUMBER.fullmatch(start.strip()):
-        parts = [line.partition(separator or " ") for line in body]
-        names, body = [part[0].strip().strip('"') for part in parts], [part[2] for part in parts]
-    elif index:
-        body = [line.partition(separator)[2] for line in body]
-    try:
-        return np.loadtxt(body, delimiter=separator, ndmin=2, comments=None), names
-    except ValueError as error:
-        wrong = next(
-            (i for i, line in enumerate(body) if not all(NUMBER.fullmatch(w.strip()) for w in _words(line, separator))), None
-        )
-        where = "its lines are of several lengths" if wrong is None else f"line {wrong + 1 + skip} holds more than numbers"
-        raise ValueError(f"{where}: expected a line of numbers for each row") from error
-
-
-def _words(line: str, separator: str | None) -> list[str]:
-    return line.split(separator) if separator else line.split()

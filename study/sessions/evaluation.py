@@ -250,11 +250,13 @@ def saved_boxes(path: Path, data: PairedViews, crop_min: float) -> torch.Tensor:
     Raises
     ------
     ValueError
-        The file holds the crop of other data or of another smallest side.
+        The file holds the crop of other data or of another smallest side, or anything else.
     """
     expected = {"data": data.digest, "crop_min": np.float64(crop_min)}
     if path.exists():
         stored = files.read_arrays(path)
+        if not {*expected, "boxes"} <= set(stored):
+            raise ValueError(f"'{path}' is no test crop; name another file")
         for name, value in expected.items():
             if stored[name] != value:
                 raise ValueError(f"{path}: test crop with {name} {stored[name]}, expected {value}; name another file")

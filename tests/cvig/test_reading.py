@@ -117,9 +117,16 @@ def test_labels_and_paths_lie_beside_university_1652s_features():
     assert found.names[:2] == ["gallery/0.jpeg", "gallery/1.jpeg"]
 
 
+PATHS = [f"{i}.jpg" for i in range(N)]
+
+
+def frame(index=None):
+    return pd.DataFrame(Q, index=index)
+
+
 def fields():
     rows = np.zeros(N, [("path", "U6"), ("feature", "f4", D), ("label", "i8")])
-    rows["path"], rows["feature"], rows["label"] = [f"{i}.jpg" for i in range(N)], Q, LABELS
+    rows["path"], rows["feature"], rows["label"] = PATHS, Q, LABELS
     return rows
 
 
@@ -144,6 +151,20 @@ ONE = {
     "lists.csv": lambda f: pd.DataFrame({"name": [f"{i}.jpg" for i in range(N)], "x": Q.tolist()}).to_csv(f),
     "noindex.csv": lambda f: pd.DataFrame(Q).to_csv(f, index=False),
     "named.tsv": lambda f: pd.DataFrame(Q, index=[f"{i}.jpg" for i in range(N)]).to_csv(f, sep="\t"),
+    "index.csv": lambda f: frame(pd.Index(PATHS, name="image")).to_csv(f),
+    "behind.csv": lambda f: frame().assign(image=PATHS).to_csv(f, index=False),
+    "ids.csv": lambda f: frame(pd.Index(range(7, N + 7), name="id")).to_csv(f),
+    "quoted.csv": lambda f: frame().to_csv(f, index=False, header=False, quoting=1),
+    "word2vec.txt": lambda f: Path(f).write_text(f"{N} {D}\n" + frame(PATHS).to_csv(sep=" ", header=False)),
+    "tabbed.txt": lambda f: Path(f).write_text(
+        "".join(f"{p}\t{' '.join(map(str, x))}\n" for p, x in zip(PATHS, Q, strict=True))
+    ),
+    "struct.mat": lambda f: scipy.io.savemat(f, {"data": {"query": Q, "gallery": G}}),
+    "tuples.pkl": lambda f: Path(f).write_bytes(pickle.dumps(list(zip(PATHS, Q, strict=True)))),
+    "lists.pkl": lambda f: Path(f).write_bytes(pickle.dumps([Q.tolist(), PATHS])),
+    "sides.pt": lambda f: torch.save(
+        {"query": {"features": torch.from_numpy(Q), "labels": LABELS}, "gallery": {"features": G}}, f
+    ),
     "comma.csv": lambda f: pd.DataFrame(Q).to_csv(f, index=False, sep=";", decimal=","),
     "faiss.fvecs": lambda f: fvecs(f, Q),
     "netvlad.bin": lambda f: Q.tofile(f),
@@ -157,7 +178,10 @@ def test_files_of_one_side_give_back_each_row(name):
     np.testing.assert_array_equal(np.asarray(found.rows, dtype=np.float32), Q)
     if name in ("predict.pt", "fields.npy"):
         assert found.labels.tolist() == LABELS
-    if name in ("named.tsv", "items.pt", "fields.npy", "lists.csv"):
+    if (
+        name in ("named.tsv", "items.pt", "fields.npy", "index.csv", "behind.csv", "word2vec.txt", "tabbed.txt")
+        or ".pkl" in name
+    ):
         assert found.names[:2] == ["0.jpg", "1.jpg"]
 
 

@@ -115,6 +115,15 @@ def test_the_test_crop_is_drawn_once_and_belongs_to_its_data(tmp_path):
     assert (first[:, 2:] >= 0.7).all()
     with pytest.raises(ValueError, match="name another file"):
         saved_boxes(path, Noise(seed=1), 0.7)
+    for name, content in (("text", b"no crop"), ("cut", written[:-50]), ("empty", b"")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=f"{name}' is damaged, or holds no arrays"):
+            saved_boxes(tmp_path / name, Noise(), 0.7)
+    with pytest.raises(ValueError, match="'/dev/null' is no regular file: expected arrays"):
+        saved_boxes(Path("/dev/null"), Noise(), 0.7)
+    np.savez(path, boxes=first)
+    with pytest.raises(ValueError, match=r"crop\.npz' is no test crop; name another file"):
+        saved_boxes(path, Noise(), 0.7)
 
 
 def test_a_checkpoint_brings_back_what_both_towers_share(tmp_path):

@@ -185,7 +185,7 @@ def test_a_full_disk_has_a_lock_without_a_word_of_who_holds_it(tmp_path, monkeyp
 
 
 def test_a_meeting_folder_of_a_killed_process_is_taken_away_and_that_of_a_living_one_is_not(tmp_path, monkeypatch):
-    monkeypatch.setattr("cvig.files.gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("cvig.locks.gettempdir", lambda: str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     dead = subprocess.Popen([sys.executable, "-c", ""])
     dead.wait()

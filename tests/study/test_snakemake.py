@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cvig.locks import holder
 from study.runs import find
 
 ROOT = Path(__file__).parents[2]
@@ -86,39 +87,34 @@ def test_an_unfinished_run_is_made_again_and_gives_the_same_metrics(study):
     assert again["parameters"]["recipe"] == "modern"
 
 
-@pytest.mark.parametrize(("how", "whom"), [(signal.SIGINT, "all"), (signal.SIGKILL, "one")])
-def test_a_study_that_is_cut_short_goes_on_by_the_same_command(study, tmp_path, how, whom):
+def test_a_study_that_is_cut_short_goes_on_by_the_same_command(study, tmp_path):
     """Ctrl-C reaches all processes of a command; a kill the one alone, and no other may go on without it."""
-    words = [
-        sys.executable,
-        "-m",
-        "snakemake",
-        "--cores",
-        "2",
-        "study",
-        "--config",
-        "study=tests/tiny.yaml",
-        f"out={tmp_path}",
-    ]
-    process = subprocess.Popen(
-        words,
-        cwd=ROOT,
-        stderr=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-        # a shell has its jobs in the background ignore SIGINT, and what they start inherits it: nothing would be cut short
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    while not list(tmp_path.glob("*/.lock")):
-        assert process.poll() is None
-        time.sleep(0.1)
-    (os.killpg if whom == "all" else os.kill)(process.pid, how)
-    assert process.wait() != 0  # it was cut short
+    run = "resnet18 modern"
+    words = [sys.executable, "-m", "snakemake", "--cores", "2", f"{tmp_path}/.done/{run}/evaluate"]
+    words += ["--config", "study=tests/tiny.yaml", f"out={tmp_path}"]
+    for how, whom in ((signal.SIGINT, "all"), (signal.SIGKILL, "one")):
+        process = subprocess.Popen(
+            words,
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+            # jobs in the background ignore SIGINT, and what they start inherits it: nothing would be cut short
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        while holder(tmp_path / run) is None:  # what holds the run's folder trains there
+            assert process.poll() is None
+            time.sleep(0.1)
+        (os.killpg if whom == "all" else os.kill)(process.pid, how)
+        assert process.wait() != 0  # it was cut short
+        deadline = time.monotonic() + 60
+        while holder(tmp_path / run) is not None:
+            assert time.monotonic() < deadline, "what was started goes on without the command that started it"
+            time.sleep(0.1)
     done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    for name, run in find(study).items():
-        for file in ("checkpoint.safetensors", "metrics.json"):
-            assert (tmp_path / name / file).read_bytes() == (run.folder / file).read_bytes()
+    for file in ("checkpoint.safetensors", "metrics.json"):
+        assert (tmp_path / run / file).read_bytes() == (study / run / file).read_bytes()
 
 
 def test_make_book_hands_to_snakemake_what_it_understands_and_makes_runs_that_are_gone(tmp_path):

@@ -6,7 +6,7 @@ import re
 from difflib import get_close_matches
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -23,11 +23,13 @@ from pydantic import (
 )
 
 from cvig.datasets import DATASETS
-from cvig.models import SiameseNetwork, build
-from cvig.models.trunks import trunk_name
+from cvig.models.names import trunk_name
 from cvig.training.recipes import Recipe
 from study.switches import SwitchedRecipe, check_switches
 from study.tricks import ALL
+
+if TYPE_CHECKING:
+    from cvig.models import SiameseNetwork
 
 # Names that a running notebook holds without anybody having set them.
 NOTEBOOK_NAMES = {"In", "Out", "exit", "quit", "open", "get_ipython"}
@@ -174,6 +176,8 @@ class TrainSettings(Settings):
 
     def build(self) -> SiameseNetwork:
         """The network that training is to begin with."""
+        from cvig.models import build  # torchvision takes seconds, and most who read settings build nothing
+
         recipe = self.trained_by
         return build(
             self.arch,

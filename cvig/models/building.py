@@ -1,6 +1,6 @@
 """Building a network by the name of its architecture, and loading a network that was saved.
 
-The paper's three architectures (section 3.3) are `cvig.models.trunks.ARCHITECTURES`. The name of any torchvision
+The paper's three architectures (section 3.3) are `cvig.models.names.ARCHITECTURES`. The name of any torchvision
 classification model with a convolutional feature map is an architecture as well, with the same head as VGG16 and ResNet50.
 """
 

@@ -8,8 +8,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from cvig.models import checkpoint
+from cvig.models.names import trunk_name
 from cvig.models.netvlad import NetVLAD
-from cvig.models.trunks import batch_norms, feature_shape, trunk_name
+from cvig.models.trunks import batch_norms, feature_shape
 from cvig.models.weights import fill
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

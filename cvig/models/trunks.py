@@ -10,24 +10,11 @@ import torchvision
 from torch import nn
 from torchvision.models import resnet
 
+from cvig.models.names import SMALL, trunk_name
 from cvig.models.weights import load_state_dict
 
-ARCHITECTURES = ("vgg16", "resnet50", "cvm-net-i")
-# `small_trunk`, which trains in seconds; the second for towers that are shared, where batch norm would mix two statistics
-SMALL = ("conv4", "conv4-layernorm")
 # The parts of torchvision's models that come after the feature map, or beside it.
 CLASSIFIER_PARTS = ("avgpool", "flatten", "dropout", "fc", "head", "heads", "classifier", "aux1", "aux2", "AuxLogits")
-
-
-def trunk_name(arch: str) -> str:
-    """The name of the model that is the trunk of architecture `arch`; ValueError for an unknown architecture."""
-    name = "vgg16" if arch == "cvm-net-i" else arch
-    if name not in SMALL and name not in torchvision.models.list_models(module=torchvision.models):
-        raise ValueError(
-            f"unknown architecture '{arch}': expected one of {', '.join((*ARCHITECTURES, *SMALL))}, "
-            "or the name of a torchvision classification model such as resnet18"
-        )
-    return name
 
 
 def small_trunk(norm: Callable[[int], nn.Module] = nn.BatchNorm2d) -> nn.Sequential:

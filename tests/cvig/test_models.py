@@ -7,8 +7,9 @@ from safetensors.torch import save_file
 
 from cvig.metrics.collapse import relative_spread
 from cvig.models import build, preprocess
+from cvig.models.names import ARCHITECTURES, trunk_name
 from cvig.models.netvlad import NetVLAD
-from cvig.models.trunks import ARCHITECTURES, batch_norms, feature_shape, trunk_name
+from cvig.models.trunks import batch_norms, feature_shape
 from cvig.models.weights import load_state_dict
 
 WIDTH = {"vgg16": 256, "resnet50": 256, "cvm-net-i": 64}  # CVM-Net-I's own 4096 are slow

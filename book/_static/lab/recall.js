@@ -8,7 +8,7 @@
     lab.innerHTML = `
       <div class="lab-ranks"></div>
       <label>k <input class="lab-k" type="range" min="1" max="${n}" step="1" value="1"></label>
-      <canvas class="lab-wide" role="img"></canvas>
+      <canvas class="lab-wide" role="img" aria-label="Recall curve"></canvas>
       <p class="lab-said" role="status" aria-live="polite"></p>`;
     const one = (selector) => lab.querySelector(selector), picture = one("canvas");
     ranks.forEach((rank, i) => {

@@ -17,8 +17,8 @@
       <label>Photographs drawn: <output class="lab-count"></output><input class="lab-drawn" type="range" min="0" max="${n}" step="1" value="5"></label>
       <label>Coverage: <output class="lab-percent"></output><input class="lab-coverage" type="range" min="50" max="99" step="1" value="90"></label>
       <div class="lab-stage">
-        <canvas class="lab-map" role="img"></canvas>
-        <canvas class="lab-strip" role="img"></canvas>
+        <canvas class="lab-map" role="img" aria-label="Map"></canvas>
+        <canvas class="lab-strip" role="img" aria-label="Photographs drawn"></canvas>
       </div>
       <p class="lab-said" role="status" aria-live="polite"></p>`;
     const one = (selector) => lab.querySelector(selector), map = one(".lab-map"), strip = one(".lab-strip");

@@ -37,8 +37,8 @@
       <p class="lab-ranking-title"></p>
       <ol class="lab-ranking" tabindex="0" aria-label="Ranking of the chosen query, nearest tile first"></ol>
       <div class="lab-histograms">
-        <figure><canvas role="img"></canvas><figcaption>Equation 2: share of the gallery that each query rules out</figcaption></figure>
-        <figure><canvas role="img"></canvas><figcaption>The paper's code: share of the queries as near as each tile's own</figcaption>
+        <figure><canvas role="img" aria-label="Histogram"></canvas><figcaption>Equation 2: share of the gallery that each query rules out</figcaption></figure>
+        <figure><canvas role="img" aria-label="Histogram"></canvas><figcaption>The paper's code: share of the queries as near as each tile's own</figcaption>
         </figure>
       </div>
       <label>Ring the tiles that count under <select class="lab-rule"></select></label>

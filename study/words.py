@@ -64,7 +64,7 @@ def seeds_of(labels: Iterable[str]) -> str:
     """
     labels = list(labels)
     stems = {label.rpartition("-")[0] for label in labels}
-    if len(stems) != 1:
+    if len(stems) != 1 or not all(label.rpartition("-")[2].isdigit() for label in labels):
         return ", ".join(labels)
     return f"{stems.pop()}-{{{','.join(label.rpartition('-')[2] for label in labels)}}}"
 

@@ -50,7 +50,7 @@ def test_a_recipe_beats_chance_where_all_its_runs_do(runs):
     assert "holds, none is shown to" in hypotheses.of_apart(study)
     said = apart.progress(study)
     assert said.startswith("**2 of 6 planned runs are finished, 1 ended without a finite loss.**")
-    assert "`vgg16-modern-1`, `vgg16-as-coded-1`, `vgg16-described-0`." in said
+    assert "`vgg16-modern-{1}`, `vgg16-as-coded-{1}`, `vgg16-described-{0}`." in said
 
 
 def test_the_published_pattern_is_k_plus_one_at_every_k(runs):

@@ -58,7 +58,9 @@ def progress(study: Study) -> str:
     lacking = [name for name in study.planned if name not in study.runs and name not in study.diverged]
     text = f"**{len(study.runs)} of {len(study.planned)} planned runs are finished"
     text += f", {len(study.diverged)} ended without a finite loss" if study.diverged else ""
-    return f"{text}.**" + (f" What the budget did not bear: {code(lacking)}." if lacking else "")
+    stems = dict.fromkeys(name.rpartition("-")[0] for name in lacking)
+    each = (seeds_of(name for name in lacking if name.rpartition("-")[0] == stem) for stem in stems)
+    return f"{text}.**" + (f" What the budget did not bear: {code(each)}." if lacking else "")
 
 
 def _cells(study: Study) -> dict[tuple[str, str], list[Run]]:

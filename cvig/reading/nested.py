@@ -4,7 +4,8 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 
-from cvig.reading.text import LEFT_OUT, listed
+from cvig.reading.rows import LEFT_OUT
+from cvig.reading.text import listed
 
 POSITIVES = ("positives", "positive", "true_neighbors", "positives_per_query", "ground_truth", "gt", "answers")
 LISTED = re.compile(r"(.+?)\s*:\s*([\[({].*[\])}])\s*,?")

@@ -91,7 +91,10 @@ def _begin(target: Path) -> tuple[Path, int]:
     while True:
         # a name may be as long as the system allows: not all of it fits beside a mark
         temporary = target.with_name(f".{target.stem[:40]}-{secrets.token_hex(8)}.part{target.suffix[:15]}")
-        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        except OSError as error:  # a folder that takes no files; whoever named the target knows nothing of this one
+            raise OSError(error.errno, error.strerror, os.fspath(target)) from error
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         if os.fstat(descriptor).st_nlink:  # else another process took it away before it was locked
             return temporary, descriptor

@@ -167,6 +167,9 @@ def test_an_error_of_writing_names_the_file(tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda descriptor: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(OSError, match=r"No space left on device: .*table\.csv"):
         files.write(tmp_path / "table.csv", "1")
+    monkeypatch.setattr("os.open", lambda path, *_: (_ for _ in ()).throw(PermissionError(13, "Permission denied", path)))
+    with pytest.raises(PermissionError, match=r"Permission denied: '.*/table\.csv'"):
+        files.write(tmp_path / "table.csv", "1")
     assert not list(tmp_path.iterdir())
 
 

@@ -92,8 +92,9 @@ def tidy_table(table: str) -> str:
             if found[1] == "th":
                 scope = "rowgroup" if "rowspan" in found[2] else "row"
                 text = plain(found[3])
-                inner = in_two_lines(found[3]) if len(text) > 2 * LINE else found[3]
-                return f"<th{_with(found[2], scope=scope)}>{inner}</th>"
+                long = len(text) > 2 * LINE
+                inner = in_two_lines(found[3]) if long else found[3]
+                return f"<th{_with(found[2], scope=scope, **({'class_': 'long'} if long else {}))}>{inner}</th>"
             column, text = next(place, 0), plain(found[3])
             kind = "long" if len(text) > LONG else "num" if numeric[column] or (text and is_number(text)) else ""
             return f"<td{_with(found[2], **({'class_': kind} if kind else {}))}>{found[3]}</td>"

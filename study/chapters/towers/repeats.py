@@ -44,7 +44,8 @@ def of_apart(apart: Experiment) -> pd.DataFrame:
                 apart,
                 f"with {what} preprocessing counts are k + 1, within one, in {often} seeds of each arm",
                 int(part["size"].sum()),
-                said(int(part["sum"].sum()), int(part["size"].sum())) + f"; by arm {', '.join(map(str, part['sum']))}",
+                said(int(part["sum"].sum()), int(part["size"].sum()))
+                + f" ({', '.join(f'{arm} {count}' for arm, count in part['sum'].items())})",
                 f"an arm that has them in half of its seeds or {'fewer' if what == 'mixed' else 'more'}",
                 "carries over" if as_said.all() else f"does not in {', '.join(part.index[~as_said])}",
             )

@@ -140,7 +140,7 @@ def larger(small: Study, large: Study) -> pd.DataFrame:
                 for n, m in zip(places, (one, two), strict=True)
             }
             for recall in ("R@1", "R@1%"):
-                row[recall] = " to ".join(f"{100 * m.loc[recall, 'value']:.1f}%" for m in (one, two))
+                row[recall] = " to ".join(f"{100 * m.loc[recall, 'value']:.2f}%" for m in (one, two))
             rows[run.label, test_set] = row
         for test_set, holds in zip(TEST_SETS, verdicts, strict=True):
             rows[run.label, test_set]["holds"] = "yes" if holds else "refuted"

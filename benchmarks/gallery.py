@@ -26,6 +26,7 @@ from cvig.locate.gallery import BLOCK
 from cvig.locate.geometry import square_corners
 from cvig.locate.resemblance import p_unlike
 from cvig.locate.sources import Tiles
+from cvig.locate.usable import judge
 
 
 def held() -> float:
@@ -98,7 +99,7 @@ def main() -> None:
         where = step("region and its ground", lambda: region([found], made, tiles.corners))
         photograph = Photograph(Path("photo.png"), Image.fromarray(picture(0, 64)), None, "", None)
         out = np.array([found.stands_out])
-        case = Case([photograph], tiles, made, where, 0.9, "gap", "", out, p_unlike(made, out))
+        case = Case([photograph], tiles, made, where, 0.9, "gap", "", out, p_unlike(made, out), judge([photograph]))
         step("write the answer", lambda: write_answer(folder / "answer", case))
         print({path.name: f"{path.stat().st_size / 2**20:.1f} MiB" for path in sorted((folder / "answer").iterdir())})
 

@@ -1,17 +1,23 @@
-"""Trains the small network of ``cvig locate --demo``: ``python -m study.demo``, some minutes on one processor core.
+"""Trains network and filter of ``cvig locate --demo``: ``python -m study.demo``, some minutes on one processor core.
 
-The network lies in the library, in `cvig/locate/model_of_demo`, with the record of its training. The demo's map is another
-one than it was trained on: another seed.
+They lie in the library, in `cvig/locate/model_of_demo`, with the records of their trainings. The demo's map is another one
+than they were trained on: another seed.
 """
 
 import argparse
 import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import torch
 
 from cvig.datasets import load
-from cvig.files import write_json
+from cvig.files import digest, write_json
+from cvig.filtering import train_filter
+from cvig.filtering.photographs import open_photographs
+from cvig.filtering.saved import FILTER, Filter, Scenes
+from cvig.filtering.scenes import extract
 from cvig.locate.demo import MODEL
 from cvig.metrics import summary
 from cvig.models import build
@@ -34,6 +40,15 @@ PARAMETERS = {
     "epochs": 24,
     "seed": 0,
     "view": "90",
+}
+FILTERING = {
+    "trunk": "resnet18",
+    "weights": "none",
+    "layer": "penultimate",
+    "size": 64,
+    "seed": 0,
+    "count": 1600,
+    "trees": 60,
 }
 
 
@@ -70,13 +85,41 @@ def train(folder: Path, parameters: dict) -> dict:
     return record
 
 
+def train_filter_of_demo(folder: Path, parameters: dict) -> dict:
+    """Train the demo's filter, save it into `folder` with its record, filter.json, and give the record."""
+    started, p = time.perf_counter(), parameters
+    torch.set_num_threads(1)
+    photographs = open_photographs("world", size=p["size"], count=p["count"], labelled=p["count"])
+    scenes = Scenes(p["trunk"], p["weights"], p["layer"], p["size"], p["seed"])
+    network = scenes.build()
+    with TemporaryDirectory() as kept:
+        parts = extract(network, photographs.image, photographs.keys, kept)
+        features = np.concatenate([part for _, part in parts])
+    labels = photographs.labels.to_numpy()
+    forest, report = train_filter(features, labels, photographs.groups, trees=p["trees"], seed=p["seed"], jobs=1)
+    record = provenance(
+        p,
+        data={"photographs": digest(*photographs.keys)},
+        device="cpu",
+        threads=1,
+        seconds=time.perf_counter() - started,
+    )
+    Filter.of(forest, report, scenes, network).write(folder / FILTER)
+    record |= {"held out": len(report.label), "correct": report.correct, "confusion": report.confusion.to_numpy().tolist()}
+    write_json(folder / "filter.json", record)
+    return record
+
+
 def main() -> None:
     """Train and say what came of it."""
-    parser = argparse.ArgumentParser(prog="python -m study.demo", description="Train the network of cvig locate --demo.")
-    parser.add_argument("--out", type=Path, default=MODEL, help="folder of the network")
+    parser = argparse.ArgumentParser(prog="python -m study.demo", description="Train what cvig locate --demo searches with.")
+    parser.add_argument("--out", type=Path, default=MODEL, help="folder of network and filter")
+    parser.add_argument("--filter", action="store_true", help="train the filter alone")
     parser.add_argument("--epochs", type=int, default=PARAMETERS["epochs"])
     given = parser.parse_args()
-    print(train(given.out, {**PARAMETERS, "epochs": given.epochs})["test"])
+    if not given.filter:
+        print(train(given.out, {**PARAMETERS, "epochs": given.epochs})["test"])
+    print(train_filter_of_demo(given.out, FILTERING)["confusion"])
 
 
 if __name__ == "__main__":

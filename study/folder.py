@@ -31,7 +31,7 @@ PARTS = {
         ("train.json", *EVALUATED, "diverged.json", "log.csv", "validation.npz", *NETWORK),
     ),
     "evaluate": (("evaluate.json",), EVALUATED),
-    "filter": (("kept.json",), ("kept.json", "kept.txt", "report.npz", "galleries.npz")),
+    "filter": (("kept.json",), ("kept.json", "kept.txt", "report.npz", "galleries.npz", "filter.npz")),
 }
 KEPT = "unfinished.ckpt"  # of a training that is under way
 

@@ -44,6 +44,10 @@ def locate(
     ] = "gap",
     fov: Annotated[float | None, typer.Option(help="Degrees across of the photographs; EXIF says it if not given.")] = None,
     model_fov: ModelFov = None,
+    screen: Annotated[
+        Path | None,
+        typer.Option("--filter", help="Run of notebooks/filter.ipynb: it says which photographs show no place."),
+    ] = None,
     each: Annotated[
         bool,
         typer.Option("--each", help="An answer for each photograph, and whether they go on as the calibration's were."),
@@ -71,8 +75,8 @@ def locate(
     check_coverage(coverage)
     page = out / "index.html"
     if demo:
-        if photographs or model or gallery or calibration:
-            raise ValueError("--demo brings its own photograph, model, gallery and calibration: give none of them")
+        if photographs or model or gallery or calibration or screen:
+            raise ValueError("--demo brings its own photograph, model, gallery, calibration and filter: give none of them")
         from cvig.locate.demo import run_demo
 
         typer.echo(text(run_demo(out, coverage=coverage, score=score, open_world=open_world)))
@@ -89,10 +93,15 @@ def locate(
 
         shown = [Photograph.read(path, fov) for path in photographs]
         network, kept = Model.read(model, model_fov), cache or default_cache()
+        judge = None
+        if screen:
+            from cvig.filtering.saved import Filter
+
+            judge = Filter.read(screen)
         tiles = Gallery.open(gallery, tile=tile, stride=stride, crs=crs, zoom=zoom, scheme=scheme)
         made = read_calibration(calibration or model, network, kept)
         tiles.embed(network, kept)
-        options = {"coverage": coverage, "score": score, "open_to_all": open_world}
+        options = {"coverage": coverage, "score": score, "open_to_all": open_world, "screen": judge}
         if each:
             cases, watched = locate_each(shown, network, tiles, made, **options)
             answers = write_answers(out, cases, watched)

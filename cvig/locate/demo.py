@@ -1,7 +1,8 @@
 """``cvig locate --demo``: a corner of the procedural world, its coordinates made up, searched by a small network.
 
 A folder beside the answer gets all that the commands take: tiles with their table, photographs of known place with theirs,
-and one photograph whose place neither tells. The answer is what ``cvig calibrate`` and ``cvig locate`` make of them.
+one photograph whose place neither tells, and one of a wall, which shows none. The answer is what ``cvig calibrate`` and
+``cvig locate`` make of them.
 """
 
 from pathlib import Path
@@ -13,6 +14,7 @@ from PIL import Image
 
 from cvig.datasets import PairedViews, load
 from cvig.files import atomic, write_csv, write_json
+from cvig.filtering.saved import Filter
 from cvig.locate.answer.folder import check_folder, write_answer
 from cvig.locate.answer.report import Case
 from cvig.locate.calibration import SQUARE
@@ -29,6 +31,7 @@ SEED, COUNT = 1, 600  # another land than it was trained on
 SPAN = 128.0  # metres a side of a tile
 DEGREE = np.degrees(1 / EARTH)  # of a metre, at the equator
 CHOSEN = 7
+WALLS = 12  # views, some of which face a wall
 TRUTH = "truth.json"  # written first: a folder that has it is the demo's
 MADE_UP = "A made-up world: its coordinates, in the open sea where equator and first meridian cross, are no place on Earth."
 
@@ -60,7 +63,7 @@ def as_tiles(views: PairedViews) -> Tiles:
 
 
 def write_world(folder: Path, views: PairedViews, chosen: int) -> None:
-    """Write ``tiles``, ``pairs`` and ``photo.png``; no photograph of a pair is from the square of ground of the last."""
+    """Write ``tiles``, ``pairs``, ``photo.png`` and ``wall.png``; no pair is from the square of ground of ``photo.png``."""
     at = lonlat(views)
     write_json(folder / TRUTH, {"latitude": float(at[chosen, 1]), "longitude": float(at[chosen, 0])})
     square = squares(at, SQUARE)
@@ -73,8 +76,11 @@ def write_world(folder: Path, views: PairedViews, chosen: int) -> None:
         table = {"file": [f"{i:04d}.png" for i in rows], "lat": at[rows, 1], "lon": at[rows, 0]}
         more = {"footprint": SPAN} if side == "tiles" else {"fov": 90.0}
         write_csv(folder / side / f"{'tiles' if side == 'tiles' else 'photographs'}.csv", pd.DataFrame(table | more))
-    with atomic(folder / "photo.png") as temporary:
-        Image.fromarray(np.moveaxis(np.asarray(views.ground_image(chosen)), 0, -1)).save(temporary)
+    faced = world(views.size, count=WALLS, useless=0.5, spacing=96)  # squares large enough to have a wall
+    wall = int(np.flatnonzero(~faced.viable.numpy())[0])
+    for name, image in (("photo", views.ground_image(chosen)), ("wall", faced.ground_image(wall))):
+        with atomic(folder / f"{name}.png") as temporary:
+            Image.fromarray(np.moveaxis(np.asarray(image), 0, -1)).save(temporary)
 
 
 def search_demo(folder: Path, *, coverage: float = 0.9, score: str = "gap", open_to_all: bool = False) -> Case:
@@ -84,7 +90,7 @@ def search_demo(folder: Path, *, coverage: float = 0.9, score: str = "gap", open
     gallery = Gallery.open(folder / "tiles" / "tiles.csv").embed(model, folder / "cache")
     calibration = calibrate_folder(folder / "pairs", model, gallery)
     calibration.write(folder / "calibration.json")
-    options = {"coverage": coverage, "score": score, "open_to_all": open_to_all}
+    options = {"coverage": coverage, "score": score, "open_to_all": open_to_all, "screen": Filter.read(MODEL)}
     return locate([Photograph.read(folder / "photo.png", 90.0)], model, gallery, calibration, **options, notes=[MADE_UP])
 
 

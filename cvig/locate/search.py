@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from tqdm import tqdm
@@ -16,11 +17,14 @@ from cvig.locate.photograph import Photograph
 from cvig.locate.region import region
 from cvig.locate.resemblance import Watch, open_world, p_unlike, watch
 from cvig.locate.sources.tables import read_places
+from cvig.locate.usable import judge
 from cvig.metrics.conformal import check_coverage
+
+if TYPE_CHECKING:
+    from cvig.filtering.saved import Filter
 
 PLACES = ("photographs.csv", "places.csv", "views.csv")  # what lists the photographs of a folder
 CHUNK = 256
-PLAIN = 4  # of 255: a photograph whose brightness deviates less shows fog, night or a wall
 
 
 def locate(
@@ -32,9 +36,10 @@ def locate(
     coverage: float,
     score: str = "gap",
     open_to_all: bool = False,
+    screen: "Filter | None" = None,
     notes: Sequence[str] = (),
 ) -> Case:
-    """Search an embedded gallery for one place that photographs show.
+    """Search an embedded gallery for one place that photographs show, which `screen` judges where it is given.
 
     Raises
     ------
@@ -62,11 +67,6 @@ def locate(
         )
     elif any(abs(photograph.fov - model.fov) > 15 for photograph in photographs if photograph.fov):
         said.append(f"The network was trained on views {model.fov:g}° across; the photograph was cut or bordered to that.")
-    said += [
-        f"'{one.path.name}' is nearly of one brightness: it may show no place."
-        for one in photographs
-        if np.asarray(one.image.convert("L").resize((64, 64))).std() < PLAIN
-    ]
     where = region(found, of_kind, gallery.tiles.corners, score=score)
     return Case(
         list(photographs),
@@ -78,6 +78,7 @@ def locate(
         model.digest,
         stands_out,
         p_unlike(of_kind, stands_out),
+        judge(photographs, screen),
         judged,
         said,
     )

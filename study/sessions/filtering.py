@@ -17,6 +17,7 @@ from tqdm import tqdm
 from cvig import files
 from cvig.filtering import FilterReport, score, train_filter, two_of_each, write_kept
 from cvig.filtering.photographs import Photographs, open_photographs
+from cvig.filtering.saved import FILTER, Filter, Scenes
 from cvig.filtering.scenes import SceneNetwork, extract, scene_network
 from cvig.training import devices
 from study import provenance
@@ -183,12 +184,15 @@ class FilterSession:
         return content | {name: self.pictures(its) for name, its in rows.items() if len(its)}
 
     def finish(self) -> dict:
-        """Write report, pictures, the list of what is kept and, last, its provenance, which is given back."""
+        """Write filter, report, pictures, the list of what is kept and, last, its provenance, which is given back."""
         folder, report, identity = self.work.path, self.report, np.asarray(self.record["identity"])
         if self.work.finished:
             return read_filter(self.work.folder).record
         files.write_arrays(folder / "report.npz", row=report.row, label=report.label, score=report.score, identity=identity)
         files.write_arrays(folder / "galleries.npz", **self.galleries, identity=identity)
+        s = self.settings
+        scenes = Scenes(s.trunk, s.weights, s.layer, s.size, s.seed)
+        Filter.of(self.forest, report, scenes, self.network.to("cpu")).write(folder / FILTER)
         record = self.record | {"seconds": round(time.perf_counter() - self.started, 1)}
         record |= {"held out": len(report.label), "correct": report.correct, "labelled": len(self.photographs.labels)}
         record["unreadable"] = [self.photographs.names[row] for row in np.flatnonzero(self.unreadable)]

@@ -306,5 +306,7 @@ def test_a_photograph_that_shows_nothing_is_answered_and_said(answered, ground, 
     code, output, _ = call(monkeypatch, capsys, *words)
     assert code == 0
     assert "'fog.png' is nearly of one brightness" in output
+    (judged,) = json.loads((ground / "fog" / "answer.json").read_text())["photographs"]
+    assert (judged["judged_by"], judged["viable"], judged["filter_score"]) == ("brightness", False, None)
     assert "Nothing says the photograph's field of view" in output
     assert (ground / "fog" / "answer.json").exists()

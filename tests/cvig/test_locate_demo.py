@@ -18,10 +18,19 @@ def test_the_demo_is_made_of_files_that_the_commands_take(monkeypatch, capsys, t
     answer = json.loads((tmp_path / "answer" / "answer.json").read_text())
     words = ("answer-world/photo.png", "--model", demo.MODEL, "--gallery", "answer-world/tiles/tiles.csv", "--fov", 90)
     more = ("--calibration", "answer-world/calibration.json", "--cache", "answer-world/cache", "--out", "again")
-    code, _, _ = call(monkeypatch, capsys, "locate", *words, *more)
+    code, output, _ = call(monkeypatch, capsys, "locate", *words, *more)
     assert code == 0
+    assert "No filter was asked whether 'photo.png' shows a place" in output
     again = json.loads((tmp_path / "again" / "answer.json").read_text())
     assert again["regions"] == answer["regions"]
+    # the filter keeps the photograph, and knows a wall
+    wall = ("answer-world/wall.png", *words[1:], "--filter", demo.MODEL, *more[:-1], "wall")
+    code, output, _ = call(monkeypatch, capsys, "locate", *wall)
+    assert code == 0
+    assert "The filter calls 'wall.png' useless" in output
+    judged = [answer["photographs"][0], json.loads((tmp_path / "wall" / "answer.json").read_text())["photographs"][0]]
+    assert [(one["judged_by"], one["viable"]) for one in judged] == [("filter", True), ("filter", False)]
+    assert judged[0]["filter_score"] >= 0.5 > judged[1]["filter_score"]
     # the photograph lies in the middle of a tile, and no photograph of the calibration in its square of ground
     truth = json.loads((tmp_path / "answer-world" / "truth.json").read_text())
     gallery = Gallery.open("answer-world/tiles/tiles.csv")

@@ -13,8 +13,10 @@ from torch import nn
 
 from cvig import files
 from cvig.datasets import DATASETS
-from cvig.filtering import FilterReport, read_labels, train_filter, write_kept
+from cvig.datasets.images import read_image
+from cvig.filtering import FilterReport, read_labels, score, train_filter, write_kept
 from cvig.filtering.photographs import match_labels, open_photographs
+from cvig.filtering.saved import Filter, Scenes
 from cvig.filtering.scenes import CAFFE_LAYERS, CAFFE_MEAN, extract, scene_network
 from cvig.models import preprocess
 from study.chapters.data import leakage
@@ -268,12 +270,43 @@ def test_a_folder_is_filtered_labels_overrule_and_the_unreadable_is_dropped_by_n
     assert record["unreadable"] == ["p20x.png"]
     assert counts.to_numpy().sum() == record["of"] == 24
     assert read_filter(tmp_path / "run").report.correct == session.report.correct
+    judge = Filter.read(tmp_path / "run")
+    assert (judge.correct, judge.judged) == (session.report.correct, len(session.report.label))
+    features = 3 * np.random.default_rng(0).normal(size=(200, 512)).astype(np.float32)
+    assert (judge.judge(features) == score(session.forest, features)).all()
+    shown = torch.stack([read_image(photos / f"p{i:02d}x.png", 32) for i in (16, 17, 18)])
+    assert judge.score(shown) == pytest.approx(session.scores[16:19], abs=0.05)
     again = open_filter(settings)
     assert again.finish() == record
     content = {path: path.read_bytes() for path in (tmp_path / "run").glob("[!.]*")}
     with pytest.raises(ValueError, match="holds a finished run, trees=20 there, 21 here"):
         open_filter(settings.model_copy(update={"trees": 21}))
     assert all(path.read_bytes() == before for path, before in content.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "is not the network that the filter learned from"),
+        ({"right": np.array([0, 0, 0], np.int32)}, "leads nowhere"),  # round and round
+        ({"left": np.array([7, 0, 0], np.int32)}, "leads nowhere"),
+        ({"feature": np.array([2, 0, 0], np.int32)}, "a feature that is not there"),
+        ({"viable": np.array([0.0, np.nan, 1.0])}, "shares out of range"),
+        ({"roots": np.array([], np.int32)}, "no trees"),
+        ({"cut": np.array([0.0])}, "another form"),
+        ({"about": np.array("{}")}, "format"),
+    ],
+)
+def test_a_filter_that_no_forest_wrote_is_refused_in_one_line(change, said, tmp_path):
+    tree = {"left": np.array([1, 0, 0], np.int32), "right": np.array([2, 0, 0], np.int32), "cut": np.array([0.5, 0, 0])}
+    tree |= {"feature": np.array([1, 0, 0], np.int32), "viable": np.array([0.0, 0.25, 1.0])}
+    made = Filter(Scenes("resnet18", "none", "scores", 32, 0), tree, np.array([0], np.int32), np.zeros(2), 0.5, 3, 4)
+    made.write(tmp_path / "filter.npz")
+    assert Filter.read(tmp_path).judge(np.array([[9, 0.5], [0, 0.6]])).tolist() == [0.25, 1.0]
+    files.write_arrays(tmp_path / "filter.npz", **files.read_arrays(tmp_path / "filter.npz") | change)
+    with pytest.raises(ValueError, match=said) as raised:
+        _ = Filter.read(tmp_path).network
+    assert "\n" not in str(raised.value)
 
 
 def test_the_committed_run_beats_the_commoner_label():

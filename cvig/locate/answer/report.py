@@ -13,6 +13,7 @@ from cvig.locate.photograph import Photograph
 from cvig.locate.region import Region
 from cvig.locate.resemblance import UNLIKE, OpenWorld, Watch
 from cvig.locate.sources import Tiles
+from cvig.locate.usable import Verdict
 from cvig.metrics.conformal import coverage_interval
 from cvig.words import count
 
@@ -35,6 +36,7 @@ class Case:
     model: str
     stands_out: np.ndarray
     p_unlike: float
+    verdicts: list[Verdict]
     open_world: OpenWorld | None = None
     notes: list[str] = field(default_factory=list)
 
@@ -67,29 +69,33 @@ def _place(case: Case, row: int) -> dict[str, Any]:
     }
 
 
-def _photograph(photograph: Photograph) -> dict[str, Any]:
+def _photograph(photograph: Photograph, verdict: Verdict) -> dict[str, Any]:
     return {
         "file": str(photograph.path),
         "fov": photograph.fov,
         "fov_from": photograph.fov_from,
         "camera_position": None if photograph.position is None else list(photograph.position),
+        "judged_by": verdict.by,
+        "viable": verdict.viable,
+        "filter_score": verdict.score,
     }
 
 
 def conditions(case: Case) -> list[str]:
-    """The two conditions of the coverage."""
+    """The two conditions of the coverage, and what speaks for the photographs."""
     made = case.calibration
     metres = "" if made.side is None else f" of {made.side:.0f} m"
     return [
         f"Coverage is over photographs like those of the calibration: {count(len(made), 'photograph')} from "
         f"{count(made.count, 'square')} of ground, in a gallery of {made.tiles} tiles{metres}.",
         "The place is in the gallery: of a place that no tile holds the region says nothing.",
+        *[verdict.said for verdict in case.verdicts if verdict.viable],
     ]
 
 
 def doubts(case: Case) -> list[str]:
     """What speaks against believing the answer."""
-    said = list(case.notes)
+    said = [*case.notes, *[verdict.said for verdict in case.verdicts if not verdict.viable]]
     if case.p_unlike <= UNLIKE:
         said.append(
             f"These photographs do not resemble the calibration's (p = {case.p_unlike:.2g}): do not rely on the coverage."
@@ -112,7 +118,7 @@ def report(case: Case) -> dict[str, Any]:
     wanted = sorted({*COVERAGES, case.coverage})
     return {
         "format": 1,
-        "photographs": [_photograph(one) for one in case.photographs],
+        "photographs": [_photograph(*both) for both in zip(case.photographs, case.verdicts, strict=True)],
         "model": case.model,
         "gallery": {"tiles": len(case.tiles), "km2": case.region.whole, "notes": case.tiles.notes},
         "calibration": {

@@ -19,7 +19,7 @@ from cvig.locate.gallery import Gallery
 from cvig.locate.geometry import sides, squares, tiles_that_hold
 from cvig.metrics import ground
 
-FORMAT = 2
+FORMAT = 3
 CALIBRATION = "calibration.json"  # in the folder of a run
 SCORES = ("gap", "share")
 COLUMNS = (*SCORES, "stands_out", "stands_out_without")
@@ -49,6 +49,8 @@ class Calibration:
         Of the gallery.
     side : float or None
         Metres of a tile, where that is known.
+    overlap : float
+        How many tiles hold a photograph's place, on average.
     square_side : float
         Metres of a square of ground.
     source : str
@@ -64,6 +66,7 @@ class Calibration:
     model: str
     tiles: int
     side: float | None
+    overlap: float = 1.0
     square_side: float = SQUARE
     source: str = ""
 
@@ -84,6 +87,10 @@ class Calibration:
         """Some of the photographs, by a mask."""
         arrays = {name: getattr(self, name)[keep] for name in (*COLUMNS, "square")}
         return replace(self, **arrays, kind=[one for one, kept in zip(self.kind, keep.tolist(), strict=True) if kept])
+
+    def in_gallery(self, tiles: int) -> "Calibration":
+        """Its shares as a gallery of so many tiles can have them, rounded up: of 10 tiles even the first is a tenth."""
+        return replace(self, share=np.ceil(self.share * tiles - 1e-6) / tiles)
 
     @property
     def weight(self) -> np.ndarray:
@@ -106,9 +113,9 @@ class Calibration:
                 raise ValueError(f"{name} is no column of finite numbers")
         if not ((self.gap >= 0) & (self.share > 0) & (self.share <= 1)).all():
             raise ValueError("expected gaps from 0, and shares above 0 and up to 1")
-        positive = [self.tiles, self.square_side, *[self.side] * (self.side is not None)]
+        positive = [self.tiles, self.square_side, self.overlap, *[self.side] * (self.side is not None)]
         if not all(type(number) in (int, float) and 0 < number < float("inf") for number in positive):
-            raise ValueError("expected tiles, side and square_side above 0")
+            raise ValueError("expected tiles, side, overlap and square_side above 0")
         if not all(isinstance(text, str) for text in (self.model, self.source, *self.kind)):
             raise ValueError("expected model, source and kind as text")
 
@@ -203,6 +210,7 @@ def calibrate(
         model=model,
         tiles=len(gallery),
         side=float(np.median(sides(corners))),
+        overlap=float(np.mean([len(rows) for rows in answers])),
         square_side=square,
     )
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from cvig.datasets import PairedViews, load
 from cvig.files import digest, read_json, set_aside
-from cvig.locate.calibration import CALIBRATION, SQUARE, Calibration, place_squares, say_kind, scores
+from cvig.locate.calibration import CALIBRATION, FORMAT, SQUARE, Calibration, place_squares, say_kind, scores
 from cvig.locate.gallery import Gallery
 from cvig.locate.model import Model
 from cvig.locate.sources import Tiles
@@ -99,7 +99,8 @@ def calibrate_run(
             f"the run in '{folder}' trained network {network}, this one is {model.digest}: give its own --calibration"
         )
     record = (Path(folder) / RECORD).read_bytes() if is_run(folder) else b""
-    kept = Path(cache) / f"calibration-{model.digest}-{digest(record, repr((square, model.fov)))}.json" if cache else None
+    of = digest(record, repr((FORMAT, square, model.fov)))
+    kept = Path(cache) / f"calibration-{model.digest}-{of}.json" if cache else None
     if kept and kept.exists():
         try:
             return Calibration.read(kept)

@@ -52,7 +52,7 @@ def locate(
             f"the calibration is of network {calibration.model}, this one is {model.digest}: run cvig calibrate with it"
         )
     kinds = {say_kind(photograph.fov) for photograph in photographs}
-    of_kind = calibration.of_kind(kinds.pop()) if len(kinds) == 1 else calibration
+    of_kind = (calibration.of_kind(kinds.pop()) if len(kinds) == 1 else calibration).in_gallery(len(gallery))
     found = [gallery.search(row) for row in stack(photographs, model)]
     stands_out = np.array([one.stands_out for one in found])
     judged = open_world(of_kind, stands_out) if open_to_all else None

@@ -1,6 +1,8 @@
 """The search for a photograph: order, levels, regions and their ground, and what the calibration promises."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from galleries import grid, make_model, noise_tiles
 from scipy import stats
 
 from cvig.locate import Calibration, Gallery, calibrate, gallery, region
+from cvig.locate.answer.report import other_gallery
 from cvig.locate.calibration import FEWEST
 from cvig.locate.geometry import areas, ground_of_first, squares, tiles_that_hold
 from cvig.locate.resemblance import conformal_p, open_world, p_unlike, simple_jumper, watch
@@ -163,6 +166,31 @@ def test_a_calibration_reads_back_and_one_of_its_field_of_view_is_taken_where_it
     (tmp_path / "calibration.json").write_text(json.dumps({**content, "gap": [1.0]}))
     with pytest.raises(ValueError, match=r"is no calibration"):
         Calibration.read(tmp_path)
+
+
+def test_shares_of_a_large_gallery_hold_the_place_in_a_small_one_and_the_answer_says_how_the_two_differ():
+    rng = np.random.default_rng(7)
+    nearer = rng.beta(0.25, 4, (400, 100))  # of a photograph, the share of all ground that fits better than its place
+    large, small = ((1 + rng.binomial(tiles - 1, nearer)) / tiles for tiles in (10_000, 30))
+    held = 0
+    for known, new in zip(large[:, 1:], small[:, 0], strict=True):
+        made = made_calibration(known).in_gallery(30)
+        held += made.level("share", new[None])[0] < 0.5 - 1e-9  # the least share there is, 1 in 30, is above most known ones
+    assert held / 400 > 0.45
+    assert (made.in_gallery(30).share == made.share).all()
+    corners = grid(4, 4, side=100, stride=50)
+    found = made_gallery(np.eye(16, dtype=np.float32), corners).search(np.zeros(16))
+
+    def said(**columns):
+        known = replace(made_calibration(np.ones(20)), **({"tiles": 16, "side": 100.0, "overlap": 2.4} | columns))
+        where = region([found], known, corners)
+        return other_gallery(SimpleNamespace(calibration=known, tiles=noise_tiles(corners), region=where, score="gap"))
+
+    assert said() == []
+    assert "16 tiles, the calibration's had 4: regions hold the place less often" in said(tiles=4)[0]
+    assert "regions hold the place more often" in said(tiles=99)[0]
+    assert "Tiles are 100 m wide, the calibration's were 30 m" in said(side=30.0)[0]
+    assert "A place lies in 2.6 tiles here, in the calibration's gallery in 1: regions hold it more" in said(overlap=1.0)[0]
 
 
 def test_calibration_scores_are_the_best_tile_of_those_that_hold_the_place():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cvig.locate.calibration import Calibration
-from cvig.locate.geometry import centers
+from cvig.locate.geometry import areas, centers, sides
 from cvig.locate.photograph import Photograph
 from cvig.locate.region import Region
 from cvig.locate.resemblance import UNLIKE, OpenWorld, Watch
@@ -18,6 +18,7 @@ from cvig.metrics.conformal import coverage_interval
 from cvig.words import count
 
 COVERAGES = (0.5, 0.8, 0.9, 0.95)
+FACTOR = 1.5  # times as many, as wide, or as often
 FIRST = 20  # places listed
 LISTED = 20_000  # tiles of a region, the first in order, in all files but the GeoTIFF
 SCHEMA = Path(__file__).with_name("schema.json")
@@ -100,9 +101,7 @@ def doubts(case: Case) -> list[str]:
         said.append(
             f"These photographs do not resemble the calibration's (p = {case.p_unlike:.2g}): do not rely on the coverage."
         )
-    made, here = case.calibration, len(case.tiles)
-    if not 0.5 <= here / made.tiles <= 2:
-        said.append(f"This gallery has {here} tiles, the calibration's had {made.tiles}: the coverage may be another.")
+    said += other_gallery(case)
     if max(case.region.count(coverage) for coverage in (*COVERAGES, case.coverage)) > LISTED:
         said.append(
             f"region.geojson, region.kml and the page have the first {LISTED} tiles of a region; levels.tif has all."
@@ -110,6 +109,28 @@ def doubts(case: Case) -> list[str]:
     for photograph in case.photographs:
         if photograph.position is not None:
             said.append(f"'{photograph.path.name}' holds a position of its camera, which was not used.")
+    return said
+
+
+def other_gallery(case: Case) -> list[str]:
+    """How the gallery differs from the calibration's by more than `FACTOR` times, and what that does to the coverage."""
+    made, here = case.calibration, len(case.tiles)
+    overlap = float(areas(case.tiles.corners).sum() / case.region.ground[-1])
+    said = []
+    if not 1 / FACTOR <= here / made.tiles <= FACTOR:
+        fits = "; --score share allows for that" * (case.score == "gap")
+        said.append(
+            f"This gallery has {here} tiles, the calibration's had {made.tiles}: regions hold the place "
+            f"{'less' if here > made.tiles else 'more'} often than said, or about as often{fits}."
+        )
+    side = float(np.median(sides(case.tiles.corners)))
+    if made.side and not 1 / FACTOR <= side / made.side <= FACTOR:
+        said.append(f"Tiles are {side:.3g} m wide, the calibration's were {made.side:.3g} m: the coverage may be another.")
+    if not 1 / FACTOR <= overlap / made.overlap <= FACTOR:
+        said.append(
+            f"A place lies in {overlap:.2g} tiles here, in the calibration's gallery in {made.overlap:.2g}: regions hold it "
+            f"{'more' if overlap > made.overlap else 'less'} often than said, or about as often."
+        )
     return said
 
 

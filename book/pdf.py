@@ -22,7 +22,7 @@ body { display: block; overflow: visible; height: auto; font-family: sans-serif;
 article { break-before: page; max-width: none; }
 article:first-of-type { break-before: auto; }
 a { color: inherit; }
-a.headerlink, .copybtn, .cvig-lab button, .cvig-lab input, .cvig-lab label { display: none; }
+details.hide > summary, a.headerlink, .copybtn, .cvig-lab button, .cvig-lab input, .cvig-lab label { display: none; }
 table { font-size: 7pt; border-collapse: collapse; width: auto !important; max-width: 100%; overflow: visible !important; }
 table.dataframe, .cell_output table { display: table !important; }
 :is(td, th) { white-space: normal !important; padding: 1pt 3pt; min-width: 0 !important; }

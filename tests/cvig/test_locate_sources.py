@@ -350,6 +350,8 @@ def test_a_mosaic_with_an_alpha_band_a_palette_an_unmarked_border_or_losses_show
     elif how == "palette":
         named, index = np.unique(colour.reshape(3, -1) // 8, axis=1, return_inverse=True)
         assert named.shape[1] <= 256
+        mixed = np.random.default_rng(0).permutation(named.shape[1])  # between two numbers lies no colour
+        named, index = named[:, mixed], np.argsort(mixed)[index]
         colour, profile = index.reshape(1, 250, 250).astype(np.uint8), {**profile, "count": 1, "photometric": "palette"}
     elif how == "jpeg":
         profile |= {"compress": "jpeg", "photometric": "ycbcr", "tiled": True, "blockxsize": 128, "blockysize": 128}
@@ -361,5 +363,5 @@ def test_a_mosaic_with_an_alpha_band_a_palette_an_unmarked_border_or_losses_show
             raster.write_colormap(1, {i: tuple((8 * one + 4).tolist()) for i, one in enumerate(named.T)})
     tiles = open_tiles(path, tile=100, stride=100)
     assert len(tiles) == 10 * (6 if border else 10)
-    shown = np.array([tiles.picture(row, 32)[12:20, 12:20].mean(axis=(0, 1)) for row in range(len(tiles))])
+    shown = np.array([tiles.picture(row, 12)[4:8, 4:8].mean(axis=(0, 1)) for row in range(len(tiles))])
     assert np.abs(shown - ground(centers(tiles.corners))).max() < {"palette": 5, "jpeg": 4}.get(how, 2)

@@ -43,7 +43,7 @@
     }
   };
   // what a coverage rules out is darkened once, on a layer of its own: tiles that overlap do not count twice
-  const DARK = 0.3;
+  const DARK = 0.22;
   const layer = document.createElement("canvas");
   layer.width = map.width; layer.height = map.height;
   const layered = layer.getContext("2d");
@@ -77,6 +77,11 @@
     if (picture) context.drawImage(picture, 0, 0, map.width, map.height); else grid();
     USUAL.forEach(shade);
     edge(state.coverage);
+    const metres = 10 ** Math.floor(Math.log10(map.metres / 3));
+    const bar = metres / map.metres * map.width;
+    context.fillStyle = "#fff"; context.fillRect(20, map.height - 34, bar, 8);
+    context.font = "20px system-ui, sans-serif"; context.textAlign = "left"; context.textBaseline = "bottom";
+    context.fillText(metres >= 1000 ? `${metres / 1000} km` : `${metres} m`, 20, map.height - 38);
     answer.first.slice(0, 5).forEach((place, k) => {
       const x = (place.longitude - map.west) / (map.east - map.west) * map.width;
       const y = (map.north - place.latitude) / (map.north - map.south) * map.height;
@@ -101,11 +106,6 @@
       context.strokeRect(x(a.west), y(a.north), x(a.east) - x(a.west), y(a.south) - y(a.north));
       context.setLineDash([]);
     }
-    const metres = 10 ** Math.floor(Math.log10(map.metres / 3));
-    const bar = metres / map.metres * map.width;
-    context.fillStyle = "#fff"; context.fillRect(20, map.height - 34, bar, 8);
-    context.font = "20px system-ui, sans-serif"; context.textAlign = "left"; context.textBaseline = "bottom";
-    context.fillText(metres >= 1000 ? `${metres / 1000} km` : `${metres} m`, 20, map.height - 38);
   };
   const say = () => {
     const found = square(state.coverage);

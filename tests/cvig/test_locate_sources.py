@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -185,9 +186,10 @@ def test_squares_without_data_are_left_out_and_holes_are_black(tmp_path):
     pytest.importorskip("rasterio", reason="rasterio is not installed (extra locate)")
     x, y = utm(15.0, 50.01)
     hole = slice(0, 100), slice(0, 250)
-    write_geotiff(tmp_path / "m.tif", "EPSG:32633", turned(x, y, 4.0, 0), (250, 250), nodata=0, hole=hole)
+    write_geotiff(tmp_path / "m.tif", "EPSG:32633", turned(x, y, 4.0, 0), (250, 250), nodata=255, hole=hole)
     tiles = open_tiles(tmp_path / "m.tif", tile=100, stride=100)
     assert len(tiles) == 10 * 6
+    assert max(tiles.picture(row, 8).max() for row in range(len(tiles))) < 255
     assert any("too little data" in note for note in tiles.notes)
 
 
@@ -252,15 +254,24 @@ def test_outlines_of_geoparquet_lie_where_geopandas_says_from_the_upper_left_on(
     lower_right = [[15.00139569744654, 50.01231551022985], [15.004187092334396, 50.01231544308458]]
     assert tiles.corners[:, 0] == pytest.approx(np.array(upper_left), abs=1e-9)
     assert tiles.corners[:, 2] == pytest.approx(np.array(lower_right), abs=1e-9)
+    assert (tiles.corners[:, 1, 0] > tiles.corners[:, 3, 0]).all()  # clockwise: the upper right comes next
     assert areas(tiles.corners) == pytest.approx(1e4, rel=5e-3)
     assert tiles.names == ["a.png", "b.png"]
     assert tiles.picture(1, 20).shape == (20, 20, 3)
 
 
 def test_points_of_geoparquet_are_the_middles_of_footprints(tmp_path):
-    tiles = open_tiles(beside(tmp_path, "points.parquet"))
+    path = beside(tmp_path, "points.parquet")
+    tiles = open_tiles(path)
     assert centers(tiles.corners) == pytest.approx(np.array([[15, 50], [15.01, 50.02]]))
     assert areas(tiles.corners) == pytest.approx([1e4, 2.5e3], rel=1e-3)
+    # the same with the largest byte first, as the standard allows
+    from pyarrow import array, parquet
+
+    table = parquet.read_table(path)
+    big = [struct.pack(">BI2d", 0, *struct.unpack("<I2d", one[1:])) for one in table["geometry"].to_pylist()]
+    parquet.write_table(table.set_column(table.column_names.index("geometry"), "geometry", array(big)), path)
+    assert (open_tiles(path).corners == tiles.corners).all()
 
 
 def test_geoparquet_that_names_no_system_takes_the_given_one(tmp_path):

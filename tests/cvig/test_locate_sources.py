@@ -197,12 +197,14 @@ def test_a_folder_of_geotiffs_in_several_systems_is_placed_each_by_its_own(tmp_p
     pytest.importorskip("rasterio", reason="rasterio is not installed (extra locate)")
     from rasterio.warp import transform
 
-    for name, crs in (("a.tif", "EPSG:32633"), ("b.tif", "EPSG:3857")):
+    for name, crs, degrees in (("a.tif", "EPSG:32633", 0), ("b.tif", "EPSG:3857", 0), ("c.tif", "EPSG:32633", 30)):
         x, y = (v[0] for v in transform("EPSG:4326", crs, [15.0], [50.01]))
-        write_geotiff(tmp_path / name, crs, turned(x, y, 4.0, 0), (50, 50))
+        write_geotiff(tmp_path / name, crs, turned(x, y, 4.0, degrees), (50, 50))
     tiles = open_tiles(tmp_path)
-    assert tiles.corners[:, 0] == pytest.approx(np.array([[15.0, 50.01]] * 2), abs=1e-6)
+    assert tiles.corners[:, 0] == pytest.approx(np.array([[15.0, 50.01]] * 3), abs=1e-6)
     assert "2 reference systems" in tiles.notes[0]
+    assert tiles.notes[1] == "turned against north, and matched as they lie: 1 tile"
+    assert np.abs(tiles.picture(2, 8)[4, 4] - ground(centers(tiles.corners))[2]).max() < 4
     assert areas(tiles.corners)[1] == pytest.approx(4e4 * np.cos(np.radians(50)) ** 2, rel=0.01)
     assert np.abs(tiles.picture(0, 8)[4, 4] - ground(centers(tiles.corners))[0]).max() < 4
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from study.imagenet import TRUNKS
+from study.imagenet import SEEDS, TRUNKS
 from study.replicates import t_interval
 from study.words import SIGNED, with_interval
 
@@ -46,3 +46,14 @@ def differences(table: pd.DataFrame) -> pd.DataFrame:
         rows[f"{one} less {other}"] = {"seeds": str(len(d)), "difference": with_interval(d.mean(), low, high, SIGNED)}
         rows[f"{one} less {other}"]["verdict"] = verdict(low, high)
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("trunks")
+
+
+def said(table: pd.DataFrame) -> str:
+    """How many seeds were made, and what became of the plan's two hypotheses."""
+    words = {"better": "holds", "worse": "is refuted", "equivalent": "is refuted", "open": "stays open"}
+    found = differences(table).verdict
+    turns, imagenet = (words[found[f"{one} less {other}"]] for one, other in (PAIRS[1], PAIRS[0]))
+    return (
+        f"{len(table)} of {len(SEEDS)} planned seeds were made. That turns start better than random weights {turns}; that ImageNet's "
+        f"weights start better than turns {imagenet}."
+    )

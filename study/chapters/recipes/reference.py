@@ -8,7 +8,7 @@ from study.runs import Run
 from study.words import with_interval
 
 HOME, ABROAD, MODERN = "sample4geo-home", "sample4geo-abroad", "modern-abroad"  # the plan's names
-EXPECTED = {"higher": "as the plan expected", "lower": "against what the plan expected", "not told apart": "so it stays open"}
+EXPECTED = {"higher": "as the plan expected", "lower": "against what the plan expected", "not told apart": "open"}
 
 
 def table(runs: Mapping[str, Run]) -> pd.DataFrame:

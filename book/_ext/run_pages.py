@@ -15,11 +15,10 @@ from study.runs import TITLES, find
 
 WORD = r"[A-Za-z0-9][\w./,+=@{}-]*"
 SEEDS = re.compile(r"(.+-)\{(\d+(?:,\d+)*)\}")  # runs that differ in their seed, as a shell writes them
-# where a name may stand: a cell of a table, a word of code in a sentence, any word of a caption
-CELL = re.compile(rf"(<t[hd]\b[^>]*>)({WORD})(</t[hd]>)")
+# where a name may stand: a word of code in a sentence, any word of a cell or a caption
 CODE = re.compile(rf'(<code class="[^"]*literal[^"]*"><span class="pre">)({WORD})(</span></code>)')
-CAPTION = re.compile(r"<(figcaption|caption)\b.*?</\1>", re.DOTALL)
-WORD_OF_CAPTION = re.compile(rf"<a\b.*?</a>|<[^>]*>|(?<![\w/])({WORD}?)(?=[.,:;)]*(?:[\s<]|$))", re.DOTALL)
+SHORT_TEXT = re.compile(r"<(t[hd]|figcaption|caption)\b.*?</\1>", re.DOTALL)
+WORD_OF_TEXT = re.compile(rf"<a\b.*?</a>|<[^>]*>|(?<![\w/])({WORD}?)(?=[.,:;)]*(?:[\s<]|$))", re.DOTALL)
 
 
 def links(text: str, page: Path, root: Path) -> str:
@@ -42,13 +41,11 @@ def links(text: str, page: Path, root: Path) -> str:
             return " ".join(link(run, f' aria-label="{run}">{seed}', "run seed") for seed, run in each)
         return name
 
-    for place in (CELL, CODE):
-        text = place.sub(lambda found: f"{found[1]}{linked(found[2])}{found[3]}", text)
+    def words(found: re.Match) -> str:
+        return WORD_OF_TEXT.sub(lambda word: linked(word[1]) if word[1] else word[0], found[0])
 
-    def caption(found: re.Match) -> str:
-        return WORD_OF_CAPTION.sub(lambda word: linked(word[1]) if word[1] else word[0], found[0])
-
-    return CAPTION.sub(caption, text)
+    text = CODE.sub(lambda found: f"{found[1]}{linked(found[2])}{found[3]}", text)
+    return SHORT_TEXT.sub(words, text)
 
 
 def pages(app: Sphinx) -> Iterator[tuple[str, dict, str]]:

@@ -1,5 +1,6 @@
 """``cvig locate`` and ``cvig calibrate``: a photograph, a gallery of tiles, and the region that holds its place."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -159,5 +160,7 @@ def calibrate(
     for coverage in (0.5, 0.8, 0.9, 0.95):
         low, high = coverage_interval(made.count, coverage)
         bound = conformal_bound(made.share, coverage, made.square)
-        said = f"the first {100 * bound:.1f}% of the tiles" if bound < 1 else "nothing can be ruled out"
-        typer.echo(f"{100 * coverage:3g}%: {said}; so many squares promise {100 * low:.0f}% to {100 * high:.0f}%")
+        said = f"the first {100 * bound:.1f}% of the tiles; so many squares promise {100 * low:.0f}% to {100 * high:.0f}%"
+        if bound == math.inf:
+            said = f"nothing can be ruled out: that takes {math.ceil(coverage / (1 - coverage) - 1e-9)} squares of ground"
+        typer.echo(f"{100 * coverage:3g}%: {said}")

@@ -20,6 +20,7 @@ _MARKS = [
 ]
 
 
+DECIMAL = re.compile(r"^([+-]?\d+),(\d+)$")
 LIST = re.compile(r"[\[({](.*)[\])}]", re.DOTALL)
 LATIN = "open('{stem}-utf8{kind}', 'w', encoding='utf-8').write(open('{file}', encoding='cp1252').read())"
 PLAIN = re.compile(r"[\w./+,=@ -]+")  # what shells and Python take for itself between quotes
@@ -101,15 +102,18 @@ class Table:
         The first line, where its words are names and those below are not, or where it names known columns.
     blank : int
         Blank lines at the end, which are none of the rows.
+    above : int
+        Lines above the rows that are no header of theirs.
     """
 
     rows: list[list[str]]
     header: list[str] | None = None
     blank: int = 0
+    above: int = 0
 
     def line(self, row: int) -> int:
         """The number of a row's line in the file, from 1."""
-        return row + 1 + (self.header is not None)
+        return row + 1 + self.above + (self.header is not None)
 
     @property
     def is_numeric(self) -> bool:
@@ -139,6 +143,26 @@ def _split(line: str, separator: str | None) -> list[str]:
     return [word.strip() for word in next(csv.reader([line.strip("\r\n")], delimiter=separator))]
 
 
+def _without_index(lines: list[str], separator: str) -> tuple[list[str], int] | None:
+    """The one column that stands beside pandas' index, without its name, and how many lines that leaves out."""
+    parts = [line.partition(separator) for line in lines]
+    name, _, rest = parts[0]
+    indexed = [head.strip() for head, _, _ in parts[1:]] == [str(i) for i in range(len(lines) - 1)]
+    if name.strip() or separator in rest or not indexed or len(lines) < 2:
+        return None
+    return [end for _, _, end in parts[1:]], 1
+
+
+def _by_header(rows: list[list[str]], lines: list[str], separator: str) -> list[list[str]]:
+    """Cells as the header counts them, where numbers hold other marks: ``50,33;7,5`` are two numbers with decimal commas."""
+    cells = [[word.strip() for word in next(csv.reader([line], delimiter=separator))] for line in lines]
+    if len({len(row) for row in cells}) > 1 or {len(row) for row in rows} == {len(rows[0])} or len(cells[0]) != len(rows[0]):
+        return rows
+    if separator == ";":
+        return [[DECIMAL.sub(r"\1.\2", word) for word in row] for row in cells]
+    return cells
+
+
 def read_table(path: Path, known: tuple[str, ...] = ()) -> Table:
     """The words of a file, line by line.
 
@@ -153,7 +177,12 @@ def read_table(path: Path, known: tuple[str, ...] = ()) -> Table:
     if not lines:
         raise ValueError("it is empty")
     separator = separator_of(lines[0])
+    if separator and (numbered := _without_index(lines, separator)):
+        lines, above = numbered
+        return Table([_split(line, separator) for line in lines], blank=blank, above=above)
     rows = [_split(line, separator) for line in lines]
+    if separator:
+        rows = _by_header(rows, lines, separator)
     first = [word.lower() for word in rows[0]]
     numeric = [all(NUMBER.fullmatch(word) for word in row) for row in rows[:2]]
     if any(word in known for word in first) or (numeric == [False, True] and len(rows[0]) == len(rows[1])):

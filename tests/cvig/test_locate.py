@@ -13,6 +13,7 @@ from cvig.locate import Calibration, Gallery, calibrate, gallery, region
 from cvig.locate.answer.report import other_gallery
 from cvig.locate.calibration import FEWEST
 from cvig.locate.geometry import areas, ground_of_first, squares, tiles_that_hold
+from cvig.locate.region import Region
 from cvig.locate.resemblance import conformal_p, open_world, p_unlike, simple_jumper, watch
 from cvig.metrics.conformal import conformal_bound
 from cvig.ranking import exact_ranks
@@ -61,6 +62,9 @@ def test_a_region_is_what_the_conformal_bound_lets_in():
     for coverage in (0.3, 0.5, 0.8, 0.9, 0.95):
         bound = conformal_bound(made.gap, coverage, made.square)
         assert ((made.level("gap", scores) < coverage - 1e-9) == (scores <= bound)).all()
+    nine = made_calibration(np.arange(9.0))  # nine tenths add up to a little less than 0.9
+    where = Region(np.arange(10), nine.level("gap", np.arange(10.0)), *[np.arange(10)] * 3)
+    assert [where.count(coverage) for coverage in (0.5, 0.8, 0.9)] == [5, 8, 9]
 
 
 @pytest.mark.parametrize("score", ["gap", "share"])
@@ -103,6 +107,14 @@ def test_a_gallery_on_one_point_rules_nothing_out():
     for score in ("gap", "share"):
         assert region([found], made, grid(1, 7), score=score).count(0.5) == 7
     assert found.rank.tolist() == [7] * 7
+
+
+def test_a_photograph_and_its_copy_promise_no_more_than_twice_its_p_value():
+    made = made_calibration(np.arange(20.0))
+    rows = np.arange(12, dtype=np.float32)[:, None]
+    found = made_gallery(rows).search(np.zeros(1))
+    one, two = (region([found] * copies, made, grid(1, 12)).level for copies in (1, 2))
+    assert 1 - two == pytest.approx(np.minimum(1, 2 * (1 - one)))
 
 
 def test_too_few_squares_rule_nothing_out():
@@ -202,6 +214,9 @@ def test_calibration_scores_are_the_best_tile_of_those_that_hold_the_place():
     apart = np.array([5**0.5] * 5 + [1])
     assert made.stands_out[0] == pytest.approx((5**0.5 - 1) / apart.std())
     assert made.stands_out_without[0] == 0  # the rest are all as far
+    # two views of one square of ground are one, whose side is chosen
+    two = made_gallery(rows, corners), rows[[3, 3]], np.stack([at, at + 1e-7])
+    assert [calibrate(*two, model="", square=side).count for side in (250.0, 1e-3)] == [1, 2]
     with pytest.raises(ValueError, match=r"1 of 1 calibration photographs were taken where no tile lies"):
         calibrate(made_gallery(rows, corners), rows[[3]], at[None] + 1, model="")
 

@@ -48,8 +48,13 @@ def test_degrees_of_files_are_metres_of_ground_and_semi_positives_go_with_their_
     root = make_vigor(tmp_path / "vigor")
     model = make_run(tmp_path / "run", data="vigor", root=str(root), options={"views": "random"})
     views = held_out(tmp_path / "run", 16)
-    made = calibrate_run(tmp_path / "run", model, square=1e9)
-    assert (made.count, len(made)) == (1, views.ground_count)
+    made = calibrate_run(tmp_path / "run", model, square=45.0)
+    lat, lon = views.coordinates.T
+    metres = 111_195 * np.stack([np.cos(np.radians(lat.mean())) * (lon - lon.min()), lat - lat.min()], axis=1)
+    cell = np.unique(np.floor(metres / 45), axis=0, return_inverse=True)[1].ravel()
+    assert len(made) == views.ground_count
+    assert ((made.square[:, None] == made.square) == (cell[:, None] == cell)).all()
+    assert 1 < made.count < len(np.unique(views.coordinates, axis=0))
     per_place = calibrate_run(tmp_path / "run", model, square=1.0)
     assert per_place.count == len(np.unique(views.coordinates, axis=0))
     assert any(len(rows) for rows in views.ignored)

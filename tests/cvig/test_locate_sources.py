@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -185,9 +186,10 @@ def test_squares_without_data_are_left_out_and_holes_are_black(tmp_path):
     pytest.importorskip("rasterio", reason="rasterio is not installed (extra locate)")
     x, y = utm(15.0, 50.01)
     hole = slice(0, 100), slice(0, 250)
-    write_geotiff(tmp_path / "m.tif", "EPSG:32633", turned(x, y, 4.0, 0), (250, 250), nodata=0, hole=hole)
+    write_geotiff(tmp_path / "m.tif", "EPSG:32633", turned(x, y, 4.0, 0), (250, 250), nodata=255, hole=hole)
     tiles = open_tiles(tmp_path / "m.tif", tile=100, stride=100)
     assert len(tiles) == 10 * 6
+    assert max(tiles.picture(row, 8).max() for row in range(len(tiles))) < 255
     assert any("too little data" in note for note in tiles.notes)
 
 
@@ -195,12 +197,14 @@ def test_a_folder_of_geotiffs_in_several_systems_is_placed_each_by_its_own(tmp_p
     pytest.importorskip("rasterio", reason="rasterio is not installed (extra locate)")
     from rasterio.warp import transform
 
-    for name, crs in (("a.tif", "EPSG:32633"), ("b.tif", "EPSG:3857")):
+    for name, crs, degrees in (("a.tif", "EPSG:32633", 0), ("b.tif", "EPSG:3857", 0), ("c.tif", "EPSG:32633", 30)):
         x, y = (v[0] for v in transform("EPSG:4326", crs, [15.0], [50.01]))
-        write_geotiff(tmp_path / name, crs, turned(x, y, 4.0, 0), (50, 50))
+        write_geotiff(tmp_path / name, crs, turned(x, y, 4.0, degrees), (50, 50))
     tiles = open_tiles(tmp_path)
-    assert tiles.corners[:, 0] == pytest.approx(np.array([[15.0, 50.01]] * 2), abs=1e-6)
+    assert tiles.corners[:, 0] == pytest.approx(np.array([[15.0, 50.01]] * 3), abs=1e-6)
     assert "2 reference systems" in tiles.notes[0]
+    assert tiles.notes[1] == "turned against north, and matched as they lie: 1 tile"
+    assert np.abs(tiles.picture(2, 8)[4, 4] - ground(centers(tiles.corners))[2]).max() < 4
     assert areas(tiles.corners)[1] == pytest.approx(4e4 * np.cos(np.radians(50)) ** 2, rel=0.01)
     assert np.abs(tiles.picture(0, 8)[4, 4] - ground(centers(tiles.corners))[0]).max() < 4
 
@@ -252,15 +256,24 @@ def test_outlines_of_geoparquet_lie_where_geopandas_says_from_the_upper_left_on(
     lower_right = [[15.00139569744654, 50.01231551022985], [15.004187092334396, 50.01231544308458]]
     assert tiles.corners[:, 0] == pytest.approx(np.array(upper_left), abs=1e-9)
     assert tiles.corners[:, 2] == pytest.approx(np.array(lower_right), abs=1e-9)
+    assert (tiles.corners[:, 1, 0] > tiles.corners[:, 3, 0]).all()  # clockwise: the upper right comes next
     assert areas(tiles.corners) == pytest.approx(1e4, rel=5e-3)
     assert tiles.names == ["a.png", "b.png"]
     assert tiles.picture(1, 20).shape == (20, 20, 3)
 
 
 def test_points_of_geoparquet_are_the_middles_of_footprints(tmp_path):
-    tiles = open_tiles(beside(tmp_path, "points.parquet"))
+    path = beside(tmp_path, "points.parquet")
+    tiles = open_tiles(path)
     assert centers(tiles.corners) == pytest.approx(np.array([[15, 50], [15.01, 50.02]]))
     assert areas(tiles.corners) == pytest.approx([1e4, 2.5e3], rel=1e-3)
+    # the same with the largest byte first, as the standard allows
+    from pyarrow import array, parquet
+
+    table = parquet.read_table(path)
+    big = [struct.pack(">BI2d", 0, *struct.unpack("<I2d", one[1:])) for one in table["geometry"].to_pylist()]
+    parquet.write_table(table.set_column(table.column_names.index("geometry"), "geometry", array(big)), path)
+    assert (open_tiles(path).corners == tiles.corners).all()
 
 
 def test_geoparquet_that_names_no_system_takes_the_given_one(tmp_path):

@@ -103,6 +103,7 @@ ONE = {
     "turned.npz": lambda f: scipy.sparse.save_npz(f, scipy.sparse.coo_array(mask().T.astype(float))),
     "column.csv": lambda f: pd.DataFrame({"positives": [[int(a)] for a in ANSWER]}).to_csv(f, index=False),
     "lines.csv": lambda f: text(f, [[int(a)] for a in ANSWER]),
+    "series.csv": lambda f: pd.Series(ANSWER).to_csv(f),
     "printed.txt": lambda f: Path(f).write_text(str(ANSWER[:, None])),
     "records.npy": lambda f: np.save(f, pd.DataFrame({"query": range(Q), "gallery": ANSWER}).to_records()),
     "masked.npy": lambda f: np.ma.array(ANSWER, mask=False).dump(f),
@@ -245,6 +246,7 @@ NESTED = {
     "pandas.json": lambda f: Path(f).write_text(
         json.dumps({"query": {i: i for i in range(Q)}, "gallery": {i: int(a) for i, a in enumerate(ANSWER)}})
     ),
+    "series.csv": lambda f: pd.Series(ANSWER).to_csv(f),
     "printed.txt": lambda f: Path(f).write_text(str({i: [int(a)] for i, a in enumerate(ANSWER)})),
 }
 
@@ -380,3 +382,9 @@ def test_the_unit_is_told_by_size_or_header_and_else_asked():
     array, unit = read_coordinates("vpr.txt", "gallery")
     assert unit == "metres"
     np.testing.assert_array_equal(array, metres)
+
+
+def test_decimal_commas_of_coordinates_are_no_other_columns():
+    text("c.csv", ["Latitude;Longitude", *(f"{50 + i / 100:.2f};7,5".replace(".", ",") for i in range(Q))])
+    found, _ = read_coordinates("c.csv", "query coordinates")
+    np.testing.assert_allclose(found, [(50 + i / 100, 7.5) for i in range(Q)])

@@ -11,9 +11,12 @@ ROOT = Path(__file__).parents[2]
 
 
 def imported(module: str) -> set[str]:
-    """The files of this repository that are loaded after `import module`."""
+    """The files of this repository that are loaded by `import module`, and by the names that packages load when asked."""
     code = (
         f"import sys, {module}\n"
+        "for package in list(sys.modules.values()):\n"
+        "    if package.__name__.split('.')[0] == 'cvig':\n"
+        "        [getattr(package, name) for name in getattr(package, '__all__', ())]\n"
         "for loaded in list(sys.modules.values()):\n"
         "    if loaded.__name__.split('.')[0] in ('cvig', 'study'):\n"
         "        print(loaded.__file__)"

@@ -57,7 +57,7 @@ def test_tables_captions_and_code_lead_to_the_pages_of_the_runs_and_studies_that
     for name in ("runs/world/a-0", "runs/world/a-1", "studies/e1-long", "studies/ground"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / f"{name}.html").touch()
-    rows = ["world/a-0", "world/b-0", "ground", "results/ground", "world/a-{0,1}"]
+    rows = ["world/a-0", "world/b-0", "ground", "results/ground", "world/a-{0,1}", "E1, e1-long and more"]
     table = pd.DataFrame({"x": ["1"] * len(rows)}, index=rows).to_html()
     code = '<code class="docutils literal notranslate"><span class="pre">{}</span></code>'
     mended = mend.mend(
@@ -68,6 +68,7 @@ def test_tables_captions_and_code_lead_to_the_pages_of_the_runs_and_studies_that
     assert '<figcaption><a class="run" href="../studies/e1-long.html"><span>e1-long</span></a>: of ' + f"{run}." in mended
     assert '<a class="run seed" href="world/a-1.html" aria-label="world/a-1">1</a>' in mended
     assert mended.count("studies/ground.html") == 1  # of the two rows of that name the one below results
+    assert mended.count("studies/e1-long.html") == 2
     assert "b-0.html" not in mended
     assert mend.mend(mended, page, tmp_path) == mended
 

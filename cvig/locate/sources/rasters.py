@@ -17,6 +17,7 @@ from cvig.files import digest, digest_file
 from cvig.locate.geometry import plane
 from cvig.locate.sources.positions import crs_beside, image_size, outline, read_world_file, world_file
 from cvig.locate.sources.tiles import Tiles
+from cvig.words import count
 
 TIFF = (".tif", ".tiff")
 MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # that every TIFF begins with
@@ -124,7 +125,7 @@ def geotiff_tiles(paths: list[Path], names: list[str]) -> Tiles:
             return _colours(raster, None, side)[0]
 
     notes = [f"tiles in {len(systems)} reference systems, each placed by its own"] * (len(systems) > 1)
-    notes += [f"{turned} tiles are turned against north, and are matched as they lie"] * (turned > 0)
+    notes += [f"turned against north, and matched as they lie: {count(turned, 'tile')}"] * (turned > 0)
     return Tiles(np.array(corners), names, picture, lambda row: digest_file(paths[row]), notes)
 
 

@@ -116,14 +116,18 @@ def _of_runs(results: Path, name: str) -> str:
     from study.plans import TEXTS, read
 
     folder = results / name
-    plan = PLANS / f"{folder.name}.yaml"
-    texts = {name: " ".join(text.split()) for name, text in read(plan).items() if name in TEXTS}
+    plan = PLANS / f"{name}.yaml"
+    texts = {name: " ".join(text.split()) for name, text in read(plan).items() if name in TEXTS} if plan.exists() else {}
+    command = "<p>The page of a run says how it is repeated from its own commit.</p>"
+    if plan.exists():
+        command = (
+            f"<pre>make study PLAN=study/plans/{name}.yaml</pre><p>The command makes all runs by today's code.</p>{command}"
+        )
     runs = find(folder)
     return (
         f"<p>The {TITLES[folder.name]}: {len(runs)} runs. Each leads to its page.</p>"
         + (f"<h2>The plan</h2>{pairs(texts, ('text', 'as planned'))}" if texts else "")
-        + f"<h2>How it is repeated</h2><pre>make study PLAN=study/plans/{folder.name}.yaml</pre>"
-        "<p>The command makes all runs by today's code; the page of a run says how it is repeated from its own commit.</p>"
+        + f"<h2>How it is repeated</h2>{command}"
         f"<h2>Its runs</h2>{shown(_whole(all_runs.origins(runs.values())))}"
     )
 

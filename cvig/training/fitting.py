@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import signal
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -151,9 +152,14 @@ def fit(
             use_distributed_sampler=False,
             **several,
         )
-        trainer.fit(module, loader, ckpt_path=kept, weights_only=True)
+        interrupt = signal.getsignal(signal.SIGINT)
+        try:
+            trainer.fit(module, loader, ckpt_path=kept, weights_only=True)
+        except SystemExit as error:  # so Lightning ends at Ctrl-C, and the process then ignores the next one
+            if not isinstance(error.__context__, KeyboardInterrupt):
+                raise
+            signal.signal(signal.SIGINT, interrupt)
     if len(module.log_rows) < epochs:
-        # Lightning catches Ctrl-C and returns; an interrupted run must not be taken for a finished one
         raise KeyboardInterrupt(f"training stopped after {len(module.log_rows)} of {epochs} epochs")
     return pd.DataFrame(module.log_rows), module.val_ranks
 

@@ -163,7 +163,7 @@ class SiameseTraining(lightning.LightningModule):
         return loss
 
     def _seed(self, seed: int) -> None:
-        """As `torch.manual_seed`, which takes milliseconds a step for devices that are not there."""
+        """As `torch.manual_seed`, which formats a traceback for each kind of device that is not there."""
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)

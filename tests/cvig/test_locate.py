@@ -248,6 +248,7 @@ def test_photographs_like_the_calibration_are_seldom_called_unlike_and_others_of
         other = np.array([p_unlike(made, rng.normal(-4, 1, size=count)) for _ in range(50)])
         assert stats.binomtest(int((p <= 0.05).sum()), 300, 0.08, alternative="greater").pvalue > 1e-3
         assert (other <= 0.05).mean() > 0.8
+    assert p_unlike(made, np.array([-99.0, -99.0])) == pytest.approx(2 / 201)
     assert p_unlike(made, np.array([-99.0])) == pytest.approx(1 / 201)  # the new one counts: no p-value is 0
     judged = open_world(made, np.array([-8.0]))
     assert judged.abstains

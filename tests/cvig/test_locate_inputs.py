@@ -78,6 +78,10 @@ def test_a_camera_that_notes_an_impossible_lens_is_not_believed(tmp_path, focal)
     exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = focal
     paint(tmp_path / "a.jpg", (40, 30), exif=exif)
     assert Photograph.read(tmp_path / "a.jpg").fov is None
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 18
+    paint(tmp_path / "a.jpg", (30, 40), exif=exif)  # upright: the film's 36 mm are its height
+    assert Photograph.read(tmp_path / "a.jpg").fov == pytest.approx(2 * math.degrees(math.atan(27 / 36)))
+    assert Photograph.read(tmp_path / "a.jpg", 50.0).fov == 50  # what is given goes before
 
 
 def test_the_border_round_a_narrow_view_takes_no_more_room_than_an_image_may(tmp_path, monkeypatch):

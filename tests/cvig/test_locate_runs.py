@@ -1,6 +1,7 @@
 """A calibration from a run alone: its held-out views, by squares of their ground; and an answer for each of many places."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,9 +11,11 @@ from layouts import make_flat, make_vigor
 from PIL import Image
 
 from cvig.datasets import load
+from cvig.locate import Gallery, Photograph, calibration
 from cvig.locate.calibration import SQUARE
 from cvig.locate.model import Model
 from cvig.locate.runs import calibrate_run, held_out, read_calibration
+from cvig.locate.search import locate
 from cvig.models import build
 from cvig.ranking import exact_ranks
 from cvig.training.embedding import embed_gallery, embed_ground
@@ -113,6 +116,14 @@ def test_a_run_alone_answers_and_says_what_it_was_calibrated_on(searched, monkey
     assert answer["calibration"]["source"] == "held-out views of world/test"
     assert (answer["calibration"]["photographs"], answer["calibration"]["square_metres"]) == (40, SQUARE)
     assert len(list((searched / "cache").glob("calibration-*.json"))) == 1
+    # of this field of view alone, and with shares that 12 tiles can have
+    monkeypatch.setattr(calibration, "FEWEST", 1)
+    model = Model.read("run")
+    known = replace(calibrate_run("run", model, cache="cache"), kind=["90"] * 30 + ["60"] * 10)
+    gallery = Gallery.open("tiles/tiles.csv").embed(model, "cache")
+    used = locate([Photograph.read("photos/3.png", 90.0)], model, gallery, known, coverage=0.5).calibration
+    assert len(used) == 30
+    assert used.share * 12 == pytest.approx(np.rint(used.share * 12))
     code, again, _ = call(monkeypatch, capsys, *words, "--out", "again")
     assert (code, again.replace("again", "answer")) == (0, first)
     code, said, _ = call(monkeypatch, capsys, "calibrate", "--model", "run")

@@ -1,8 +1,8 @@
-"""E1 again, each by its plan's rules: `e1-apart`, where test tiles do not overlap, and `e1-resnet50`, with ResNet50."""
+"""E1 again where test tiles do not overlap, `e1-apart`, by its plan's rules."""
 
 import pandas as pd
 
-from study.chapters.towers.experiment import COUNTS, Experiment, like_published, said, within_one
+from study.chapters.towers.experiment import Experiment, like_published, said, within_one
 
 
 def _row(experiment: Experiment, statement: str, n: int, found: str, refuted_by: str, verdict: str) -> dict[str, str]:
@@ -51,18 +51,3 @@ def of_apart(apart: Experiment) -> pd.DataFrame:
             )
         )
     return pd.DataFrame([*rows, *_towers_and_row(apart, "carries over")]).set_index(["experiment", "statement"])
-
-
-def of_resnet(resnet: Experiment) -> pd.DataFrame:
-    """What the plan of `e1-resnet50` asked, in the same columns."""
-    near, of = int(_near(resnet).sum()), len(resnet.runs)
-    verdict = "holds" if near > of / 2 else "refuted"
-    counts = _row(resnet, "counts are k + 1, within one, in most seeds", of, said(near, of), "a minority", verdict)
-    return pd.DataFrame([*_towers_and_row(resnet, "holds"), counts]).set_index(["experiment", "statement"])
-
-
-def each(resnet: Experiment) -> pd.DataFrame:
-    """A row a run: PSSR, spread and distinct rows of both towers in the test, and the six counts by the code."""
-    table = resnet.runs.set_index("run")
-    shown = table[["pssr", "ground_spread", "aerial_spread", "ground_distinct", "aerial_distinct"]].map("{:.4g}".format)
-    return shown.join(table[COUNTS].astype(int).astype(str)).rename(columns=lambda name: name.replace("_", " "))

@@ -88,6 +88,7 @@ def problems(html: Path, toc: Path) -> list[str]:
         found += [f"{name}: image without alt text: {source}" for source in page.silent]
         # pandas says so below a table of which it shows the ends alone
         found += [f"{name}: a table of {size} is cut short" for size in re.findall(r"\d+ rows × \d+ columns", text)]
+        found += [f"{name}: a cell is cut short: {cell}" for cell in re.findall(r"<td[^>]*>([^<]{20,})\.\.\.</td>", text)]
         found += [f"{name}: shows stderr" for _ in re.findall(r'class="[^"]*\bstderr\b', text)]
     found += lost_links(read)
     for path in sorted(html.rglob("*.css")):

@@ -1,1 +1,5 @@
-"""What the pages of the book compute and show, a folder a page."""
+"""What the pages of the book show: one module or folder a page, under the page's name."""
+
+import pandas as pd
+
+pd.set_option("display.max_colwidth", None)  # a page shows its cells whole

@@ -44,6 +44,7 @@ def test_every_reference_is_cited_and_every_citation_has_its_reference():
         (lambda html: (html / "intro.html").unlink(), "page intro.html is missing"),
         (lambda html: (html / "intro.html").write_text("<img src='x.png'>"), "image without alt text"),
         (lambda html: (html / "intro.html").write_text("<p>121 rows × 12 columns</p>"), "is cut short"),
+        (lambda html: (html / "intro.html").write_text(f"<td>{'x' * 47}...</td>"), "a cell is cut short"),
         (
             lambda html: (html / "intro.html").write_text("<div class='a'></div><div class=\"output stderr\">"),
             "shows stderr",

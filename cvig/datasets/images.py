@@ -13,7 +13,7 @@ from PIL import ExifTags, Image, ImageOps
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF")
 OTHER_IMAGES = (".heic", ".heif", ".avif", ".gif", ".bmp", ".jp2", ".dng", ".cr2", ".nef", ".arw")  # cannot be decoded here
-DECODING = "2"  # the version of `decode`: a change in the pixels that it gives for a file gets another number
+DECODING = "3"  # the version of `decode`: a change in the pixels that it gives for a file gets another number
 PIXEL_LIMIT = 64_000_000  # a small file can hold a huge image
 
 _said: set[str] = set()
@@ -59,7 +59,8 @@ def decode(path: Path | str, size: tuple[int, int] | None = None) -> Image.Image
     if not Path(path).is_file():
         raise FileNotFoundError(f"no image '{path}'")
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        # not by its name: Pillow maps an uncompressed TIFF that it opens itself, and then turns it wrongly
+        with open(path, "rb") as stream, Image.open(stream, formats=FORMATS) as picture:
             if picture.width * picture.height > PIXEL_LIMIT:
                 raise ValueError(f"{picture.width} × {picture.height} pixels, more than {PIXEL_LIMIT}")
             if picture.mode == "F":
@@ -67,7 +68,7 @@ def decode(path: Path | str, size: tuple[int, int] | None = None) -> Image.Image
             if size:
                 # decodes a JPEG at a half, a quarter or an eighth of its size, which costs less
                 picture.draft("RGB", (2 * size[1], 2 * size[0]))
-            picture = ImageOps.exif_transpose(_in_bytes(picture)).convert("RGB")
+            picture = _in_bytes(ImageOps.exif_transpose(picture)).convert("RGB")
             return picture.resize((size[1], size[0]), Image.Resampling.BILINEAR) if size else picture
     except (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError) as error:
         raise ValueError(f"image '{path}' cannot be read: {(str(error) or repr(error)).splitlines()[0]}") from error

@@ -91,7 +91,7 @@ def cluster_interval(
     bootstrap confidence intervals), so that few places and lopsided values do not make it narrow. By simulation with 24
     views a place and values like PSSR's, intervals at 95% hold the truth in 95 to 96 of 100 draws of 15, 40 or 150 places;
     percentiles of resampled means do in 90, 93 and 95. A mean whose rare places matter most, such as the mean rank of few
-    places, is held less often: in 82 to 92 (`benchmarks/few_places.py`).
+    places, is held less often: in 71 to 93 (`benchmarks/few_places.py`).
     Where a resample holds none of the rare places, its standard error counts as a
     third of the whole's. Where all places agree no resampling can show a spread: then the interval allows for a share of
     places 1 - ((1 - confidence) / 2)^(1/m) unlike the m seen, anywhere within `limits`.

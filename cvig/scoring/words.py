@@ -99,7 +99,7 @@ def text(report: dict[str, Any], *, all_conventions: bool) -> str:
     if places < FEW:
         shared += (
             f" With {places} {several} that of the mean rank is too narrow where a few of them make most of it: "
-            "by simulation it then holds the truth in 80 to 92 of 100, not 95."
+            "by simulation it then holds the truth in 71 to 93 of 100, not 95."
         )
     parts = [
         "\n".join([_head(report), *report["understood"]]),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from cvig.datasets import load
 from cvig.datasets.images import decode, read_image
@@ -59,6 +59,16 @@ def test_sixteen_bits_of_grey_are_scaled_to_eight(tmp_path, kind):
     values = np.array([[0, 257, 32896, 65535]], np.uint16)
     Image.fromarray(values).save(tmp_path / f"a.{kind}")
     assert read_image(tmp_path / f"a.{kind}")[:, 0].tolist() == [[0, 1, 128, 255]] * 3
+
+
+@pytest.mark.parametrize("kind", ["png", "tif"])
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_grey_values_of_either_depth_are_turned_upright_too(tmp_path, kind, depth):
+    values = np.arange(12, dtype=depth).reshape(3, 4) * (257 if depth == np.uint16 else 1)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # upright after a quarter turn to the right
+    Image.fromarray(values).save(tmp_path / f"a.{kind}", exif=exif)
+    assert read_image(tmp_path / f"a.{kind}")[0].tolist() == np.rot90(np.arange(12).reshape(3, 4), -1).tolist()
 
 
 def test_sixteen_bits_of_colour_are_scaled_to_eight(tmp_path):

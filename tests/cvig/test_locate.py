@@ -9,13 +9,14 @@ import pytest
 from galleries import grid, make_model, noise_tiles
 from scipy import stats
 
-from cvig.locate import Calibration, Gallery, calibrate, gallery, region
+from cvig.locate import Calibration, Gallery, Model, calibrate, gallery, region
 from cvig.locate.answer.report import other_gallery
 from cvig.locate.calibration import FEWEST
 from cvig.locate.geometry import areas, ground_of_first, squares, tiles_that_hold
 from cvig.locate.region import Region
 from cvig.locate.resemblance import conformal_p, open_world, p_unlike, simple_jumper, watch
 from cvig.metrics.conformal import conformal_bound
+from cvig.models import build
 from cvig.ranking import exact_ranks
 
 
@@ -164,6 +165,10 @@ def test_an_embedding_that_is_cut_short_goes_on_and_a_changed_picture_is_embedde
     (tmp_path / "cache").rename(tmp_path / "moved")
     whole = Gallery(noise_tiles(corners)).embed(model, tmp_path / "cache")
     assert whole.rows(np.arange(10)) == pytest.approx(built.rows(np.arange(10)), abs=1e-5)
+    build("conv4", size=16, embedding=8, unit_norm=True, pool=1, seed=1).save(tmp_path / "other")
+    tiles = noise_tiles(corners)
+    Gallery(tiles).embed(Model.read(tmp_path / "other"), tmp_path / "cache")
+    assert len(tiles.read) == 10  # another network has embeddings of its own
 
 
 def test_a_calibration_reads_back_and_one_of_its_field_of_view_is_taken_where_it_is_large(tmp_path):

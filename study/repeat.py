@@ -62,7 +62,9 @@ def tree_of(commit: str, folder: Path, repository: Path) -> Path:
         part = tree.with_name(f"{tree.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         with tarfile.open(fileobj=BytesIO(archive)) as packed:
-            packed.extractall(part, filter="data")
+            # Python 3.11.4 and later know the filter, and 3.11.2 is Debian 12's; the archive is git's own
+            packed.extraction_filter = getattr(tarfile, "data_filter", lambda member, path: member)
+            packed.extractall(part)
         part.rename(tree)
     return tree
 

@@ -1,5 +1,6 @@
-"""Is the built book whole? Its pages exist, every image has alt text, no table is cut short, no page shows what programs say
-on stderr, links between pages lead somewhere, nothing loads from a network, no page weighs a megabyte.
+"""Is the built book whole? Its pages exist, every image has alt text, no table is cut short, no page shows what programs
+say on stderr or an object without a form, links between pages lead somewhere, nothing loads from a network, no page weighs a
+megabyte.
 
 Usage: python book/check.py book/_build/html
 """
@@ -89,6 +90,8 @@ def problems(html: Path, toc: Path) -> list[str]:
         # pandas says so below a table of which it shows the ends alone
         found += [f"{name}: a table of {size} is cut short" for size in re.findall(r"\d+ rows × \d+ columns", text)]
         found += [f"{name}: a cell is cut short: {cell}" for cell in re.findall(r"<td[^>]*>([^<]{20,})\.\.\.</td>", text)]
+        # what a page displays without a form that a reader can read, such as empty Markdown
+        found += [f"{name}: shows {what}" for what in re.findall(r"&lt;([\w.]+ object)(?: at 0x[0-9a-f]+)?&gt;", text)]
         found += [f"{name}: shows stderr" for _ in re.findall(r'class="[^"]*\bstderr\b', text)]
     found += lost_links(read)
     for path in sorted(html.rglob("*.css")):

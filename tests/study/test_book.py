@@ -49,6 +49,7 @@ def test_every_reference_is_cited_and_every_citation_has_its_reference():
             lambda html: (html / "intro.html").write_text("<div class='a'></div><div class=\"output stderr\">"),
             "shows stderr",
         ),
+        (lambda html: (html / "intro.html").write_text("<pre>&lt;a.Markdown object&gt;</pre>"), "shows a.Markdown object"),
         (lambda html: (html / "intro.html").write_text("<script src='https://x.org/a.js'>"), "from a network"),
         (lambda html: (html / "intro.html").write_text("<p>x</p>" * 200_000), "intro.html: 1.6 MB"),
         (lambda html: (html / "intro.html").write_text("<a href='a/c.html'>"), "a/c.html leads nowhere"),

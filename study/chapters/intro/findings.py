@@ -194,5 +194,7 @@ FINDINGS: dict[str, Callable[[], dict[str, str]]] = {
 
 
 def evidence() -> pd.DataFrame:
-    """A row a finding, in the order of the page."""
-    return pd.DataFrame.from_dict({name: row() for name, row in FINDINGS.items()}, orient="index").rename_axis("finding")
+    """A row a finding, in the order of the page: experiment and n, what was found, what would have refuted it."""
+    table = pd.DataFrame.from_dict({name: row() for name, row in FINDINGS.items()}, orient="index").rename_axis("finding")
+    table.insert(0, "experiment, n", table.pop("experiment") + ": " + table.pop("n"))
+    return table

@@ -36,7 +36,9 @@ def execute(page: Path) -> tuple[Path, ExecutionResult]:
 def main(build: Path, kernels: int) -> None:
     """Execute every page of the table of contents that has cells; the first that fails ends the program."""
     os.environ["OMP_NUM_THREADS"] = "1"  # kernels share the processor
-    shutil.rmtree(build / ".jupyter_cache", ignore_errors=True)
+    # Sphinx, too, would take a page from an earlier build where its source is the same, whatever its cells now show
+    for earlier in (".jupyter_cache", ".doctrees"):
+        shutil.rmtree(build / earlier, ignore_errors=True)
     cache = get_cache(build / ".jupyter_cache")
     listed = (TOP / "book" / f"{name}.md" for name in sorted(pages(yaml.safe_load((TOP / "_toc.yml").read_text()))))
     executable = [page for page in listed if is_myst_markdown_notebook(page.read_text())]

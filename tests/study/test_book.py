@@ -75,3 +75,15 @@ def test_the_book_builds_without_a_warning_from_committed_results_and_is_whole(t
     done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     assert check.problems(tmp_path / "_build" / "html", ROOT / "_toc.yml") == []
+
+
+def test_no_page_is_taken_from_an_earlier_build(tmp_path, monkeypatch):
+    """Sphinx and the cache know a page by its source, which stays the same when the results that it shows change."""
+    monkeypatch.syspath_prepend(ROOT / "book")
+    execute = importlib.import_module("execute")
+    monkeypatch.setattr(execute, "pages", lambda toc: [])
+    for name in (".doctrees", ".jupyter_cache"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "intro").touch()
+    execute.main(tmp_path, 1)
+    assert not [path for path in tmp_path.rglob("intro")]

@@ -86,4 +86,4 @@ def test_no_page_is_taken_from_an_earlier_build(tmp_path, monkeypatch):
         (tmp_path / name).mkdir()
         (tmp_path / name / "intro").touch()
     execute.main(tmp_path, 1)
-    assert not [path for path in tmp_path.rglob("intro")]
+    assert not list(tmp_path.rglob("intro"))

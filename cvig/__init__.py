@@ -8,10 +8,9 @@ The front door: what most users need, each imported when it is first asked for.
 (1.0, 0.5)
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
-from cvig.extras import needing
+from cvig.extras import late
 
 if TYPE_CHECKING:
     from cvig.datasets import load as load_data
@@ -23,7 +22,7 @@ __version__ = "0.1.0"
 
 __all__ = ["Ranks", "compare", "exact_ranks", "load_data", "load_network", "pssr", "recall_at_k", "summary"]
 
-_ROOMS = {  # where each lies, and its name there
+_PLACES = {  # where each lies, and its name there
     "Ranks": ("cvig.ranking", "Ranks"),
     "compare": ("cvig.metrics", "compare"),
     "exact_ranks": ("cvig.ranking", "exact_ranks"),
@@ -34,15 +33,7 @@ _ROOMS = {  # where each lies, and its name there
     "summary": ("cvig.metrics", "summary"),
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _ROOMS:
-        raise AttributeError(f"module 'cvig' has no attribute '{name}'")
-    room, there = _ROOMS[name]
-    with needing(f"cvig.{name}"):
-        found = getattr(import_module(room), there)
-    globals()[name] = found
-    return found
+__getattr__ = late(__name__, _PLACES)
 
 
 def __dir__() -> list[str]:

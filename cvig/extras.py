@@ -1,7 +1,9 @@
-"""Packages that the core does without, and the extra that installs each."""
+"""Packages that the core does without, the extra that installs each, and names that are imported when they are asked for."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from importlib import import_module
 
 EXTRAS = dict.fromkeys(("PIL", "lightning", "sklearn", "torch", "torchmetrics", "torchvision"), "train")
 EXTRAS |= {"h5py": "formats", "matplotlib": "figures", "rasterio": "locate", "pyarrow": "geoparquet"}
@@ -30,3 +32,26 @@ def needing(what: str) -> Iterator[None]:
             raise
         said = f"{what} needs {package}, which is not installed: pip install 'cvig[{EXTRAS[package]}]'"
         raise ModuleNotFoundError(said, name=error.name) from None
+
+
+def late(package: str, places: Mapping[str, tuple[str, str]]) -> Callable[[str], object]:
+    """The ``__getattr__`` of a package some of whose names are imported when they are first asked for.
+
+    Parameters
+    ----------
+    package : str
+        Its ``__name__``.
+    places : dict of str to (str, str)
+        For each name the module that has it, and what it is called there.
+    """
+
+    def find(name: str) -> object:
+        if name not in places:
+            raise AttributeError(f"module '{package}' has no attribute '{name}'")
+        module, there = places[name]
+        with needing(f"{package}.{name}"):
+            found = getattr(import_module(module), there)
+        setattr(sys.modules[package], name, found)
+        return found
+
+    return find

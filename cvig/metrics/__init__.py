@@ -5,7 +5,7 @@ summary of all three, `ground` the squares of ground that near queries are resam
 side, and `streaming` the metrics as torchmetrics classes.
 """
 
-from cvig.extras import needing
+from cvig.extras import late
 from cvig.metrics.comparison import compare
 from cvig.metrics.inference import summary
 from cvig.metrics.intervals import cluster_interval, median_interval, share_interval
@@ -57,12 +57,5 @@ __all__ = [
     "top_size",
 ]
 
-
-def __getattr__(name: str) -> type:
-    # torchmetrics takes seconds to import, and most users of this package do not need it
-    if name in __all__:
-        with needing(f"cvig.metrics.{name}"):
-            from cvig.metrics import streaming
-
-        return getattr(streaming, name)
-    raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
+# torchmetrics takes seconds to import, and most users of this package do not need it
+__getattr__ = late(__name__, {name: ("cvig.metrics.streaming", name) for name in __all__ if name not in globals()})

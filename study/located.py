@@ -207,23 +207,18 @@ def signs(made: Calibration, new: Calibration, draws: int, rng: np.random.Genera
     return told | {str(length): np.array(alarms) for length, alarms in raised.items()}
 
 
-def main() -> None:
-    """Measure, and write coverage.json."""
-    parser = argparse.ArgumentParser(prog="python -m study.located", description="Measure the coverage of cvig locate.")
-    parser.add_argument("--out", type=Path, default=Path("results/located"), help="folder of coverage.json")
+def run(program: str, what: str, file: str, measure: Callable[[dict, Path], dict[str, list[dict]]]) -> None:
+    """The command ``python -m program``, which measures `what`, and writes a file with where its rows come from."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}", description=f"Measure {what}.")
+    parser.add_argument("--out", type=Path, default=Path("results/located"), help=f"folder of {file}")
     parser.add_argument("--cache", type=Path, default=Path("out/cache"), help="folder of embeddings")
     given, started = parser.parse_args(), time.perf_counter()
     model = Model.read(MODEL)
     rows = measure(PARAMETERS, given.cache)
-    record = provenance(
-        PARAMETERS,
-        data={"model": model.digest},
-        device="cpu",
-        threads=1,
-        seconds=time.perf_counter() - started,
-    )
-    write_json(given.out / "coverage.json", record | rows)
+    data, seconds = {"model": model.digest}, time.perf_counter() - started
+    record = provenance(PARAMETERS, data=data, device="cpu", threads=1, seconds=seconds)
+    write_json(given.out / file, record | rows)
 
 
 if __name__ == "__main__":
-    main()
+    run("study.located", "the coverage of cvig locate", "coverage.json", measure)

@@ -15,8 +15,6 @@ Planned before it was run, on the lands and with the network of `study.located`:
   changes.
 """
 
-import argparse
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +24,6 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
-from cvig.files import write_json
 from cvig.locate import Calibration, Gallery, Model, Photograph, calibrate
 from cvig.locate.demo import MODEL, as_tiles, lonlat, world
 from cvig.locate.gallery import Found
@@ -35,7 +32,6 @@ from cvig.locate.resemblance import UNLIKE, p_unlike
 from study.located import (
     COVERAGES,
     ELSEWHERE,
-    PARAMETERS,
     SCORES,
     THINNED,
     ZOOMED,
@@ -43,9 +39,9 @@ from study.located import (
     kept,
     photographs_of,
     row,
+    run,
     sizes,
 )
-from study.provenance import provenance
 
 NARROW = 2 * np.degrees(np.arctan(ZOOMED))  # degrees across of the middle of a view of 90
 ELSEWHERE_SEED = 10  # more than the land's own: no photograph of the calibration is from it
@@ -182,18 +178,5 @@ def measure(parameters: dict, cache: Path) -> dict[str, list[dict]]:
     }
 
 
-def main() -> None:
-    """Measure, and write groups.json."""
-    parser = argparse.ArgumentParser(prog="python -m study.located_groups", description="Measure bins, galleries, outside.")
-    parser.add_argument("--out", type=Path, default=Path("results/located"), help="folder of groups.json")
-    parser.add_argument("--cache", type=Path, default=Path("out/cache"), help="folder of embeddings")
-    given, started = parser.parse_args(), time.perf_counter()
-    model = Model.read(MODEL)
-    rows = measure(PARAMETERS, given.cache)
-    data, seconds = {"model": model.digest}, time.perf_counter() - started
-    record = provenance(PARAMETERS, data=data, device="cpu", threads=1, seconds=seconds)
-    write_json(given.out / "groups.json", record | rows)
-
-
 if __name__ == "__main__":
-    main()
+    run("study.located_groups", "bins, galleries, outside", "groups.json", measure)

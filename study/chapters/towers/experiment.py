@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from cvig.metrics.comparison import holm, sign_flip_test
 from cvig.metrics.intervals import share_interval
 from study.levels import DIFFERS
 from study.planned import SeedsPlan, read_table
+from study.replicates import t_interval
 from study.words import percent
 
 HALF = 0.5  # share of a tower's rows on one point from which on it is dead
@@ -234,8 +234,7 @@ def control_verdicts(controls: Experiment) -> pd.DataFrame:
                 "verdict": "open" if p >= DIFFERS else "holds" if one > other else "refuted",
             }
         else:
-            mean, error = its.pssr.mean(), stats.sem(its.pssr)
-            low, high = stats.t.interval(0.95, len(its) - 1, mean, error) if len(its) > 1 else (np.nan, np.nan)
+            mean, (low, high) = its.pssr.mean(), t_interval(its.pssr)
             dead = int(its.filter(regex="^dead_").any(axis=1).sum())
             rows[arm] = {
                 "statement": "the small network learns, and no tower dies",

@@ -34,7 +34,7 @@ def made(folder: Path, dead: dict[str, str], counts: dict[str, dict] = {}, test_
         "out": str(folder),
         "threads": 1,
         "test_count": QUERIES,
-        "train": {"arch": "conv4", "recipe": "as-coded-june-1", "size": 32, "epochs": 1},
+        "train": {"arch": "conv4", "recipe": "as-coded-june-1", "size": 32, "epochs": 1, "train_count": 64},
         "arms": {arm: {} for arm in ARMS},
         "seeds": list(range(N)),
     }
@@ -53,6 +53,7 @@ def made(folder: Path, dead: dict[str, str], counts: dict[str, dict] = {}, test_
             for tower in TOWERS:
                 gone = test_dead.get(arm) == tower
                 row |= {f"{tower}_largest": 0.99 if gone else 0.001, f"{tower}_distinct": 0.02 if gone else 1.0}
+                row[f"{tower}_spread"] = 0.01
             runs.append(row)
             for epoch in (0, 1):
                 line = {"run": name, "epoch": epoch}
@@ -153,3 +154,15 @@ def test_what_a_repeat_refutes_or_carries_over_follows_its_plan(tmp_path):
     assert found[2] == "refuted in ground-one-1e-3"
     part = dataclasses.replace(whole, runs=whole.runs[whole.runs.seed < 3])
     assert repeats.of_apart(part).verdict.iloc[0] == f"carries over, of {3 * len(ARMS)} of {N * len(ARMS)} runs"
+
+
+def test_resnet50_is_told_by_its_plan_and_so_is_its_absence(tmp_path):
+    whole = made(tmp_path / "a", {}, {"modern": ROW})
+    assert repeats.of_resnet(whole).verdict.tolist() == ["holds"] * 3
+    assert repeats.each(whole).loc["ground-one-1e-3/0", "R@1":].tolist() == ["+0"] * 6
+    assert repeats.each(whole).loc["modern/0", "R@5%"] == f"{980 - 51:+d}"
+    assert f"in 40 of 48 [70%, 93%], and none farther from it than {980 - 51}." in repeats.resnet_said(whole)
+    part = dataclasses.replace(whole, runs=whole.runs[whole.runs.arm == "modern"])
+    assert repeats.of_resnet(part).verdict.tolist()[-1] == "refuted, of 8 of 48 runs"
+    assert Experiment.of_plan("e1-unmade", tmp_path) is None
+    assert "none of its runs is made" in repeats.resnet_said(None)

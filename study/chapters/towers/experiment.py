@@ -48,6 +48,14 @@ class Experiment:
             runs[f"dead_{tower}_test"] = runs[f"{tower}_largest"] >= HALF
         return cls(SeedsPlan.read(plan), runs, epochs.merge(runs[["run", "arm", "seed"]], on="run"))
 
+    @classmethod
+    def of_plan(cls, name: str, root: Path | str) -> "Experiment | None":
+        """The experiment of ``study/plans/seeds/NAME.yaml`` below `root`, or None where none of its runs is made yet."""
+        folder = Path(root) / "results" / name
+        return (
+            cls.read(Path(root) / "study/plans/seeds" / f"{name}.yaml", folder) if (folder / "runs.csv").exists() else None
+        )
+
     @property
     def name(self) -> str:
         """Its plan's name."""
@@ -109,16 +117,40 @@ def sign_p(one: int, other: int) -> float:
     return sign_flip_test(np.repeat([1, -1], [one, other]))
 
 
+def k_plus_one(queries: int) -> np.ndarray:
+    """The six counts of the code where all queries share one ranking.
+
+    >>> k_plus_one(1000).tolist()
+    [2, 6, 11, 11, 51, 101]
+    """
+    return np.array([1, 5, 10, *(int(share * queries) for share in (0.01, 0.05, 0.1))]) + 1
+
+
 def within_one(runs: pd.DataFrame, queries: int) -> pd.Series:
     """Whether all six counts of a run are within one of k + 1, a collapsed query tower's: bool a run."""
-    tops = np.array([1, 5, 10, *(int(share * queries) for share in (0.01, 0.05, 0.1))]) + 1
-    return pd.Series((np.abs(runs[COUNTS].to_numpy() - tops) <= 1).all(1), index=runs.index)
+    return pd.Series((np.abs(runs[COUNTS].to_numpy() - k_plus_one(queries)) <= 1).all(1), index=runs.index)
 
 
 def like_published(runs: pd.DataFrame, queries: int) -> pd.Series:
     """Whether a run has the published ResNet50 row's shape, as the plans define it: bool a run."""
     plateau = (runs.coded_5pct == runs.coded_10pct) & (runs.coded_10pct > PLATEAU * queries)
     return runs.dead_aerial_test & (runs.ground_distinct >= QUERIES_ALIVE) & plateau
+
+
+def row(experiment: Experiment, statement: str, n: int, found: str, refuted_by: str, verdict: str) -> dict[str, str]:
+    """A statement of an experiment with its n, what was found, what would have refuted it, and the verdict.
+
+    A verdict on part of the planned runs says so.
+    """
+    made, planned = len(experiment.runs), len(experiment.plan.runs)
+    return {
+        "experiment": experiment.name,
+        "statement": statement,
+        "n": str(n),
+        "found": found,
+        "refuted by": refuted_by,
+        "verdict": verdict if made == planned else f"{verdict}, of {made} of {planned} runs",
+    }
 
 
 def first_hypothesis(experiment: Experiment) -> list[dict[str, str]]:
@@ -129,16 +161,9 @@ def first_hypothesis(experiment: Experiment) -> list[dict[str, str]]:
     rows = []
     for (arm, (one, other, of)), p in zip(counts.items(), adjusted, strict=True):
         verdict = "open" if p >= DIFFERS else "holds" if one > other else "refuted"
-        rows.append(
-            {
-                "experiment": experiment.name,
-                "statement": f"H1, {arm}: the anchor's tower dies in training, the other does not",
-                "n": str(of),
-                "found": f"anchor's alone {said(one, of)}, the other's alone {said(other, of)}; p = {p:.2g} (Holm)",
-                "refuted by": "the reverse, p below .05",
-                "verdict": verdict,
-            }
-        )
+        statement = f"H1, {arm}: the anchor's tower dies in training, the other does not"
+        found = f"anchor's alone {said(one, of)}, the other's alone {said(other, of)}; p = {p:.2g} (Holm)"
+        rows.append(row(experiment, statement, of, found, "the reverse, p below .05", verdict))
     return rows
 
 
@@ -146,17 +171,8 @@ def verdicts(towers: Experiment, long: Experiment) -> pd.DataFrame:
     """Each hypothesis of E1 with its experiment, n, what was found, what would have refuted it, and the verdict."""
     rows = [*first_hypothesis(towers), *first_hypothesis(long)]
 
-    def add(experiment: Experiment, statement: str, n: int, found: str, refuted_by: str, verdict: str) -> None:
-        rows.append(
-            {
-                "experiment": experiment.name,
-                "statement": statement,
-                "n": str(n),
-                "found": found,
-                "refuted by": refuted_by,
-                "verdict": verdict,
-            }
-        )
+    def add(*given: Experiment | str | int) -> None:
+        rows.append(row(*given))
 
     for number, what, ending in (("H2", "with one preprocessing", "one-1e-3"), ("H3", "at a rate of 1e-5", "1e-5")):
         its = towers.runs[towers.runs.arm.str.endswith(ending)]

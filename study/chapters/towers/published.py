@@ -1,12 +1,11 @@
 """The paper's rows and E1's runs in one measure: how many queries each count is away from k + 1."""
 
-import numpy as np
 import pandas as pd
 
 from cvig.printed import tables as printed
 from cvig.printed.chance import tops_under
 from study import published
-from study.chapters.towers.experiment import COUNTS, Experiment
+from study.chapters.towers.experiment import COUNTS, Experiment, k_plus_one
 
 NAMES = ["R@1", "R@5", "R@10", "R@1%", "R@5%", "R@10%"]
 
@@ -21,9 +20,7 @@ def excess() -> pd.DataFrame:
 
 def excess_of(experiment: Experiment) -> pd.DataFrame:
     """The same of an experiment's arms: least and greatest over the seeds."""
-    queries = experiment.plan.content["test_count"]
-    tops = np.array([1, 5, 10, *(int(share * queries) for share in (0.01, 0.05, 0.1))]) + 1
-    rows = {}
+    tops, rows = k_plus_one(experiment.plan.content["test_count"]), {}
     for arm in experiment.arms:
         gap = experiment.arm(arm)[COUNTS].to_numpy() - tops
         rows[f"{experiment.name}, {arm}"] = [

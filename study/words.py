@@ -36,7 +36,7 @@ def with_interval(value: float, low: float, high: float, form: Form = "{:.3f}".f
     return form(value) if np.isnan(low) or np.isnan(high) else f"{form(value)} [{form(low)}, {form(high)}]"
 
 
-def span(values: Iterable[float], form: Form) -> str:
+def span(values: Iterable[float], form: Form, between: str = " to ") -> str:
     """The least and the greatest of some values, or the one that all are written as.
 
     >>> span([3, 1, 2], str), span([1, 1], str)
@@ -44,7 +44,7 @@ def span(values: Iterable[float], form: Form) -> str:
     """
     values = list(values)
     low, high = form(min(values)), form(max(values))
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else f"{low}{between}{high}"
 
 
 def code(names: Iterable[str]) -> str:

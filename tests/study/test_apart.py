@@ -47,7 +47,7 @@ def test_a_recipe_beats_chance_where_all_its_runs_do(runs):
         hypotheses.of_apart(study).splitlines()[0]
         == "- *Modern beats chance in every run*: holds. It beats chance with vgg16."
     )
-    assert "holds, none is shown to" in hypotheses.of_apart(study)
+    assert "stands, for none is shown to" in hypotheses.of_apart(study)
     said = apart.progress(study)
     assert said.startswith("**2 of 6 planned runs are finished, 1 ended without a finite loss.**")
     assert "`vgg16-modern-{1}`, `vgg16-as-coded-{1}`, `vgg16-described-{0}`." in said

@@ -56,6 +56,27 @@ def with_and_without(runs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index")
 
 
+def gains_and_differences(runs: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What unit length adds to each loss, and how far each two losses of unit length are apart.
+
+    Returns
+    -------
+    two DataFrames
+        Rows with difference, low and high, simultaneous at 95% by Bonferroni over the rows of both.
+    """
+    table = by_replicate(runs, "pssr")
+    losses = [arm for arm in table if not arm.endswith("-unit")]
+    gains = {loss: table[f"{loss}-unit"] - table[loss] for loss in losses}
+    apart = {f"{a} minus {b}": table[f"{a}-unit"] - table[f"{b}-unit"] for a, b in combinations(losses, 2)}
+    level = 1 - 0.05 / (len(gains) + len(apart))
+
+    def rows(found: dict) -> pd.DataFrame:
+        told = {key: (d.mean(), *t_interval(d.dropna().to_numpy(), level)) for key, d in found.items()}
+        return pd.DataFrame.from_dict(told, orient="index", columns=["difference", "low", "high"])
+
+    return rows(gains), rows(apart)
+
+
 def chosen(tuning: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
     """The tuning: PSSR of the validation views after the last epoch, a row an arm, a column a rate."""
     last = epochs.sort_values("epoch").groupby("run").val_pssr.last()

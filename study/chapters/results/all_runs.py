@@ -105,7 +105,7 @@ def in_short(runs: Iterable[Run]) -> pd.DataFrame:
 def say_count(title: str, runs: dict[str, Run]) -> str:
     """A study's title, how many runs it has, and how many of them rank better than chance."""
     better = sum(run.metrics["uncropped"].loc["PSSR", "p_value"] < BEATS_CHANCE for run in runs.values())
-    return f"{title.capitalize()}: {count(len(runs), 'run')}, of which {better} rank better than chance"
+    return f"{title.capitalize()}: {count(len(runs), 'run')}, of which {better} are shown to rank better than chance"
 
 
 def origins(runs: Iterable[Run]) -> pd.DataFrame:

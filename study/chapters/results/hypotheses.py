@@ -37,7 +37,7 @@ def of_apart(study: Study) -> str:
             f"- *Described gains next to nothing*: {described}. It {_by(table, 'described')}.",
             "- *The code's recipes do not beat chance*: "
             + (
-                "holds, none is shown to"
+                "stands, for none is shown to; that is not to say that none does"
                 if all(_holds(table, each, "not shown") for each in coded)
                 else "does not hold throughout"
             )

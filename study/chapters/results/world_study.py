@@ -14,7 +14,7 @@ from study.levels import BEATS_CHANCE
 from study.plans import Study
 from study.runs import Run
 from study.switches import RECIPES
-from study.words import score, seeds_of, tally, with_interval
+from study.words import score, seeds_of, span, tally
 
 MEASURES = ("R@1%", "PSSR")
 CELL = ["arch", "recipe", "batch"]  # runs that share these differ in their seed
@@ -69,19 +69,20 @@ def _beating_chance(its: pd.DataFrame) -> str:
 
 
 def comparison(uncropped: pd.DataFrame, cropped: pd.DataFrame) -> str:
-    """Say which run is best on either test set, and by recipe how many beat chance and which towers collapsed."""
+    """Say by recipe how the runs score, how many are shown to beat chance, and which towers collapsed.
+
+    No run is called the best: it would be chosen by the test that its interval is of.
+    """
     parts = []
-    for remark, table in (("uncropped", uncropped), ("cropped", cropped)):
-        best = table.loc[table.PSSR.value.idxmax()]
-        said = []
-        for measure in MEASURES:
-            values = (best[measure, key] for key in ("value", "low", "high"))
-            said.append(f"{measure} {with_interval(*values, partial(score, measure))}")
-        parts.append(f"On the {remark} test set `{best.name}` is the best by PSSR, with {' and '.join(said)}.")
     for recipe, its in uncropped.groupby(uncropped.run.base):
-        better = f"{_beating_chance(its)} runs rank better than chance"
-        parts.append(f"By the recipe *{recipe}* {better}; towers collapsed: {tally(its.run.collapsed)}.")
-    return " ".join(parts)
+        scores = "; ".join(
+            f"{measure} {span(its[measure].value, partial(score, measure))}, cropped "
+            f"{span(cropped.loc[its.index][measure].value, partial(score, measure))}"
+            for measure in MEASURES
+        )
+        better = f"{_beating_chance(its)} runs are shown to rank better than chance (p below {BEATS_CHANCE:g} each)"
+        parts.append(f"- *{recipe}*: {better}; {scores}; towers collapsed: {tally(its.run.collapsed)}.")
+    return "\n".join(parts)
 
 
 def squares_table(study: Study) -> pd.DataFrame:

@@ -6,6 +6,7 @@ from cvig.printed import tables as printed
 from cvig.printed.chance import tops_under
 from study import published
 from study.chapters.towers.experiment import COUNTS, Experiment, k_plus_one
+from study.words import span
 
 NAMES = ["R@1", "R@5", "R@10", "R@1%", "R@5%", "R@10%"]
 
@@ -23,9 +24,7 @@ def excess_of(experiment: Experiment) -> pd.DataFrame:
     tops, rows = k_plus_one(experiment.plan.content["test_count"]), {}
     for arm in experiment.arms:
         gap = experiment.arm(arm)[COUNTS].to_numpy() - tops
-        rows[f"{experiment.name}, {arm}"] = [
-            f"{low:+d} to {high:+d}" for low, high in zip(gap.min(0), gap.max(0), strict=True)
-        ]
+        rows[f"{experiment.name}, {arm}"] = [span(column, "{:+d}".format, "…") for column in gap.T]
     return pd.DataFrame.from_dict(rows, orient="index", columns=NAMES)
 
 

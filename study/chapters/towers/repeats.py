@@ -54,7 +54,7 @@ def of_resnet(resnet: Experiment) -> pd.DataFrame:
 
 def each(resnet: Experiment) -> pd.DataFrame:
     """A row a run: PSSR and spread of both towers in the test, and the six counts by the code, less k + 1."""
-    table = resnet.runs.set_index("run")
+    table = resnet.runs.set_index("seed" if len(resnet.arms) == 1 else "run")
     shown = table[["pssr", *(f"{side}_spread" for side in TOWERS)]].map("{:.3g}".format)
     less = table[COUNTS] - k_plus_one(resnet.plan.content["test_count"])
     names = dict(zip(COUNTS, NAMES, strict=True)) | {f"{side}_spread": f"{side} spread" for side in TOWERS}

@@ -93,7 +93,7 @@ def tidy_table(table: str) -> str:
                 scope = "rowgroup" if "rowspan" in found[2] else "row"
                 text = plain(found[3])
                 long = len(text) > 2 * LINE
-                inner = in_two_lines(found[3]) if long else found[3]
+                inner = in_two_lines(found[3]).replace("<br>", " <br>") if long else found[3]  # where lines may run on
                 return f"<th{_with(found[2], scope=scope, **({'class_': 'long'} if long else {}))}>{inner}</th>"
             column, text = next(place, 0), plain(found[3])
             kind = "long" if len(text) > LONG else "num" if numeric[column] or (text and is_number(text)) else ""

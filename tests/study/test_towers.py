@@ -161,8 +161,19 @@ def test_resnet50_is_told_by_its_plan_and_so_is_its_absence(tmp_path):
     assert repeats.of_resnet(whole).verdict.tolist() == ["holds"] * 3
     assert repeats.each(whole).loc["ground-one-1e-3/0", "R@1":].tolist() == ["+0"] * 6
     assert repeats.each(whole).loc["modern/0", "R@5%"] == f"{980 - 51:+d}"
-    assert f"in 40 of 48 [70%, 93%], and none farther from it than {980 - 51}." in repeats.resnet_said(whole)
+    assert "all six counts within one of k + 1 in 40 of 48 [70%, 93%]. Why ResNet50's gallery" in repeats.resnet_said(whole)
     part = dataclasses.replace(whole, runs=whole.runs[whole.runs.arm == "modern"])
     assert repeats.of_resnet(part).verdict.tolist()[-1] == "refuted, of 8 of 48 runs"
     assert Experiment.of_plan("e1-unmade", tmp_path) is None
     assert "none of its runs is made" in repeats.resnet_said(None)
+
+
+def test_a_dead_gallery_beside_living_queries_is_told_apart_from_the_whole_row(tmp_path):
+    arm = ARMS[0]
+    like = made(tmp_path / "a", {arm: "aerial"}, {arm: dict.fromkeys(ROW, QUERIES)}, {arm: "aerial"})
+    said = repeats.gallery_died(like)
+    assert "came about in 8 of 48 [7%, 30%] trainings" in said
+    assert "In 0 of 8 every unit" in said  # of the made ones a tenth still speaks
+    assert "in 8 of 8 all of the gallery is on one point" in said
+    assert repeats.of_resnet(like).verdict.tolist()[:2] == [f"refuted in {arm}", "refuted"]
+    assert "stays open" in repeats.gallery_died(None)

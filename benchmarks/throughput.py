@@ -185,7 +185,8 @@ if __name__ == "__main__":
     given = parser.parse_args()
     devices.set_up(given.device, 1)
     if given.tf32:
-        torch.backends.cuda.matmul.fp32_precision = torch.backends.cudnn.conv.fp32_precision = "tf32"
+        torch.set_float32_matmul_precision("high")  # Lightning asks for it in this way alone
+        torch.backends.cudnn.conv.fp32_precision = "tf32"
     on = processor() if given.device == "cpu" else devices.model("cuda")
     numbers = "bf16" if given.bf16 else "TF32" if given.tf32 else "float32"
     print(f"{on}; {given.size} px, batch {given.batch}, {numbers}", flush=True)

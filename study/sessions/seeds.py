@@ -220,6 +220,38 @@ class SeedsTables:
         files.write_csv(self.folder / "runs.csv", self.runs)
 
 
+def key_of(settings: TrainSettings, count: int) -> tuple[str, dict[str, str]]:
+    """The key of a run, and its cells of ``runs.csv`` that say of what parameters and data it is."""
+    digests = {split: views(settings, split, count).digest[:12] for split in ("train", "val", "test")}
+    if settings.weights not in ("none", "imagenet"):
+        digests["weights"] = files.digest_file(settings.weights)[:12]
+    chosen = {key: value for key, value in settings.to_dict().items() if value != TrainSettings.model_fields[key].default}
+    said = json.dumps(chosen, sort_keys=True)
+    key = files.digest(said, json.dumps(digests), str(count))[:12]
+    return key, {f"data_{split}": digest for split, digest in digests.items()} | {"settings": said}
+
+
+def run_of(plan: SeedsPlan, name: str, device: str) -> tuple[dict, pd.DataFrame, dict]:
+    """Make one run of a plan: its row of ``runs.csv``, its rows of ``epochs.csv``, and its environment."""
+    settings, count, started = plan.runs[name], plan.content["test_count"], time.perf_counter()
+    key, of_what = key_of(settings, count)
+    row, epochs = trained(
+        settings,
+        count,
+        **{key: plan.content.get(key, False) for key in ("both_preprocessings", "first_and_last")},
+        keep=plan.network(name) if plan.content.get("keep_networks", False) else None,
+        fields=plan.content.get("fields_of_view", ()),
+        device=device,
+    )
+    seconds = round(time.perf_counter() - started, 1)
+    record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision="32")
+    environment = {key: value for key, value in record.items() if key not in ("identity", "seconds", "parameters", "data")}
+    arm, *_, seed = name.split("/")
+    block = name.split("/")[1] if name.count("/") == 2 else ""
+    origin = {"run": name, "arm": arm, "block": block, "seed": int(seed), "key": key}
+    return origin | row | of_what | {"seconds": seconds}, epochs, environment
+
+
 def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
     """Make the runs of a plan that are not there yet, for at most `limit` seconds; one line a run.
 
@@ -228,44 +260,18 @@ def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
     folder = plan.out
     folder.mkdir(parents=True, exist_ok=True)
     locks.hold(folder)
-    asked = plan.content["train"].get("device", "cpu")
-    device, tables, begun = devices.set_up(asked, plan.content["threads"]), SeedsTables(folder), time.perf_counter()
-    count = plan.content["test_count"]
+    device = devices.set_up(plan.content["train"].get("device", "cpu"), plan.content["threads"])
+    tables, begun = SeedsTables(folder), time.perf_counter()
     for name, settings in plan.runs.items():
-        digests = {split: views(settings, split, count).digest[:12] for split in ("train", "val", "test")}
-        if settings.weights not in ("none", "imagenet"):
-            digests["weights"] = files.digest_file(settings.weights)[:12]
-        chosen = {
-            key: value for key, value in settings.to_dict().items() if value != TrainSettings.model_fields[key].default
-        }
-        said = json.dumps(chosen, sort_keys=True)
-        key = files.digest(said, json.dumps(digests), str(count))[:12]
-        if tables.has(name, key):
+        if tables.has(name, key_of(settings, plan.content["test_count"])[0]):
             continue
         if time.perf_counter() - begun > limit:
             break
-        started = time.perf_counter()
-        row, epochs = trained(
-            settings,
-            count,
-            **{key: plan.content.get(key, False) for key in ("both_preprocessings", "first_and_last")},
-            keep=plan.network(name) if plan.content.get("keep_networks", False) else None,
-            fields=plan.content.get("fields_of_view", ()),
-            device=device,
-        )
-        seconds = round(time.perf_counter() - started, 1)
-        record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision="32")
-        environment = {
-            key: value for key, value in record.items() if key not in ("identity", "seconds", "parameters", "data")
-        }
-        arm, *_, seed = name.split("/")
-        block = name.split("/")[1] if name.count("/") == 2 else ""
-        origin = {"run": name, "arm": arm, "block": block, "seed": int(seed), "key": key}
-        parts = {f"data_{split}": digest for split, digest in digests.items()}
-        tables.add(origin | row | parts | {"settings": said, "seconds": seconds}, epochs, environment)
+        row, epochs, environment = run_of(plan, name, device)
+        tables.add(row, epochs, environment)
         print(
             f"{name}  PSSR {row.get('pssr', np.nan):.3f}  distinct {row.get('ground_distinct', np.nan):.3f} "
-            f"{row.get('aerial_distinct', np.nan):.3f}  {seconds} s",
+            f"{row.get('aerial_distinct', np.nan):.3f}  {row['seconds']} s",
             flush=True,
         )
     return tables

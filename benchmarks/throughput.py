@@ -9,16 +9,19 @@ input       seconds that one process takes to give a batch of ready images, over
 layout      the bare step of tensors in torch's own layout over that in channels-last: above 1 channels-last is faster
 compiled    the bare step over that of the same towers compiled by `torch.compile` (with --compile)
 memory      the most that was in use: of the process, which only grows from line to line, or on the device
+busy        of a GPU: the share of time in which it is at work during the steps of `cvig.training.fit`, as its driver tells
 
 On the CPU all times are the process's own, which a busy machine changes little; on a GPU they are of the clock, of finished
-work.
+work. Float32 is that of the format unless --tf32 lets a GPU round what it multiplies to ten bits.
 """
 
 import argparse
 import platform
 import resource
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +74,26 @@ def taken(work: Callable[[], object], device: str) -> float:
     return time.perf_counter() - start
 
 
+@contextmanager
+def watched(device: str, seen: list[float]) -> Iterator[None]:
+    """Within, the share of time that a GPU is at work is asked for ten times a second; on the CPU nothing is."""
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.wait(0.1):
+            seen.append(torch.cuda.utilization() / 100)
+
+    thread = threading.Thread(target=ask)
+    if device == "cuda":
+        thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        if device == "cuda":
+            thread.join()
+
+
 def bare_step(network: SiameseNetwork, given: argparse.Namespace, layout: torch.memory_format) -> Callable[[], None]:
     """Forward, backward and update of both towers on tensors that are ready."""
     images = preprocess(Ready(given.batch, given.size).images).to(given.device).to(memory_format=layout)
@@ -93,8 +116,8 @@ def a_step(work: Callable[[], None], given: argparse.Namespace) -> float:
     return float(np.median([taken(work, given.device) for _ in range(given.steps)]))
 
 
-def our_step(arch: str, given: argparse.Namespace) -> float:
-    """Seconds of a step of `fit`: what more steps take than few, over how many more they are."""
+def our_step(arch: str, given: argparse.Namespace, busy: list[float]) -> float:
+    """Seconds of a step of `fit`: what more steps take than few, over how many more they are; and how `busy` a GPU is."""
 
     def training(steps: int) -> Callable[[], object]:
         data = Ready(steps * given.batch, given.size)
@@ -104,7 +127,10 @@ def our_step(arch: str, given: argparse.Namespace) -> float:
 
     few, many = 2, 2 + 2 * given.steps
     taken(training(few), given.device)  # what is done once is done
-    times = [taken(training(steps), given.device) for steps in (few, many)]
+    works = [training(steps) for steps in (few, many)]
+    times = [taken(works[0], given.device)]
+    with watched(given.device, busy):
+        times.append(taken(works[1], given.device))
     return (times[1] - times[0]) / (many - few)
 
 
@@ -114,7 +140,8 @@ def measure(arch: str, given: argparse.Namespace) -> dict[str, float]:
     network = build(arch, size=given.size, unit_norm=True).to(given.device)
     bare = a_step(bare_step(network, given, torch.channels_last), given)
     data = Ready(given.batch, given.size)
-    row = {"images a second": 2 * given.batch / bare, "step": bare / our_step(arch, given)}
+    busy: list[float] = []
+    row = {"images a second": 2 * given.batch / bare, "step": bare / our_step(arch, given, busy)}
 
     x = preprocess(data.images).to(given.device).to(memory_format=torch.channels_last)
     network.eval()
@@ -137,6 +164,7 @@ def measure(arch: str, given: argparse.Namespace) -> dict[str, float]:
         other = other.to(memory_format=torch.channels_last)
         row["compiled"] = bare / a_step(bare_step(other, given, torch.channels_last), given)
     if given.device == "cuda":
+        row["busy"] = float(np.mean(busy)) if busy else np.nan
         row["memory MB"] = torch.cuda.max_memory_allocated() / 2**20
         torch.cuda.reset_peak_memory_stats()
     else:
@@ -152,11 +180,16 @@ if __name__ == "__main__":
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--bf16", action="store_true")
+    parser.add_argument("--tf32", action="store_true", help="on a GPU")
     parser.add_argument("--compile", action="store_true")
     given = parser.parse_args()
     devices.set_up(given.device, 1)
+    if given.tf32:
+        torch.set_float32_matmul_precision("high")  # Lightning asks for it in this way alone
+        torch.backends.cudnn.conv.fp32_precision = "tf32"
     on = processor() if given.device == "cpu" else devices.model("cuda")
-    print(f"{on}; {given.size} px, batch {given.batch}, {'bf16' if given.bf16 else 'float32'}", flush=True)
+    numbers = "bf16" if given.bf16 else "TF32" if given.tf32 else "float32"
+    print(f"{on}; {given.size} px, batch {given.batch}, {numbers}", flush=True)
     for arch in given.arch or ("vgg16", "resnet50", "cvm-net-i", "convnext_tiny"):
         row = measure(arch, given)
         print(f"{arch:16s}" + "  ".join(f"{name} {value:.3g}" for name, value in row.items()), flush=True)

@@ -154,12 +154,13 @@ class SiameseTraining(lightning.LightningModule):
             loss = self._loss_of_triplets(*pairs[0], batch_idx, seed)
         else:
             loss = self._loss_of_pairs(pairs)
-        if not torch.isfinite(loss):
+        value = float(loss.detach())  # once, for it waits until the device has come so far
+        if not math.isfinite(value):
             raise FloatingPointError(
-                f"loss is {loss.item()} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, "
+                f"loss is {value} in epoch {self.current_epoch + 1}, batch {batch_idx + 1}, "
                 f"phase {self.recipe.phases[self.phase].loss}: lower the learning rate ({self.learning_rate:g})"
             )
-        self._epoch_losses.append(float(loss.detach()))
+        self._epoch_losses.append(value)
         return loss
 
     def _seed(self, seed: int) -> None:

@@ -14,7 +14,7 @@ MEASURES = ("recall_1", "recall_1pct", "pssr", "search_share")
 COVERAGE = 0.9  # of the search share
 
 
-def by_field(network: SiameseNetwork, test: PairedViews, fields: Sequence[int]) -> dict[str, float]:
+def by_field(network: SiameseNetwork, test: PairedViews, fields: Sequence[int], device: str) -> dict[str, float]:
     """Columns ``north_90_recall_1`` and the like: each of `MEASURES` for parts of the test's panoramas.
 
     Parameters
@@ -26,10 +26,10 @@ def by_field(network: SiameseNetwork, test: PairedViews, fields: Sequence[int]) 
     """
     if not fields:
         return {}
-    aerial, row = embed_gallery(network, test), {}
+    aerial, row = embed_gallery(network, test, device=device), {}
     for heading, turned in HEADINGS.items():
         for fov in fields:
-            ground = embed_ground(network, LimitedFields(test, fov, turned=turned))
+            ground = embed_ground(network, LimitedFields(test, fov, turned=turned), device=device)
             ranks = exact_ranks(ground, aerial, test.positives, ignored=test.ignored)
             found = (
                 100 * recall_at_k(ranks, 1, ties="pessimistic"),

@@ -54,9 +54,9 @@ def views(settings: TrainSettings, split: str, test_count: int = 0) -> PairedVie
     return _views(settings.data, split, json.dumps(options, sort_keys=True))
 
 
-def both(network: SiameseNetwork, data: PairedViews) -> tuple[np.ndarray, np.ndarray]:
+def both(network: SiameseNetwork, data: PairedViews, device: str) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings of all ground views and of the gallery."""
-    return embed_ground(network, data), embed_gallery(network, data)
+    return embed_ground(network, data, device=device), embed_gallery(network, data, device=device)
 
 
 def towers(ground: np.ndarray, aerial: np.ndarray) -> dict[str, float]:
@@ -73,14 +73,14 @@ def towers(ground: np.ndarray, aerial: np.ndarray) -> dict[str, float]:
 
 
 @torch.no_grad()
-def looked_at(network: SiameseNetwork, val: PairedViews) -> dict[str, float]:
+def looked_at(network: SiameseNetwork, val: PairedViews, device: str) -> dict[str, float]:
     """One row of ``epochs.csv``: both towers on validation views, prepared as for a test and, ``seen_…``, as in training.
 
     ``…_silent_fc1`` and the like are `silent_units`.
     """
     training_mode = network.training
     network.eval()
-    ground, aerial = both(network, val)
+    ground, aerial = both(network, val, device)
     row = towers(ground, aerial)
     row["val_pssr"] = pssr(exact_ranks(ground, aerial, val.positives), ties="pessimistic")
     seen = {}
@@ -88,8 +88,8 @@ def looked_at(network: SiameseNetwork, val: PairedViews) -> dict[str, float]:
         ("ground", val.ground_image, val.ground_count),
         ("aerial", val.aerial_image, val.gallery_count),
     ):
-        images, tower = torch.stack([image(i) for i in range(min(LOOKED_AT, count))]), getattr(network, side)
-        seen[side] = tower(network.prepare(images, training=True)).numpy()
+        tower, images = getattr(network, side), torch.stack([image(i) for i in range(min(LOOKED_AT, count))]).to(device)
+        seen[side] = tower(network.prepare(images, training=True)).cpu().numpy()
         for which, training_images in (("", False), ("seen_", True)):
             silent = silent_units(tower, network.prepare(images, training=training_images))
             layers = {name.split(".")[1] if "." in name else name: share for name, share in silent.items()}
@@ -104,9 +104,9 @@ def coded_counts(ground: np.ndarray, aerial: np.ndarray) -> dict[str, int]:
     return {f"coded_{str(top).replace('%', 'pct')}": round(float(found[top]) * len(ground)) for top in TOPS}
 
 
-def tested(network: SiameseNetwork, test: PairedViews) -> dict[str, float]:
+def tested(network: SiameseNetwork, test: PairedViews, device: str) -> dict[str, float]:
     """The test as exact ranks have it, as the paper's code counts it, and both towers."""
-    ground, aerial = both(network, test)
+    ground, aerial = both(network, test, device)
     ranks = exact_ranks(ground, aerial, test.positives)
     return {
         "pssr": pssr(ranks, ties="pessimistic"),
@@ -136,6 +136,7 @@ def trained(
     first_and_last: bool = False,
     keep: Path | None = None,
     fields: Sequence[int] = (),
+    device: str = "cpu",
 ) -> tuple[dict, pd.DataFrame]:
     """One run: its row of ``runs.csv`` without its origin, and its rows of ``epochs.csv``.
 
@@ -145,15 +146,16 @@ def trained(
     (`study.sessions.fields`).
     """
     train, val, test = (views(settings, split, test_count) for split in ("train", "val", "test"))
-    recipe, network = recipe_for(settings, train), settings.build()
+    recipe, network = recipe_for(settings, train), settings.build().to(device)
     pairs = [train[i] for i in range(min(SAMPLES, len(train)))]
-    start_layers(network, recipe, [torch.stack([pair[key] for pair in pairs]) for key in ("ground", "aerial")], settings)
-    rows = [{"epoch": 0, **looked_at(network, val)}]
+    samples = [torch.stack([pair[key] for pair in pairs]).to(device) for key in ("ground", "aerial")]
+    start_layers(network, recipe, samples, settings)
+    rows = [{"epoch": 0, **looked_at(network, val, device)}]
     row = {"diverged": ""}
 
     def look(log: dict) -> None:
         if not first_and_last or log["epoch"] == settings.epochs:
-            rows.append({"epoch": log["epoch"], "loss": log["loss"], **looked_at(network, val)})
+            rows.append({"epoch": log["epoch"], "loss": log["loss"], **looked_at(network, val, device)})
 
     try:
         training.fit(
@@ -165,6 +167,7 @@ def trained(
             batch=settings.batch or None,
             learning_rate=settings.learning_rate or None,
             seed=settings.seed,
+            device=device,
             bf16=False,
             report=look,
         )
@@ -173,13 +176,13 @@ def trained(
     network.eval()
     if keep:
         network.save(keep)
-    row |= tested(network, test)
+    row |= tested(network, test, device)
     if both_preprocessings:
         with as_trained(network):
-            row |= {f"seen_{name}": value for name, value in tested(network, test).items()}
+            row |= {f"seen_{name}": value for name, value in tested(network, test, device).items()}
         network.dark = not network.dark
-        row |= {f"other_{name}": value for name, value in tested(network, test).items()}
-    return row | by_field(network, test, fields), pd.DataFrame(rows)
+        row |= {f"other_{name}": value for name, value in tested(network, test, device).items()}
+    return row | by_field(network, test, fields, device), pd.DataFrame(rows)
 
 
 @dataclass
@@ -217,47 +220,58 @@ class SeedsTables:
         files.write_csv(self.folder / "runs.csv", self.runs)
 
 
+def key_of(settings: TrainSettings, count: int) -> tuple[str, dict[str, str]]:
+    """The key of a run, and its cells of ``runs.csv`` that say of what parameters and data it is."""
+    digests = {split: views(settings, split, count).digest[:12] for split in ("train", "val", "test")}
+    if settings.weights not in ("none", "imagenet"):
+        digests["weights"] = files.digest_file(settings.weights)[:12]
+    chosen = {key: value for key, value in settings.to_dict().items() if value != TrainSettings.model_fields[key].default}
+    said = json.dumps(chosen, sort_keys=True)
+    key = files.digest(said, json.dumps(digests), str(count))[:12]
+    return key, {f"data_{split}": digest for split, digest in digests.items()} | {"settings": said}
+
+
+def run_of(plan: SeedsPlan, name: str, device: str) -> tuple[dict, pd.DataFrame, dict]:
+    """Make one run of a plan: its row of ``runs.csv``, its rows of ``epochs.csv``, and its environment."""
+    settings, count, started = plan.runs[name], plan.content["test_count"], time.perf_counter()
+    key, of_what = key_of(settings, count)
+    row, epochs = trained(
+        settings,
+        count,
+        **{key: plan.content.get(key, False) for key in ("both_preprocessings", "first_and_last")},
+        keep=plan.network(name) if plan.content.get("keep_networks", False) else None,
+        fields=plan.content.get("fields_of_view", ()),
+        device=device,
+    )
+    seconds = round(time.perf_counter() - started, 1)
+    record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision="32")
+    environment = {key: value for key, value in record.items() if key not in ("identity", "seconds", "parameters", "data")}
+    arm, *_, seed = name.split("/")
+    block = name.split("/")[1] if name.count("/") == 2 else ""
+    origin = {"run": name, "arm": arm, "block": block, "seed": int(seed), "key": key}
+    return origin | row | of_what | {"seconds": seconds}, epochs, environment
+
+
 def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
-    """Make the runs of a plan that are not there yet, for at most `limit` seconds; one line a run."""
+    """Make the runs of a plan that are not there yet, for at most `limit` seconds; one line a run.
+
+    They are made on the CPU, whatever a machine has, unless the training of the plan names another device.
+    """
     folder = plan.out
     folder.mkdir(parents=True, exist_ok=True)
     locks.hold(folder)
-    device, tables, begun = devices.set_up("cpu", plan.content["threads"]), SeedsTables(folder), time.perf_counter()
-    count = plan.content["test_count"]
+    device = devices.set_up(plan.content["train"].get("device", "cpu"), plan.content["threads"])
+    tables, begun = SeedsTables(folder), time.perf_counter()
     for name, settings in plan.runs.items():
-        digests = {split: views(settings, split, count).digest[:12] for split in ("train", "val", "test")}
-        if settings.weights not in ("none", "imagenet"):
-            digests["weights"] = files.digest_file(settings.weights)[:12]
-        chosen = {
-            key: value for key, value in settings.to_dict().items() if value != TrainSettings.model_fields[key].default
-        }
-        said = json.dumps(chosen, sort_keys=True)
-        key = files.digest(said, json.dumps(digests), str(count))[:12]
-        if tables.has(name, key):
+        if tables.has(name, key_of(settings, plan.content["test_count"])[0]):
             continue
         if time.perf_counter() - begun > limit:
             break
-        started = time.perf_counter()
-        row, epochs = trained(
-            settings,
-            count,
-            **{key: plan.content.get(key, False) for key in ("both_preprocessings", "first_and_last")},
-            keep=plan.network(name) if plan.content.get("keep_networks", False) else None,
-            fields=plan.content.get("fields_of_view", ()),
-        )
-        seconds = round(time.perf_counter() - started, 1)
-        record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision="32")
-        environment = {
-            key: value for key, value in record.items() if key not in ("identity", "seconds", "parameters", "data")
-        }
-        arm, *_, seed = name.split("/")
-        block = name.split("/")[1] if name.count("/") == 2 else ""
-        origin = {"run": name, "arm": arm, "block": block, "seed": int(seed), "key": key}
-        parts = {f"data_{split}": digest for split, digest in digests.items()}
-        tables.add(origin | row | parts | {"settings": said, "seconds": seconds}, epochs, environment)
+        row, epochs, environment = run_of(plan, name, device)
+        tables.add(row, epochs, environment)
         print(
             f"{name}  PSSR {row.get('pssr', np.nan):.3f}  distinct {row.get('ground_distinct', np.nan):.3f} "
-            f"{row.get('aerial_distinct', np.nan):.3f}  {seconds} s",
+            f"{row.get('aerial_distinct', np.nan):.3f}  {row['seconds']} s",
             flush=True,
         )
     return tables

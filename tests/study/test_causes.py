@@ -229,6 +229,11 @@ def test_on_a_collapsed_gallery_the_two_rules_of_scoring_are_as_far_apart_as_the
     assert "exceeds 10 points in 9 runs, of which 9 have" in sentences.scoring(table)
 
 
+def test_what_bounds_the_study_is_counted(whole):
+    assert sentences.limits(whole).endswith("too sure.")
+    assert f"of {len(whole.runs)} of {len(whole.runs)} runs take places" in sentences.limits(whole)
+
+
 def test_figures_say_what_the_runs_say(whole):
     figure, alt = figures.effects_plot(effects.effects(effects.frame(whole)))
     assert len(figure.axes) == 3

@@ -43,6 +43,19 @@ def progress(study: Study) -> str:
     return text
 
 
+def limits(study: Study) -> str:
+    """Say of how many runs the code was not committed, and what their tests against chance take for independent."""
+    dirty = sum(run.commit.endswith("+") for run in study.runs.values())
+    squares = sum(run.squares("uncropped") is not None for run in study.runs.values())
+    text = f"{dirty} of {len(study.runs)} were made from code that was not committed. " if dirty else ""
+    if squares == len(study.runs):
+        return text + "Their tests against chance are over squares of ground."
+    return (
+        f"{text}The tests against chance of {len(study.runs) - squares} of {len(study.runs)} runs take places one by one, "
+        "and these places are so near each other that such tests are too sure."
+    )
+
+
 def both_ends(table: pd.DataFrame) -> str:
     """Say how the base runs of both ends score; `table` as `effects.frame` makes it."""
     said = []

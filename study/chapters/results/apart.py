@@ -18,7 +18,7 @@ from study.ground import in_words, measured
 from study.levels import DIFFERS
 from study.plans import TEXTS, Study, read
 from study.replicates import paired_t, t_interval
-from study.runs import TEST_SETS, TITLES, Run
+from study.runs import TEST_SETS, Run
 from study.tables import METRICS
 from study.words import SIGNED, code, seeds_of, with_interval
 
@@ -192,11 +192,6 @@ def crops_by_cell(study: Study, table: pd.DataFrame) -> pd.DataFrame:
                 "runs that differ": f"{int((table.p[names] < DIFFERS).sum())} of {len(runs)}",
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "recipe"])
-
-
-def best(sources: dict[str, dict[str, Run]]) -> Run:
-    """The run of the study of places apart with the highest PSSR on the uncropped test."""
-    return max(sources[TITLES["apart"]].values(), key=lambda run: run.metrics["uncropped"].loc["PSSR", "value"])
 
 
 def hubs(runs: dict[str, Run]) -> pd.DataFrame:

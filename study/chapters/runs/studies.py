@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -58,6 +59,8 @@ MEASURED = {
         "How often the regions of cvig locate hold the place, and what breaks that.",
     ),
 }
+# which experiment a study belongs to, by how its name begins
+EXPERIMENTS = {f"e{n}": f"E{n}" for n in range(1, 7)} | {"examination": "E5", "apart": "E6"}
 RECORDED = ("commit", "device", "precision", "threads", "machine", "processor", "python", "seconds")
 TABLED = ("pssr", "recall_1", "recall_1pct", "seconds", "diverged")  # of a run of a seeds' plan
 
@@ -83,6 +86,41 @@ def table(results: Path) -> pd.DataFrame:
             "minutes": f"{_seconds(results / name, records) / 60:.0f}",
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("study")
+
+
+def cost(results: Path) -> pd.DataFrame:
+    """A row an experiment, E1 to E6: its studies, their runs, core-hours on processors, minutes on a GPU; and all together.
+
+    Seconds are by the clock, times the threads that a run had; a training that another study tests again counts once.
+    """
+    rows: dict[str, dict] = {}
+    seen: set[str] = set()
+    for name in names(results):
+        experiment = EXPERIMENTS.get(re.match(r"e\d|[a-z]+", name)[0])
+        if experiment is None:
+            continue
+        row = rows.setdefault(experiment, {"studies": [], "runs": 0, "core-hours": 0.0, "GPU minutes": 0.0})
+        records = _records(results, name)
+        row["studies"].append(name)
+        row["runs"] += 0 if name in MEASURED else _count(results / name)
+        if (results / name / "runs.csv").exists():
+            records = [{**records[0], "identity": "", "seconds": _seconds(results / name, records)}]
+        for record in records:
+            if (identity := record.get("identity", "")) not in seen:
+                seen |= {identity} - {""}
+                processor = record.get("device", "cpu") == "cpu"
+                row["core-hours"] += record.get("threads", 1) * record["seconds"] / 3600 * processor
+                row["GPU minutes"] += record["seconds"] / 60 * (not processor)
+    table = pd.DataFrame.from_dict(dict(sorted(rows.items())), orient="index").rename_axis("experiment")
+    table.loc["all"] = [[], *table[["runs", "core-hours", "GPU minutes"]].sum()]
+    return table
+
+
+def cost_shown(table: pd.DataFrame) -> pd.DataFrame:
+    """`cost` as text; the column of a GPU only where one was used."""
+    forms = {"studies": ", ".join, "runs": "{:.0f}".format, "core-hours": "{:.1f}".format, "GPU minutes": "{:.0f}".format}
+    used = [name for name in forms if name != "GPU minutes" or table[name].any()]
+    return pd.DataFrame({name: table[name].map(forms[name]) for name in used})
 
 
 def _count(folder: Path) -> int:

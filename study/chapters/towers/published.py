@@ -24,7 +24,7 @@ def excess_of(experiment: Experiment) -> pd.DataFrame:
     tops, rows = k_plus_one(experiment.plan.content["test_count"]), {}
     for arm in experiment.arms:
         gap = experiment.arm(arm)[COUNTS].to_numpy() - tops
-        rows[f"{experiment.name}, {arm}"] = [span(column, "{:+d}".format, "…") for column in gap.T]
+        rows[f"{experiment.name}, {arm}, n = {len(gap)}"] = [span(column, "{:+d}".format, "…") for column in gap.T]
     return pd.DataFrame.from_dict(rows, orient="index", columns=NAMES)
 
 

@@ -229,9 +229,16 @@ def test_on_a_collapsed_gallery_the_two_rules_of_scoring_are_as_far_apart_as_the
     assert "exceeds 10 points in 9 runs, of which 9 have" in sentences.scoring(table)
 
 
-def test_what_bounds_the_study_is_counted(whole):
-    assert sentences.limits(whole).endswith("too sure.")
-    assert f"of {len(whole.runs)} of {len(whole.runs)} runs take places" in sentences.limits(whole)
+def test_what_bounds_the_study_is_counted(whole, monkeypatch):
+    of = len(whole.runs)
+    monkeypatch.setattr("study.runs.Run.commit", "0a1b+")
+    said = (
+        f"{of} of {of} were made from code that was not committed. The tests against chance of {of} of {of} runs take places"
+    )
+    assert sentences.limits(whole).startswith(said)
+    monkeypatch.setattr("study.runs.Run.commit", "0a1b")
+    monkeypatch.setattr("study.runs.Run.squares", lambda run, test_set: "some")
+    assert sentences.limits(whole) == "Their tests against chance are over squares of ground."
 
 
 def test_figures_say_what_the_runs_say(whole):

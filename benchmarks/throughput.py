@@ -122,8 +122,8 @@ def our_step(arch: str, given: argparse.Namespace, busy: list[float]) -> float:
     def training(steps: int) -> Callable[[], object]:
         data = Ready(steps * given.batch, given.size)
         network = build(arch, size=given.size, unit_norm=True).to(given.device)
-        options = {"epochs": 1, "batch": given.batch, "device": given.device, "bf16": given.bf16}
-        return lambda: fit(network, MODERN, data, Ready(2, given.size), **options)
+        options = {name: getattr(given, name) for name in ("batch", "workers", "device", "bf16")}
+        return lambda: fit(network, MODERN, data, Ready(2, given.size), epochs=1, **options)
 
     few, many = 2, 2 + 2 * given.steps
     taken(training(few), given.device)  # what is done once is done
@@ -178,6 +178,7 @@ if __name__ == "__main__":
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--workers", type=int, default=0, help="processes that put batches together, in steps of fit")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--bf16", action="store_true")
     parser.add_argument("--tf32", action="store_true", help="on a GPU")

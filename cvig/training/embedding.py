@@ -1,6 +1,6 @@
 """Embedding the ground views and the gallery images of a data set."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -8,7 +8,6 @@ from torch import nn
 
 from cvig.datasets import PairedViews
 from cvig.models import SiameseNetwork
-from cvig.training.ahead import Ahead
 
 
 def _embed(
@@ -20,18 +19,14 @@ def _embed(
     device: str,
     bf16: bool,
 ) -> np.ndarray:
-    """Embed the images of `rows`, read one by one, so that few batches of them are in memory."""
-    kind, was_training = torch.device(device).type, tower.training
-
-    def batches() -> Iterator[torch.Tensor]:
-        for first in range(0, len(rows), batch):
-            yield torch.stack([image(i) for i in rows[first : first + batch]])
-
+    """Embed the images of `rows`, read one by one, so that no more than a batch of them is in memory."""
+    was_training = tower.training
     tower.eval()
     parts = []
-    with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=bf16):
-        for images in Ahead(batches(), pinned=True) if kind == "cuda" else batches():
-            x = network.prepare(images.to(device, non_blocking=True)).to(memory_format=torch.channels_last)
+    with torch.inference_mode(), torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
+        for first in range(0, len(rows), batch):
+            images = torch.stack([image(i) for i in rows[first : first + batch]])
+            x = network.prepare(images.to(device)).to(memory_format=torch.channels_last)
             parts.append(tower(x).float().cpu())
     tower.train(was_training)
     return torch.cat(parts).numpy()

@@ -18,7 +18,6 @@ from cvig.models import SiameseNetwork
 from cvig.models.trunks import freeze
 from cvig.ranking import Ranks
 from cvig.training import processes
-from cvig.training.ahead import Ahead
 from cvig.training.caching import check_cachable
 from cvig.training.continuation import BesideTheFile, KeepEpochs
 from cvig.training.lightning_module import SiameseTraining
@@ -129,9 +128,7 @@ def fit(
         near=near,
         report=report,
     )
-    loader = DataLoader(train, batch_sampler=batches, num_workers=workers)
-    if device == "cuda":
-        loader = Ahead(loader, pinned=True)
+    loader = DataLoader(train, batch_sampler=batches, num_workers=workers, pin_memory=device == "cuda")
     devices = [torch.cuda.current_device()] if device == "cuda" else []
     kept = keep.find() if keep else None
     several = {}

@@ -173,7 +173,7 @@ def trained(
         )
     except FloatingPointError as error:
         return row | {"diverged": str(error)}, pd.DataFrame(rows)
-    network.eval()
+    network.to(device).eval()  # the trainer puts it on the CPU at its end
     if keep:
         network.save(keep)
     row |= tested(network, test, device)

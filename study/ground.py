@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from cvig import files, metrics
-from cvig.metrics.ground import FEWEST, measured_side, spread_by_side
+from cvig.metrics.comparison import sign_flip_test
+from cvig.metrics.ground import FEWEST, grouped, measured_side, spread_by_side
 from cvig.ranking import Ranks
 
 AFTERWARDS = "squares.json"
@@ -61,6 +62,26 @@ def summarized(ranks: Ranks, places: np.ndarray, coordinates: np.ndarray | None)
     found = measured(metrics.per_query_pssr(ranks, ties="pessimistic"), coordinates)
     where = {} if found is None else {"coordinates": coordinates, "side": found.side}
     return metrics.summary(ranks, places=places, **where), found
+
+
+def above_chance(excess: np.ndarray, coordinates: np.ndarray, side: float) -> float:
+    """One-sided p that queries do as well by chance: signs of whole squares of ground are turned.
+
+    Where the gallery's order is random for each query, an order and its reverse are as likely, so the sum of a square's
+    values less chance is as often above zero as below, however the queries of one square hang together. So the test is
+    valid where squares are independent. `cvig.metrics.summary` tests one query a square, which is valid too and sees less.
+
+    Parameters
+    ----------
+    excess : float array [Q]
+        PSSR of each query less what chance gives.
+
+    >>> east = np.array([0.0, 100, 200, 300, 400, 500])
+    >>> above_chance(np.array([0.2, 0.1, 0.3, 0.2, 0.1, 0.2]), np.stack([east, 0 * east], axis=1), 100.0)
+    0.015625
+    """
+    both = sign_flip_test(np.bincount(grouped(None, len(excess), coordinates, side), excess))
+    return both / 2 if excess.sum() > 0 else 1 - both / 2
 
 
 def file_of(study: Path, digest: str) -> Path:

@@ -16,8 +16,9 @@ import numpy as np
 import pandas as pd
 
 from cvig.files import digest_file, read_arrays
+from cvig.metrics import per_query_pssr
 from cvig.ranking import Ranks
-from study.ground import AFTERWARDS, Squares, file_of, kept
+from study.ground import AFTERWARDS, Squares, above_chance, file_of, kept
 from study.switches import in_words
 from study.tricks import ALL
 
@@ -142,6 +143,14 @@ class Run:
         """The squares of ground that the intervals and tests of a test set resample; None: places, one by one."""
         found = (self._over_squares.get(test_set) or self.facts[test_set]).get("squares")  # the first runs lack it
         return None if found is None else Squares(**found)
+
+    def p_above_chance(self, test_set: str) -> float:
+        """One-sided p of PSSR against chance: over squares of ground, if the run has them (`above_chance`), else places."""
+        row, squares = self.metrics[test_set].loc["PSSR"], self.squares(test_set)
+        if squares is None or self.coordinates is None:
+            return float(row.p_value)
+        values = per_query_pssr(self.ranks(test_set), ties="pessimistic")
+        return above_chance(values - row.chance, self.coordinates, squares.side)
 
     @cached_property
     def coordinates(self) -> np.ndarray | None:

@@ -47,3 +47,21 @@ def test_a_run_finds_the_coordinates_that_its_study_keeps(tmp_path):
     del run.__dict__["coordinates"]
     assert run.coordinates == pytest.approx(POINTS[:20], abs=1e-3)
     assert run.squares("cropped") is None
+
+
+def test_random_rankings_that_hang_together_in_squares_seldom_beat_chance_and_skill_does():
+    """The level holds where all queries of a square share one ranking; the summary's own test sees skill less often."""
+    square = (POINTS // 1000).astype(int) @ [10, 1]
+    found = [ground.above_chance(RNG.uniform(-0.5, 0.5, 100)[square], POINTS, 1000.0) for _ in range(60)]
+    assert np.mean(np.array(found) <= 0.2) < 0.4  # of 60 at a level of a fifth: 12 expected, 24 once in ten thousand
+    assert 0.35 < np.mean(found) < 0.65
+    assert ground.above_chance(RNG.uniform(-0.4, 0.6, 600), POINTS, 1000.0) < 0.001
+    assert ground.above_chance(RNG.uniform(-0.6, 0.4, 600), POINTS, 1000.0) > 0.999
+
+
+def test_a_run_is_tested_over_its_squares(tmp_path):
+    run = make_run(tmp_path / "run", *cloud(40, 0.3))
+    assert run.p_above_chance("uncropped") == run.metrics["uncropped"].loc["PSSR", "p_value"]
+    run.facts["uncropped"]["squares"] = {"side": 2000.0, "settled": True, "inflation": 1.0}
+    run.__dict__["coordinates"] = POINTS[:40]
+    assert 0 < run.p_above_chance("uncropped") < 0.001

@@ -81,7 +81,8 @@ def frame(study: Study, test_set: str = TEST_SET) -> pd.DataFrame:
             "seed": p["seed"],
             "label": run.label,
             "collapsed": collapsed(run, test_set),
-            **run.metrics[test_set].loc["PSSR", ["chance", "p_value"]].astype(float),
+            "chance": float(run.metrics[test_set].loc["PSSR", "chance"]),
+            "p_value": run.p_above_chance(test_set),
             **measures(run, test_set),
         }
     return pd.DataFrame.from_dict(rows, orient="index")

@@ -74,7 +74,7 @@ def _against_chance(run: Run) -> dict[str, str]:
     return {
         "PSSR": with_interval(row.value, row.low, row.high),
         "chance": f"{row.chance:.3f}",
-        "p": say_p(row.p_value),
+        "p": say_p(run.p_above_chance("uncropped")),
         "tied": f"{100 * run.facts['uncropped']['tied_fraction']:.1f}%",
     }
 
@@ -104,7 +104,7 @@ def in_short(runs: Iterable[Run]) -> pd.DataFrame:
 
 def say_count(title: str, runs: dict[str, Run]) -> str:
     """A study's title, how many runs it has, and how many of them rank better than chance."""
-    better = sum(run.metrics["uncropped"].loc["PSSR", "p_value"] < BEATS_CHANCE for run in runs.values())
+    better = sum(run.p_above_chance("uncropped") < BEATS_CHANCE for run in runs.values())
     return f"{title.capitalize()}: {count(len(runs), 'run')}, of which {better} are shown to rank better than chance"
 
 

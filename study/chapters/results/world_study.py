@@ -43,7 +43,7 @@ def frame(study: Study, test_set: str) -> pd.DataFrame:
     """Every finished run but the trunks, by its label, on one test set.
 
     Columns ``("run", …)``: arch, recipe, batch, base (the recipe without its turned switches), seed, collapsed. Of each of
-    `MEASURES`, such as ``("PSSR", …)``: value, low, high, chance, p_value.
+    `MEASURES`, such as ``("PSSR", …)``: value, low, high, chance; of PSSR the p_value.
     """
     rows = {}
     for run in study.runs.values():
@@ -53,7 +53,8 @@ def frame(study: Study, test_set: str) -> pd.DataFrame:
         rows[run.label] = {("run", key): value for key, value in zip(keys, values, strict=True)}
         for measure in MEASURES:
             row = run.metrics[test_set].loc[measure]
-            rows[run.label] |= {(measure, key): row[key] for key in ("value", "low", "high", "chance", "p_value")}
+            rows[run.label] |= {(measure, key): row[key] for key in ("value", "low", "high", "chance")}
+        rows[run.label]["PSSR", "p_value"] = run.p_above_chance(test_set)
     return pd.DataFrame.from_dict(rows, orient="index")
 
 

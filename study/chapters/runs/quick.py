@@ -7,6 +7,7 @@ import pandas as pd
 from cvig import metrics
 from cvig.words import say_p
 from study import figures, tables
+from study.ground import in_words
 from study.levels import BEATS_CHANCE
 from study.runs import TEST_SETS, TITLES, Run, find_all
 
@@ -20,17 +21,19 @@ def runs_of(arch: str, root: Path | str) -> dict[str, Run]:
 
 
 def _sentence(label: str, run: Run) -> str:
-    row = run.metrics["uncropped"].loc["PSSR"]
+    row, p_value = run.metrics["uncropped"].loc["PSSR"], run.p_above_chance("uncropped")
+    over = in_words(run.squares("uncropped"))
     text = (
         f"**{label.capitalize()}.** {run.description}. On the uncropped test set a query rules out {row.value:.3f} "
-        f"of the gallery on average (95% interval {row.low:.3f} to {row.high:.3f}); chance gives {row.chance:.3f}. "
+        f"of the gallery on average (95% interval over {over} {row.low:.3f} to {row.high:.3f}); chance gives "
+        f"{row.chance:.3f}. "
     )
-    if row.p_value < BEATS_CHANCE:
-        text += f"That is better than chance (one-sided p: {say_p(row.p_value)}). "
+    if p_value < BEATS_CHANCE:
+        text += f"That is better than chance (one-sided p: {say_p(p_value)}). "
     else:
         text += (
-            f"That is **not** distinguishable from chance at the level of {BEATS_CHANCE} (p = {say_p(row.p_value)}): "
-            f"{len(run.log)} epochs from random weights were too few. "
+            f"That is **not shown** to be better than chance at the level of {BEATS_CHANCE} (p = {say_p(p_value)}), after "
+            f"{len(run.log)} epochs from random weights. "
         )
     return text + f"Collapse: {run.facts['uncropped']['verdict']}."
 

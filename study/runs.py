@@ -27,6 +27,7 @@ TITLES = {  # of the studies, by the names of their folders
     "quick": "committed",
     "apart": "study of places apart",
     "apart-6194": "places apart, 6,194 in the test",
+    "apart-224": "places apart at 224 px",
     "dense-224": "dense study at 224 px",
     "causes": "causes study",
     "reference": "reference model",

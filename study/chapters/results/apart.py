@@ -147,6 +147,21 @@ def larger(small: Study, large: Study) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "test set"])
 
 
+def scores(study: Study) -> pd.DataFrame:
+    """A row a run and test set: PSSR with its interval over squares, p against a random ranking, R@1 and R@1%."""
+    rows = {}
+    for run in study.runs.values():
+        for test_set in TEST_SETS:
+            summary = run.metrics[test_set]
+            row = summary.loc["PSSR"]
+            rows[run.label, test_set] = {
+                "PSSR": with_interval(row.value, row.low, row.high),
+                "p": say_p(row.p_value),
+                **{recall: f"{100 * summary.loc[recall, 'value']:.2f}%" for recall in ("R@1", "R@1%")},
+            }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "test set"])
+
+
 def by_the_code(study: Study) -> pd.DataFrame:
     """A row a run: the queries that the paper's code counts as found in the uncropped test; the last row is k + 1."""
     rows, expected = {}, {}

@@ -5,6 +5,7 @@
 #   snakemake --cores all study --config out=results/quick      the committed quick run, made anew
 #   snakemake --cores all study --config study=study/plans/X.yaml   another study
 #   ... --config study=study/plans/X.yaml resume=1                  what of it is not finished, whatever changed since
+#   ... --config study=study/plans/X.yaml gpu=1                     of a scheduler, a GPU for every process that trains or tests
 import json
 import os
 import re
@@ -76,6 +77,11 @@ def train_parameters(wildcards):
 def start_of(wildcards):
     start = RUNS[wildcards.run].get("start")
     return f"{DONE}/{start}/train" if start else []
+
+
+def devices(wildcards):
+    """Processes that train a run together."""
+    return RUNS[wildcards.run].get("devices", 1)
 
 
 def evaluate_parameters(wildcards):
@@ -153,11 +159,12 @@ rule train:
         LOGS + "/{run}/train.txt",
     params:
         parameters=train_parameters,
-    threads: STUDY["threads"]
-    resources: # for a scheduler: the longest committed training took 11 minutes, of small data at 224 pixels on two threads; the
+    threads: lambda wildcards: STUDY["threads"] * devices(wildcards)
+    resources: # for a scheduler: the longest committed training took 12 minutes, of small data at 224 pixels on two threads; the
         # study of places apart held up to 4.4 GB, where a training at 24 pixels holds 1.5. What ended for want gets more
-        mem_mb=lambda wildcards, attempt: 6000 * attempt,
+        mem_mb=lambda wildcards, attempt: 6000 * attempt * devices(wildcards),
         runtime=720, # minutes
+        **({"gpu": devices} if config.get("gpu") else {}),
     run:
         notebook = f"{OUT}/{wildcards.run}/train.ipynb"
         execute(f"training {wildcards.run}{expected('train', wildcards.run)}", input.notebook, notebook, params.parameters, log[0])
@@ -179,6 +186,7 @@ rule evaluate:
     resources: # 1.8 GB for 6,194 places
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
+        **({"gpu": 1} if config.get("gpu") else {}),
     run:
         notebook = f"{OUT}/{wildcards.run}/evaluate.ipynb"
         execute(f"evaluating {wildcards.run}{expected('evaluate', wildcards.run)}", input.notebook, notebook, params.parameters, log[0])

@@ -112,22 +112,21 @@ def slurm(tmp_path_factory):
                     daemon.wait()
 
 
-def submit(folder: Path, settings: TrainSettings) -> tuple[str, Path]:
+def submit(folder: Path, settings: TrainSettings, log: str = "log") -> tuple[str, Path]:
     """Give SLURM a training; its number, and the file of what it says."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "settings.json").write_text(json.dumps(settings.to_dict()))
     command = f"{sys.executable} -m study.train {folder}/settings.json --keep-every 0"
     script = f"#!/bin/sh\nexport PYTHONPATH={ROOT}\n{command} </dev/null\n"
-    words = ["sbatch", "--parsable", "--requeue", "--open-mode=append", f"--output={folder}/log", f"--chdir={ROOT}"]
+    words = ["sbatch", "--parsable", "--requeue", "--open-mode=append", f"--output={folder / log}", f"--chdir={ROOT}"]
     number = subprocess.run(words, input=script, capture_output=True, text=True, check=True).stdout.strip()
-    return number, folder / "log"
+    return number, folder / log
 
 
-def ended(number: str) -> bool:
-    """Whether a job has left the queue, or is done in it."""
-    state = said("squeue", "-h", "-j", number, "-t", "all", "-o", "%T").strip()
-    assert state not in ("FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL"), state
-    return state in ("", "COMPLETED")
+def ended(number: str) -> str:
+    """The state of a job that is over, COMPLETED if it is no longer known; nothing before."""
+    state = said("squeue", "-h", "-j", number, "-t", "all", "-o", "%T").strip() or "COMPLETED"
+    return state if state in ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL") else ""
 
 
 def outcome(run: Path) -> tuple:
@@ -135,18 +134,23 @@ def outcome(run: Path) -> tuple:
     return digest_file(run / "checkpoint.safetensors"), pd.read_csv(run / "log.csv").drop(columns="seconds").to_dict()
 
 
-def test_a_job_that_is_killed_is_given_again_and_ends_the_same(slurm, tmp_path):
+def test_a_second_job_is_refused_and_one_that_is_killed_is_given_again_and_ends_the_same(slurm, tmp_path):
     settings = small_settings(tmp_path / "killed" / "run", epochs=6)
     number, log = submit(tmp_path / "killed", settings)
     until(lambda: log.exists() and "epoch   2" in log.read_text())
     command = (sys.executable, "study.train", f"{tmp_path}/killed/settings.json")
     found = [path for path in Path("/proc").glob("[0-9]*") if all(word in _command(path) for word in command)]
     assert len(found) == 1
-    os.kill(int(found[0].name), signal.SIGKILL)
+    os.kill(int(found[0].name), signal.SIGSTOP)  # it holds its folder, and is not done before the other one has come
+    second, refused = submit(tmp_path / "killed", settings, "refused")
     whole = open_training(settings.model_copy(update={"out": str(tmp_path / "whole")}))
     whole.fit()
     whole.finish()
-    until(lambda: ended(number))
+    assert until(lambda: ended(second)) == "FAILED"
+    (line,) = refused.read_text().splitlines()
+    assert f"is being written (pid {found[0].name}," in line
+    os.kill(int(found[0].name), signal.SIGKILL)
+    assert until(lambda: ended(number)) == "COMPLETED"
     assert outcome(tmp_path / "killed" / "run") == outcome(tmp_path / "whole")
     assert log.read_text().count("epoch   1") == 1  # it went on, and did not begin anew
 

@@ -8,6 +8,7 @@ UV := 0.13.9
 CORES ?= all
 PLAN ?= study/plans/quick.yaml
 PROFILE ?= default
+GPU :=
 OUTER := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
@@ -56,9 +57,9 @@ $(AXE):
 check-book: book $(AXE)
 	@python book/axe.py book/_build/html $(AXE)
 
-# The runs of a study, here or on a cluster: make study PLAN=study/plans/apart.yaml PROFILE=slurm
+# The runs of a study, here or on a cluster: make study PLAN=study/plans/apart.yaml PROFILE=slurm GPU=1
 study: setup
-	@snakemake --profile profiles/$(PROFILE) --cores $(CORES) study --config study=$(PLAN)
+	@snakemake --profile profiles/$(PROFILE) --cores $(CORES) study --config study=$(PLAN) $(if $(GPU),gpu=$(GPU))
 
 # Where a study stands, a line a run: make status PLAN=study/plans/apart.yaml
 status: setup

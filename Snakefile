@@ -17,6 +17,12 @@ from pathlib import Path
 from cvig import files, locks
 from study.plans import check_out, diverged, finished, read
 
+# a job of Kubernetes begins in an empty folder of its own, and works in the one that all jobs share (profiles/kubernetes)
+if workflow.storage_settings.default_storage_prefix:
+
+    workdir: workflow.storage_settings.default_storage_prefix
+
+
 # the environment that runs snakemake also runs its jobs, activated or not
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 # jobs end with the process that began them, however it ends; a scheduler's job begins on a machine of its own

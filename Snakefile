@@ -190,7 +190,7 @@ rule evaluate:
     params:
         parameters=evaluate_parameters,
     threads: STUDY["threads"]
-    resources: # 1.2 to 1.3 GB for 1,000 places, 1.8 GB for 6,194; the longest took 7 minutes
+    resources: # 1.2 to 1.6 GB for 1,000 places or so, 1.8 GB for 6,194; the longest took 7 minutes
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
         **({"gpu": 1} if config.get("gpu") else {}),

@@ -173,6 +173,8 @@ def test_each_plan_with_resnet50_is_told_by_its_own_rule_and_so_is_its_absence(t
     assert "all six counts within one of k + 1 in 40 of 48 [70%, 93%]" in resnet.in_words([first])
     part = dataclasses.replace(first, runs=whole.runs[whole.runs.arm == "modern"])
     assert resnet.by_plan(part).verdict.tolist()[-1] == "refuted, of 8 of 48 runs"
+    part = dataclasses.replace(more, runs=whole.runs[whole.runs.arm == "modern"])
+    assert resnet.by_plan(part).verdict.tolist() == ["open, of 8 of 48 runs", "holds, of 8 of 48 runs"]
     assert resnet.made(tmp_path) == []
     assert "none of its runs is made" in resnet.in_words([])
 

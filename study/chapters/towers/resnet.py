@@ -33,12 +33,15 @@ def by_plan(experiment: Experiment) -> pd.DataFrame:
         ]
     elif experiment.name == PLANS[1]:
         rows = [
-            asked("at least one more aerial tower dies", aerial, "none", aerial > 0),
+            asked("at least one more aerial tower dies", aerial, "none of all", aerial > 0),
             asked("no ground tower dies", ground, "one dead", ground == 0),
         ]
     else:
         rows = [asked("aerial towers die in more than 1 of 8", aerial, "1 of 8 or fewer", aerial > SHARE * of)]
-    return pd.DataFrame(rows).set_index(["experiment", "statement"])
+    found = pd.DataFrame(rows).set_index(["experiment", "statement"])
+    if experiment.name == PLANS[1] and not aerial and of < len(experiment.plan.runs):  # one may come yet
+        found.loc[found.index[0], "verdict"] = f"open, of {of} of {len(experiment.plan.runs)} runs"
+    return found
 
 
 def _dead(experiment: Experiment, tower: str) -> int:

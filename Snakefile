@@ -167,7 +167,7 @@ rule train:
         parameters=train_parameters,
     threads: lambda wildcards: STUDY["threads"] * devices(wildcards)
     resources: # for a scheduler. Measured, notebook and kernel, on an AMD EPYC: 1.2 to 2.3 GB for an epoch of the committed plans at
-        # 24 to 64 pixels, and snakemake's own two processes beside it; the longest committed training took 12 minutes. Images
+        # 24 to 64 pixels, and 1.1 for snakemake's own two processes beside it; the longest committed training took 12 minutes. Images
         # of 224 pixels, and what a GPU needs of the machine, were not measured; what ended for want gets more
         mem_mb=lambda wildcards, attempt: 6000 * attempt * devices(wildcards),
         runtime=720, # minutes

@@ -166,8 +166,9 @@ rule train:
     params:
         parameters=train_parameters,
     threads: lambda wildcards: STUDY["threads"] * devices(wildcards)
-    resources: # for a scheduler: the longest committed training took 12 minutes, of small data at 224 pixels on two threads; the
-        # study of places apart held up to 4.4 GB, where a training at 24 pixels holds 1.5. What ended for want gets more
+    resources: # for a scheduler. Measured, notebook and kernel, on an AMD EPYC: 1.2 to 2.3 GB for an epoch of the committed plans at
+        # 24 to 64 pixels, and 1.1 for snakemake's own two processes beside it; the longest committed training took 12 minutes. Images
+        # of 224 pixels, and what a GPU needs of the machine, were not measured; what ended for want gets more
         mem_mb=lambda wildcards, attempt: 6000 * attempt * devices(wildcards),
         runtime=720, # minutes
         **({"gpu": devices} if config.get("gpu") else {}),
@@ -189,7 +190,7 @@ rule evaluate:
     params:
         parameters=evaluate_parameters,
     threads: STUDY["threads"]
-    resources: # 1.8 GB for 6,194 places
+    resources: # 1.2 to 1.6 GB for 1,000 places or so, 1.8 GB for 6,194; the longest took 7 minutes
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=120,
         **({"gpu": 1} if config.get("gpu") else {}),

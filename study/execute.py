@@ -14,6 +14,7 @@ from threading import Thread
 from typing import Any
 
 import papermill
+from nbclient.exceptions import DeadKernelError
 from papermill.engines import NBClientEngine, papermill_engines
 from traitlets.config import Config
 
@@ -71,6 +72,19 @@ def execute(notebook: Path | str, output: Path | str, parameters: Path | str) ->
     papermill.execute_notebook(str(notebook), str(output), given, engine_name="sockets", progress_bar=False)
 
 
+def kept(parameters: Path | str) -> str:
+    """What is kept of the training with the parameters in a JSON file, in a line; nothing where nothing is."""
+    from cvig.training.continuation import KeepEpochs  # these take a second or two, and it has failed
+    from study.folder import KEPT, unfinished
+
+    try:
+        folder = Path(json.loads(Path(parameters).read_text())["out"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+    epochs = max((KeepEpochs(work / KEPT, {}).epochs() for work in unfinished(folder, "train")), default=0)
+    return f"epochs 1 to {epochs} are kept in '{folder}': the same command goes on from there" if epochs else ""
+
+
 if __name__ == "__main__":
     if not 4 <= len(sys.argv) <= 5:
         sys.exit("usage: python -m study.execute NOTEBOOK OUTPUT PARAMETERS.json [CODE]")
@@ -79,5 +93,5 @@ if __name__ == "__main__":
         os.environ["PYTHONPATH"] = os.pathsep.join([sys.argv[4], *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         execute(*sys.argv[1:4])
-    except (ValueError, OSError, papermill.PapermillException) as error:
-        sys.exit(f"{sys.argv[1]}: {error}")
+    except (ValueError, OSError, papermill.PapermillException, DeadKernelError) as error:
+        sys.exit("\n".join(filter(None, [f"{sys.argv[1]}: {error}", kept(sys.argv[3])])))

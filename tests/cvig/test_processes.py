@@ -77,6 +77,13 @@ def test_two_processes_go_on_from_what_one_has_kept(folders, tmp_path):
     assert second["loss"] == pytest.approx(first["loss"], rel=1e-5)
 
 
+def test_what_two_processes_keep_is_written_by_one_and_read_by_both(folders):
+    """An epoch is kept, and another one after going on from it."""
+    lines = (folders[1] / "sample4geo.txt").read_text().splitlines()
+    assert [line for line in lines if "written" in line] == ["written by 0"] * 2
+    assert {line for line in lines if "read" in line} == {"read by 0", "read by 1"}
+
+
 @pytest.mark.parametrize(("how", "reason"), [("kill", r"was killed \(SIGKILL"), ("fail", "ended with code 1: no such pair")])
 def test_a_process_that_ends_badly_ends_all_with_its_reason(tmp_path, how, reason):
     with pytest.raises(ProcessFailed, match=f"process 1 of 2 {reason}"):

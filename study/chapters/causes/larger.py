@@ -2,15 +2,16 @@
 
 import pandas as pd
 
-from study.chapters.causes.screening import LEARNED, SEEN, WORDS, chance, simultaneous, verdict
+from study.chapters.causes.screening import SEEN, WORDS, chance, simultaneous, verdict
 from study.chapters.results import apart
 from study.levels import DIFFERS
 from study.planned import SeedsPlan
 from study.plans import Study
+from study.replicates import t_interval
 from study.words import SIGNED, with_interval
 
 CODED = "described less as-coded"
-FEWEST = 3  # seeds of an arm, by the plan of e2-larger
+FEWEST, LEARNED = 3, 0.65  # by the plan of e2-larger: seeds of an arm, and PSSR of a base on validation
 CONFIRMS = {"harms": "confirmed", "helps": "not confirmed", "negligible": "not confirmed"}
 
 
@@ -33,31 +34,52 @@ def _line(arch: str, row: pd.Series, learned: bool) -> str:
     return f"- *{arch}*: open. `described` less `as-coded` {difference}: the interval {side}, and p by Holm is {row.p:.2g}."
 
 
-def by_switch(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
-    """Each departure in each architecture by the plan of `e2-larger`, whose arms are called architecture, rate, departure.
+def differences(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame) -> dict[str, tuple[float, dict[str, pd.Series]]]:
+    """By architecture: PSSR of the base on validation, and of each departure PSSR less that of the base, by seed.
 
-    Of each architecture the rate is that whose base of the first seed has the higher PSSR on validation. Diverged runs
-    count as chance.
+    Arms are called architecture, rate, departure. PSSR is of the test on images as in training, or chance if a run diverged.
     """
     last = epochs.sort_values("epoch").groupby("run").val_pssr.last().reindex(runs.run).to_numpy()
     names = runs.arm.str.split(" ")
-    table = runs.assign(arch=names.str[0], rate=names.str[1:-1].str.join(" "), switch=names.str[-1], validation=last)
-    table = table.fillna({SEEN: chance(plan)})
-    of = len({(name.split(" ")[0], name.split(" ")[-1]) for name in plan.arms if not name.endswith("base")})
-    rows = {}
+    table = runs.assign(arch=names.str[0], switch=names.str[-1], validation=last).fillna({SEEN: chance(plan)})
+    found = {}
     for arch, its in table.groupby("arch", sort=False):
-        first = its[(its.switch == "base") & (its.seed == its.seed.min())]
-        its = its[its.rate == first.rate[first.validation.idxmax()]]
         base = its[its.switch == "base"].set_index("seed")
-        for switch in dict.fromkeys(its.switch[its.switch != "base"]):
-            d = (its[its.switch == switch].set_index("seed")[SEEN] - base[SEEN]).dropna()
-            n, found = len(d), simultaneous(d.to_frame(), of).iloc[0]
+        of = {
+            switch: (part.set_index("seed")[SEEN] - base[SEEN]).dropna()
+            for switch, part in its.groupby("switch", sort=False)
+            if switch != "base"
+        }
+        found[arch] = float(base.validation.mean()), of
+    return found
+
+
+def by_switch(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.DataFrame:
+    """Each departure in each architecture, by the plan of `e2-larger`."""
+    of, rows = sum(not name.endswith("base") for name in plan.arms), {}
+    for arch, (learned, each) in differences(plan, runs, epochs).items():
+        for switch, d in each.items():
+            found = simultaneous(d.to_frame(), of).iloc[0]
             said = CONFIRMS.get(verdict(found.low, found.high), "open")
-            said = said if n >= FEWEST else f"open: fewer than {FEWEST} seeds"
+            said = said if len(d) >= FEWEST else f"open: fewer than {FEWEST} seeds"
             rows[arch, switch] = {
-                "n": str(n),
-                "base, validation": f"{base.validation.mean():.3f}",
+                "n": str(len(d)),
+                "base, validation": f"{learned:.3f}",
                 f"PSSR, {WORDS[SEEN]}": with_interval(found.effect, found.low, found.high, SIGNED),
-                "by the plan": said if base.validation.mean() >= LEARNED else "nothing is concluded",
+                "by the plan": said if learned >= LEARNED else "nothing is concluded",
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "departure"])
+
+
+def together(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame, switch: str = "detached-negatives") -> str:
+    """One departure over all architectures that learned, each pair of runs a value: a sentence."""
+    learned = {arch: each[switch] for arch, (score, each) in differences(plan, runs, epochs).items() if score >= LEARNED}
+    d = pd.concat(list(learned.values())) if learned else pd.Series(dtype=float)
+    if len(d) < FEWEST:
+        return f"Over all architectures together nothing can be said of `{switch}`: {len(d)} pairs of runs."
+    low, high = t_interval(d)
+    side = "does harm" if high < 0 else "helps" if low > 0 else "is open"
+    return (
+        f"Over {' and '.join(learned)} together `{switch}` {side}: {with_interval(d.mean(), low, high, SIGNED)} "
+        f"(95% t interval over {len(d)} pairs of runs)."
+    )

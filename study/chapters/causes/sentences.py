@@ -45,13 +45,19 @@ def progress(study: Study) -> str:
 
 def limits(study: Study) -> str:
     """Say what the runs' tests against chance take for independent."""
-    squares = sum(run.squares("uncropped") is not None for run in study.runs.values())
-    if squares == len(study.runs):
-        return "Their tests against chance are over squares of ground."
-    return (
-        f"The tests against chance of {len(study.runs) - squares} of {len(study.runs)} runs take places one by one, "
-        "and these places are so near each other that such tests are too sure."
-    )
+    of, text = len(study.runs), ""
+    if squares := [found for run in study.runs.values() if (found := run.squares("uncropped"))]:
+        narrow = sum(not found.settled for found in squares)
+        text = (
+            f"The tests against chance of {len(squares)} of {of} runs are over squares of ground; in {narrow} of these "
+            "wider squares would widen the intervals further, and this land has no room for them. "
+        )
+    if alone := of - len(squares):
+        text += (
+            f"The tests against chance of {alone} of {of} runs take places one by one, and these are so near each other "
+            "that such tests are too sure."
+        )
+    return text.strip()
 
 
 def both_ends(table: pd.DataFrame) -> str:

@@ -76,11 +76,15 @@ def described() -> dict[str, str]:
     sources.pop(TITLES["apart-6194"], None)  # the networks of another study, tested again
     runs = [run for each in sources.values() for run in each.values() if run.recipe == "described"]
     gone, started = [run for run in runs if collapsed(run, "uncropped") != "neither"], sum(bool(run.start) for run in runs)
+    table = apart.outcome(Study.read(PLANS / "apart.yaml", RESULTS / "apart")).xs("described", level="recipe")
+    beats = table["beats chance"].to_dict()
     _held(not gone, 0 < started < len(runs))
+    _held(beats == {"resnet50": "not shown", "vgg16": "not shown", "cvm-net-i": "yes"})
     return _row(
-        "every committed run by the text",
+        "every committed run by the text, and E6",
         f"{len(runs)} runs, {started} of them from learned trunks",
-        f"collapsed: {said(len(gone), len(runs))}, if runs that share a trunk or a seed were independent",
+        f"collapsed: {said(len(gone), len(runs))}, if runs that share a trunk or a seed were independent. PSSR over "
+        f"the seeds of E6: {'; '.join(f'{arch} {score}' for arch, score in table['over seeds'].items())}",
         "one run with a collapsed tower",
     )
 

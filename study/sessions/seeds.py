@@ -240,14 +240,16 @@ def key_of(settings: TrainSettings, count: int) -> tuple[str, dict[str, str]]:
     return key, {f"data_{split}": digest for split, digest in digests.items()} | {"settings": said}
 
 
-def run_of(plan: SeedsPlan, name: str, device: str) -> tuple[dict, pd.DataFrame, dict]:
-    """Make one run of a plan: its row of ``runs.csv``, its rows of ``epochs.csv``, and its environment."""
-    settings, count, started = plan.runs[name], plan.content["test_count"], time.perf_counter()
-    key, of_what = key_of(settings, count)
+def run_of(plan: SeedsPlan, name: str, device: str, key: str, of_what: dict[str, str]) -> tuple[dict, pd.DataFrame, dict]:
+    """Make one run of a plan: its row of ``runs.csv``, its rows of ``epochs.csv``, and its environment.
+
+    `key` and `of_what` are those of `key_of`.
+    """
+    settings, started = plan.runs[name], time.perf_counter()
     row, epochs = trained(
         settings,
-        count,
-        **{key: plan.content.get(key, False) for key in ("both_preprocessings", "first_and_last")},
+        plan.content["test_count"],
+        **{option: plan.content.get(option, False) for option in ("both_preprocessings", "first_and_last")},
         keep=plan.network(name) if plan.content.get("keep_networks", False) else None,
         fields=plan.content.get("fields_of_view", ()),
         device=device,
@@ -273,11 +275,12 @@ def make(plan: SeedsPlan, limit: float = np.inf) -> SeedsTables:
     device = devices.set_up(plan.content["train"].get("device", "cpu"), plan.content["threads"])
     tables, begun = SeedsTables(folder), time.perf_counter()
     for name, settings in plan.runs.items():
-        if tables.has(name, key_of(settings, plan.content["test_count"])[0]):
+        key, of_what = key_of(settings, plan.content["test_count"])
+        if tables.has(name, key):
             continue
         if time.perf_counter() - begun > limit:
             break
-        row, epochs, environment = run_of(plan, name, device)
+        row, epochs, environment = run_of(plan, name, device, key, of_what)
         tables.add(row, epochs, environment)
         print(
             f"{name}  PSSR {row.get('pssr', np.nan):.3f}  distinct {row.get('ground_distinct', np.nan):.3f} "

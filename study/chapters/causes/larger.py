@@ -12,6 +12,7 @@ from study.words import SIGNED, with_interval
 
 CODED = "described less as-coded"
 FEWEST, LEARNED = 3, 0.65  # by the plan of e2-larger: seeds of an arm, and PSSR of a base on validation
+EFFECT = f"PSSR, {WORDS[SEEN]}"
 CONFIRMS = {"harms": "confirmed", "helps": "not confirmed", "negligible": "not confirmed"}
 
 
@@ -65,7 +66,7 @@ def by_switch(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.D
             rows[arch, switch] = {
                 "n": str(len(d)),
                 "base, validation": f"{learned:.3f}",
-                f"PSSR, {WORDS[SEEN]}": with_interval(found.effect, found.low, found.high, SIGNED),
+                EFFECT: with_interval(found.effect, found.low, found.high, SIGNED),
                 "by the plan": said if learned >= LEARNED else "nothing is concluded",
             }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["architecture", "departure"])
@@ -73,10 +74,9 @@ def by_switch(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame) -> pd.D
 
 def found(plan: SeedsPlan, runs: pd.DataFrame, epochs: pd.DataFrame) -> str:
     """What the plan of `e2-larger` says of each departure and architecture: one item of a list, Markdown."""
-    table = by_switch(plan, runs, epochs)
-    effect, said = table.columns[2], {}
+    table, said = by_switch(plan, runs, epochs), {}
     for (arch, switch), row in table.iterrows():
-        said.setdefault(row["by the plan"], []).append(f"`{switch}` in {arch} {row[effect]} (n = {row.n})")
+        said.setdefault(row["by the plan"], []).append(f"`{switch}` in {arch} {row[EFFECT]} (n = {row.n})")
     listed = " ".join(f"{verdict.capitalize()}: {'; '.join(each)}." for verdict, each in sorted(said.items()))
     return (
         f"- *The paper's architectures, {WORDS[SEEN]}* (`e2-larger`, {len(runs)} runs; refuted by an interval that does not "

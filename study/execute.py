@@ -75,14 +75,14 @@ def execute(notebook: Path | str, output: Path | str, parameters: Path | str) ->
 def kept(parameters: Path | str) -> str:
     """What is kept of the training with the parameters in a JSON file, in a line; nothing where nothing is."""
     from cvig.training.continuation import KeepEpochs  # these take a second or two, and it has failed
-    from study.folder import KEPT, unfinished
+    from study.folder import KEPT, say_kept, unfinished
 
     try:
         folder = Path(json.loads(Path(parameters).read_text())["out"])
     except (OSError, ValueError, KeyError, TypeError):
         return ""
     epochs = max((KeepEpochs(work / KEPT, {}).epochs() for work in unfinished(folder, "train")), default=0)
-    return f"epochs 1 to {epochs} are kept in '{folder}': the same command goes on from there" if epochs else ""
+    return say_kept(epochs, folder) if epochs else ""
 
 
 if __name__ == "__main__":

@@ -134,3 +134,8 @@ def open_work(folder: Path, part: str, record: dict, *, overwrite: bool) -> Work
         shutil.rmtree(work.path, ignore_errors=True)  # empty: its process was killed when all else was done
         return work
     return Work(folder, part, record["identity"])
+
+
+def say_kept(epochs: int, folder: Path | str) -> str:
+    """That so many epochs of a training are kept in its folder, and how it goes on: a line."""
+    return f"epochs 1 to {epochs} are kept in '{folder}': the same command goes on from there"

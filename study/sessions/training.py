@@ -26,7 +26,7 @@ from cvig.training.progress import Meter
 from cvig.training.recipes import Recipe
 from cvig.training.starting import ProcessFailed, start
 from study import provenance, watching
-from study.folder import KEPT, Work, open_work, unfinished
+from study.folder import KEPT, Work, open_work, say_kept, unfinished
 from study.settings import TrainSettings
 
 SAMPLES = 256  # training pairs that NetVLAD's first clusters, or batch norm's statistics, come from
@@ -225,8 +225,7 @@ class TrainingSession:
     def _say_what_is_kept(self) -> None:
         epochs = 0 if self.quiet or processes.rank() else self.keep.epochs()
         if epochs:
-            where = f"epochs 1 to {epochs} are kept in '{self.work.folder}'"
-            print(f"{where}: the same command goes on from there", file=sys.stderr)
+            print(say_kept(epochs, self.work.folder), file=sys.stderr)
 
     def _fit_here(self, report: Callable[[dict], None]) -> pd.DataFrame:
         s = self.settings
